@@ -1,8 +1,8 @@
-"""Tells a sound file's format by its first bytes, as a player does. Written from the formats' own definitions."""
+"""Detects an audio file's format by its first bytes, as a player does. Written from the formats' definitions."""
 
 
 def sniff(data: bytes) -> str:
-    """The format's name as the speech endpoint calls it; bare samples have no sign, so anything else is `pcm`."""
+    """Return the format's name in the speech endpoint; raw samples have no mark, so anything else is `pcm`."""
     if data[:4] == b"OggS" and data[28:36] == b"OpusHead":
         return "opus"
     if data[:4] == b"fLaC":

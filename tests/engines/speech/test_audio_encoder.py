@@ -1,4 +1,4 @@
-"""Every format is what it claims to be, plays as long as the sound, and comes while the sound is still made."""
+"""Every format is valid, has the audio's duration, and is available while audio is still computed."""
 
 import io
 
@@ -15,13 +15,13 @@ SECOND: AudioSamples = (np.sin(np.arange(RATE) * 2 * np.pi * 440 / RATE) * 0.5).
 
 
 def encoded(format: AudioFormat, *sounds: AudioSamples) -> list[bytes]:
-    """What each sound brings, and the end."""
+    """Return the bytes of each block of samples, and those of the end."""
     coding = encoder(format)
     return [*(coding.feed(sound) for sound in sounds), coding.end()]
 
 
 def decoded(format: AudioFormat, data: bytes) -> AudioSamples:
-    """The samples in encoded bytes, at 24 kHz."""
+    """Decode bytes to samples at 24 kHz."""
     if format == "pcm":
         return (np.frombuffer(data, "<i2") / 32768).astype(np.float32)
     with av.open(io.BytesIO(data), "r") as container:
@@ -32,8 +32,8 @@ def decoded(format: AudioFormat, data: bytes) -> AudioSamples:
 
 
 @pytest.mark.parametrize("format", AUDIO_FORMATS)
-def test_each_format_is_truly_that_format(format: AudioFormat) -> None:
-    """Its first bytes say so, and it decodes to the same length and pitch."""
+def test_each_format_is_valid(format: AudioFormat) -> None:
+    """Its first bytes identify it, and it decodes to the same length and pitch."""
     data = b"".join(encoded(format, SECOND, SECOND))
     assert sniff(data) == format
     sound = decoded(format, data)
@@ -42,38 +42,38 @@ def test_each_format_is_truly_that_format(format: AudioFormat) -> None:
 
 
 @pytest.mark.parametrize("format", AUDIO_FORMATS)
-def test_bytes_flow_while_sound_comes(format: AudioFormat) -> None:
-    """Most of a sentence's bytes are there when it is, before the end is known."""
+def test_bytes_are_available_while_audio_is_computed(format: AudioFormat) -> None:
+    """Most of a sentence's bytes are available before the end of the audio."""
     first, second, rest = (len(part) for part in encoded(format, SECOND, SECOND))
     assert first > 0.5 * (first + second + rest) / 2
     assert second > 0
 
 
 @pytest.mark.parametrize("format", AUDIO_FORMATS)
-def test_a_sound_may_come_in_any_pieces(format: AudioFormat) -> None:
-    """Pieces of odd sizes, empty ones among them, give the same sound as one."""
+def test_samples_may_come_in_any_blocks(format: AudioFormat) -> None:
+    """Blocks of any size, empty ones included, give the same audio as one."""
     pieces = [SECOND[:1], SECOND[1:777], SECOND[:0], SECOND[777:]]
     once, often = (decoded(format, b"".join(encoded(format, *sounds))) for sounds in ([SECOND], pieces))
     assert np.array_equal(once, often)
 
 
-def test_a_wav_says_that_its_end_is_not_known() -> None:
-    """The header's sizes are the largest there are, so that players read on until the end."""
+def test_a_wav_header_has_an_unknown_length() -> None:
+    """The header's sizes are the largest possible, so that players read to the end."""
     data = b"".join(encoded("wav", SECOND))
     assert data[4:8] == data[40:44] == b"\xff" * 4
     assert data[44:] == b"".join(encoded("pcm", SECOND))
 
 
-def test_what_is_too_loud_becomes_quieter_and_is_not_cut() -> None:
-    """A sound over full scale keeps its shape."""
+def test_loud_audio_is_scaled_down() -> None:
+    """Audio over full scale is scaled down and not clipped."""
     sound = decoded("pcm", b"".join(encoded("pcm", SECOND * 4)))
     assert float(np.max(np.abs(sound))) == pytest.approx(0.99, abs=0.01)
     assert np.mean(np.abs(sound) > 0.98) < 0.1
 
 
 @pytest.mark.parametrize("factor", [1.2, 2.0, 2.66])
-def test_pressed_sound_keeps_its_pitch(factor: float) -> None:
-    """The time shrinks by the factor, the tone stays."""
+def test_stretched_audio_keeps_its_pitch(factor: float) -> None:
+    """The duration shrinks by the factor, and the pitch stays."""
     sound = time_stretch(np.tile(SECOND, 3), factor)
     assert len(sound) == pytest.approx(3 * RATE / factor, rel=0.03)
     middle = sound[len(sound) // 4 : len(sound) // 4 + RATE // 2]

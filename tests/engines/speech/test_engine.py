@@ -1,4 +1,4 @@
-"""The engine on the real model: its voices, speeds, joints, and several requests at once."""
+"""The engine on the real model: voices, speeds, joints, and concurrent requests."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -25,36 +25,36 @@ from homeport.engines.speech.kokoro import RATE
 SHORT = "Good morning, my friends."
 
 
-def job(files: Mapping[str, Path]) -> EngineSpec:
-    """What a worker is started with."""
+def spec(files: Mapping[str, Path]) -> EngineSpec:
+    """The spec that a worker receives."""
     return EngineSpec("speech", "kokoro-82m", attach(files), "digest", {"threads": 2})
 
 
 @pytest.fixture(scope="module")
-def speaker(kokoro: Mapping[str, Path]) -> SpeechSynthesizer:
-    """The loaded model, without turns."""
+def synthesizer(kokoro: Mapping[str, Path]) -> SpeechSynthesizer:
+    """The loaded model, without a queue."""
     named = {role.removeprefix("voice/"): path for role, path in kokoro.items() if role.startswith("voice/")}
     return SpeechSynthesizer(kokoro["weights"], kokoro["vocabulary"], named, 2)
 
 
-def spoken(speaker: SpeechSynthesizer, text: str, voice: str = "alloy", speed: float = 1.0) -> list[Event]:
-    """All events of one request."""
-    return list(speaker.synthesize(ActiveRequest(1, SpeechRequest(text, voice, "pcm", speed), 99)))
+def spoken(synthesizer: SpeechSynthesizer, text: str, voice: str = "alloy", speed: float = 1.0) -> list[Event]:
+    """Return all events of one request."""
+    return list(synthesizer.synthesize(ActiveRequest(1, SpeechRequest(text, voice, "pcm", speed), 99)))
 
 
 def samples(events: Sequence[Event]) -> np.ndarray:
-    """The sound in the events."""
+    """Decode the audio of events."""
     return np.frombuffer(b"".join(each.data for each in events if isinstance(each, AudioChunk)), "<i2").astype(np.int32)
 
 
 @pytest.fixture(scope="module")
-def plain(speaker: SpeechSynthesizer) -> list[Event]:
-    """One short sentence."""
-    return spoken(speaker, SHORT)
+def plain(synthesizer: SpeechSynthesizer) -> list[Event]:
+    """Synthesize one short sentence."""
+    return spoken(synthesizer, SHORT)
 
 
-def test_a_sentence_is_sound_of_a_sane_length_and_loudness(plain: list[Event]) -> None:
-    """It lasts as long as people need, is neither faint nor cut, begins and ends in near silence; usage counts it."""
+def test_a_sentence_has_a_natural_length_and_loudness(plain: list[Event]) -> None:
+    """It has a natural duration, is neither faint nor clipped, begins and ends in near silence; usage counts it."""
     sound = samples(plain)
     assert 1.0 < len(sound) / RATE < 3.0
     assert 4_000 < np.max(np.abs(sound)) < 32_700
@@ -67,24 +67,24 @@ def test_a_sentence_is_sound_of_a_sane_length_and_loudness(plain: list[Event]) -
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.5, 4.0])
-def test_speed_scales_the_length(speaker: SpeechSynthesizer, plain: list[Event], speed: float) -> None:
-    """Twice as slow lasts twice as long, four times as fast a quarter."""
-    sound = samples(spoken(speaker, SHORT, speed=speed))
+def test_speed_scales_the_length(synthesizer: SpeechSynthesizer, plain: list[Event], speed: float) -> None:
+    """Half the speed doubles the duration, four times the speed quarters it."""
+    sound = samples(spoken(synthesizer, SHORT, speed=speed))
     assert len(sound) * speed == pytest.approx(len(samples(plain)), rel=0.2)
 
 
-def test_openai_names_mean_voices_of_the_model(speaker: SpeechSynthesizer, plain: list[Event]) -> None:
+def test_openai_names_mean_voices_of_the_model(synthesizer: SpeechSynthesizer, plain: list[Event]) -> None:
     """alloy speaks English as af_alloy and Mandarin as zf_xiaoxiao; another voice sounds different."""
-    assert (samples(spoken(speaker, SHORT, "af_alloy")) == samples(plain)).all()
-    mandarin = samples(spoken(speaker, "早上好。", "alloy"))
-    assert (samples(spoken(speaker, "早上好。", "zf_xiaoxiao")) == mandarin).all()
-    other = samples(spoken(speaker, SHORT, "onyx"))
+    assert (samples(spoken(synthesizer, SHORT, "af_alloy")) == samples(plain)).all()
+    mandarin = samples(spoken(synthesizer, "早上好。", "alloy"))
+    assert (samples(spoken(synthesizer, "早上好。", "zf_xiaoxiao")) == mandarin).all()
+    other = samples(spoken(synthesizer, SHORT, "onyx"))
     assert len(other) != len(samples(plain)) or (other != samples(plain)).any()
 
 
-def test_sentences_are_joined_without_clicks(speaker: SpeechSynthesizer) -> None:
-    """Between two chunks there is silence, and no step louder than inside of speech."""
-    sound = samples(spoken(speaker, "Good morning to all my friends. The weather is very nice today."))
+def test_sentences_are_joined_without_clicks(synthesizer: SpeechSynthesizer) -> None:
+    """Between two chunks there is silence, and no step larger than within speech."""
+    sound = samples(spoken(synthesizer, "Good morning to all my friends. The weather is very nice today."))
     quiet = np.abs(sound) < 40
     edges = np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False])).astype(np.int8)))
     longest = max(zip(edges[::2], edges[1::2], strict=True), key=lambda run: run[1] - run[0])
@@ -93,21 +93,21 @@ def test_sentences_are_joined_without_clicks(speaker: SpeechSynthesizer) -> None
     assert np.max(np.abs(np.diff(around))) < 1500
 
 
-def test_what_the_model_cannot_do_is_refused_before_admission(speaker: SpeechSynthesizer) -> None:
-    """An unknown voice, and a text in another script."""
+def test_unsupported_requests_are_refused_before_admission(synthesizer: SpeechSynthesizer) -> None:
+    """An unknown voice and a text in another script are refused."""
     for text, voice in ((SHORT, "nobody"), ("Привет", "alloy")):
         with pytest.raises(InvalidRequest):
-            next(speaker.synthesize(ActiveRequest(1, SpeechRequest(text, voice), 99)))
+            next(synthesizer.synthesize(ActiveRequest(1, SpeechRequest(text, voice), 99)))
 
 
 @pytest.fixture(scope="module")
 def engine(kokoro: Mapping[str, Path]) -> RoundRobinEngine[SpeechRequest]:
-    """The engine as a worker has it."""
-    return load(job(kokoro))
+    """The engine of a worker."""
+    return load(spec(kokoro))
 
 
-def test_requests_take_turns_and_one_that_is_cancelled_stops(engine: RoundRobinEngine[SpeechRequest]) -> None:
-    """A short request that comes second ends before a long one; the long one, cancelled, says nothing more."""
+def test_requests_take_turns_and_a_canceled_one_stops(engine: RoundRobinEngine[SpeechRequest]) -> None:
+    """A later short request ends before a long one; the long one, canceled, emits nothing more."""
     told: list[tuple[int, Event]] = []
 
     def hear(events: Sequence[tuple[int, Event]]) -> None:
@@ -129,8 +129,8 @@ def test_requests_take_turns_and_one_that_is_cancelled_stops(engine: RoundRobinE
     assert engine.stats().waiting == 0
 
 
-def test_a_model_with_files_missing_says_so(kokoro: Mapping[str, Path]) -> None:
-    """Without a vocabulary or any voice it does not load."""
-    for kept in ({"weights"}, {"weights", "vocabulary"}):
+def test_a_model_with_missing_files_does_not_load(kokoro: Mapping[str, Path]) -> None:
+    """Without a vocabulary or without voices it does not load."""
+    for present in ({"weights"}, {"weights", "vocabulary"}):
         with pytest.raises(Unavailable, match="pull it again"):
-            load(job({role: path for role, path in kokoro.items() if role in kept}))
+            load(spec({role: path for role, path in kokoro.items() if role in present}))

@@ -1,4 +1,4 @@
-"""What a Mandarin reader says for digits and signs."""
+"""Digits and signs spelled out in Mandarin."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from homeport.engines.speech import mandarin_normalizer
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "spelled"),
     [
         ("0", "零"),
         ("10", "十"),
@@ -25,13 +25,13 @@ from homeport.engines.speech import mandarin_normalizer
         ("007", "七"),
     ],
 )
-def test_numbers_are_read_by_their_value(number: str, said: str) -> None:
-    """Places, groups of four and their zeros are said as in Mandarin; what is too long is said digit by digit."""
-    assert mandarin_normalizer.cardinal(number) == said
+def test_numbers_are_read_by_their_value(number: str, spelled: str) -> None:
+    """Places, groups of four and their zeros follow Mandarin rules; very long numbers are spelled digit by digit."""
+    assert mandarin_normalizer.cardinal(number) == spelled
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "spelled"),
     [
         ("2026年11月25日", "二零二六年十一月二十五日"),
         ("2026-11-25", "二零二六年十一月二十五日"),
@@ -53,6 +53,6 @@ def test_numbers_are_read_by_their_value(number: str, said: str) -> None:
         ("25:99", "二十五:九十九"),
     ],
 )
-def test_what_stands_around_a_number_says_how_it_is_read(written: str, said: str) -> None:
-    """Years, dates, times, money, percentages, temperatures, units, fractions, ranges, measures and telephones."""
-    assert mandarin_normalizer.normalize(written) == said
+def test_the_context_decides_how_a_number_is_read(written: str, spelled: str) -> None:
+    """Years, dates, times, money, percentages, temperatures, units, fractions, ranges, measures and phone numbers."""
+    assert mandarin_normalizer.normalize(written) == spelled

@@ -8,7 +8,7 @@ from homeport.engines.speech.pinyin import phonemes, syllable
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "expected"),
     [
         ("ma1", "ma→"),
         ("hao3", "xau↓"),
@@ -27,13 +27,13 @@ from homeport.engines.speech.pinyin import phonemes, syllable
         ("xyz4", ""),
     ],
 )
-def test_a_syllable_has_initial_final_and_tone(written: str, said: str) -> None:
-    """Short forms of pinyin are spelt out; what is no syllable gives nothing."""
-    assert syllable(written) == said
+def test_a_syllable_has_initial_final_and_tone(written: str, expected: str) -> None:
+    """Short forms of pinyin are expanded; an invalid syllable gives nothing."""
+    assert syllable(written) == expected
 
 
 def test_every_syllable_of_the_dictionary_can_be_spoken() -> None:
-    """Of all readings of all characters that the dictionary has, those not spoken are a handful of dialect."""
+    """Of all readings of all characters in the dictionary, only a handful of dialect ones has no phonemes."""
     written = {
         reading
         for code in PINYIN_DICT
@@ -44,6 +44,6 @@ def test_every_syllable_of_the_dictionary_can_be_spoken() -> None:
 
 
 def test_words_are_kept_together() -> None:
-    """A space stands between words, and a character is read as its word has it."""
+    """Words are separated by a space, and a character is read as in its word."""
     assert phonemes("银行行长") == "i↗nxa↗ŋxa↗ŋꭧa↓ŋ"
     assert phonemes("我们旅行") == "wo↓mən ly↓ɕi↗ŋ"

@@ -1,4 +1,4 @@
-"""The starter Whisper model, loaded once, and a desk that asks it."""
+"""The starter Whisper model, loaded once, and a function that transcribes with it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,13 +24,13 @@ from tests.audio_samples import Samples, encoded
 
 @dataclass
 class Transcript:
-    """What one request brought, in order; `rests` counts the chunks of work that told nothing."""
+    """The events of one request in order; `empty_chunks` counts the chunks of work without an event."""
 
     events: list[Event] = field(default_factory=list)
-    rests: int = 0
+    empty_chunks: int = 0
 
     def of(self, kind: type[Any]) -> list[Any]:
-        """The events of one kind."""
+        """Return the events of one kind."""
         return [event for event in self.events if isinstance(event, kind)]
 
     @property
@@ -42,9 +42,9 @@ class Transcript:
         return "".join(segment.text for segment in self.segments)
 
     @property
-    def heard(self) -> RecordingInfo:
-        (found,) = self.of(RecordingInfo)
-        return cast("RecordingInfo", found)
+    def info(self) -> RecordingInfo:
+        (info_event,) = self.of(RecordingInfo)
+        return cast("RecordingInfo", info_event)
 
     @property
     def prompt_tokens(self) -> int:
@@ -56,7 +56,7 @@ class Transcript:
         return self.events[-1]
 
 
-Listen = Callable[..., Transcript]
+Transcribe = Callable[..., Transcript]
 
 
 @pytest.fixture(scope="session")
@@ -69,28 +69,28 @@ def engine(whisper: Path) -> RoundRobinEngine[TranscriptionRequest]:
 
 
 @pytest.fixture(scope="session")
-def listener(engine: RoundRobinEngine[TranscriptionRequest]) -> Transcriber:
+def transcriber(engine: RoundRobinEngine[TranscriptionRequest]) -> Transcriber:
     work = cast("GeneratorWork[TranscriptionRequest]", engine._work)
     begin: Any = work._begin
     return cast("Transcriber", begin.__self__)
 
 
 @pytest.fixture
-def listen(listener: Transcriber, tmp_path: Path) -> Listen:
+def run(transcriber: Transcriber, tmp_path: Path) -> Transcribe:
     """Transcribe samples, or a file's bytes, from the first event to the last."""
 
-    def run(sound: Samples | bytes, **wish: Any) -> Transcript:
-        file = tmp_path / "sound"
-        file.write_bytes(sound if isinstance(sound, bytes) else encoded(sound))
-        events: Iterator[Event | None] = listener.transcribe(
-            ActiveRequest(1, TranscriptionRequest(Attachment(file), **wish), 999)
+    def transcribe(audio: Samples | bytes, **options: Any) -> Transcript:
+        file = tmp_path / "audio"
+        file.write_bytes(audio if isinstance(audio, bytes) else encoded(audio))
+        events: Iterator[Event | None] = transcriber.transcribe(
+            ActiveRequest(1, TranscriptionRequest(Attachment(file), **options), 999)
         )
         transcript = Transcript()
         for event in events:
             if event is None:
-                transcript.rests += 1
+                transcript.empty_chunks += 1
             else:
                 transcript.events.append(event)
         return transcript
 
-    return run
+    return transcribe

@@ -1,4 +1,4 @@
-"""Sound files of every documented format, and files that are none: read by content, within bounds."""
+"""Audio files of every documented format, and other files: detected by content, within limits."""
 
 from pathlib import Path
 
@@ -23,21 +23,21 @@ CONTAINERS = {"flac": "flac", "m4a": "mov", "mp3": "mp3", "mp4": "mov", "mpga": 
 }
 
 
-def read(path: Path, most_s: float = audio.MAX_DURATION_S) -> Samples:
-    """All samples of a file."""
-    with audio.open_recording(path, most_s) as recording:
+def read(path: Path, max_duration_s: float = audio.MAX_DURATION_S) -> Samples:
+    """Return all samples of a file."""
+    with audio.open_recording(path, max_duration_s) as recording:
         return np.concatenate(list(recording.blocks()))
 
 
 @pytest.fixture
 def put(tmp_path: Path) -> Path:
-    """A file whose name says nothing."""
+    """Write a file whose name does not reveal its format."""
     return tmp_path / "named.nothing"
 
 
 @pytest.mark.parametrize("ending", FORMATS)
 def test_every_documented_format_is_read(put: Path, ending: str) -> None:
-    """One channel of the length that went in, with the tone in it; the format is told by content, whatever the name."""
+    """One channel of the same length with the same tone; the format is detected by content, whatever the name."""
     put.write_bytes(encoded(tone(SECONDS), ending))
     assert audio.container(put.read_bytes()[:12]) == CONTAINERS[ending]
     samples = read(put)
@@ -57,8 +57,8 @@ def test_every_documented_format_is_read(put: Path, ending: str) -> None:
         b"\xff\xd8\xff\xe0" + bytes(100),
     ],
 )
-def test_what_is_no_sound_is_refused_by_its_content(put: Path, content: bytes) -> None:
-    """Text, playlists, programs and pictures never reach FFmpeg, and the answer lists what is read."""
+def test_other_files_are_refused_by_their_content(put: Path, content: bytes) -> None:
+    """Text, playlists, programs and images never reach FFmpeg, and the error lists the supported formats."""
     put.write_bytes(content)
     with pytest.raises(InvalidRequest, match="Supported formats: flac, m4a") as refused:
         read(put)
@@ -66,8 +66,8 @@ def test_what_is_no_sound_is_refused_by_its_content(put: Path, content: bytes) -
 
 
 @pytest.mark.parametrize("ending", ["mp4", "wav", "flac", "webm", "ogg"])
-def test_a_file_without_its_sound_is_refused(put: Path, ending: str) -> None:
-    """A header with nothing behind it is a clear error, without a path of ours in it."""
+def test_a_file_without_audio_is_refused(put: Path, ending: str) -> None:
+    """A header without content is a clear error that reveals no path."""
     put.write_bytes(encoded(tone(SECONDS), ending)[:40])
     with pytest.raises(InvalidRequest) as refused:
         read(put)
@@ -75,23 +75,23 @@ def test_a_file_without_its_sound_is_refused(put: Path, ending: str) -> None:
     assert str(put.parent) not in refused.value.message
 
 
-def test_noise_behind_a_right_beginning_is_refused(put: Path) -> None:
-    """Bytes that only begin like a sound file are told from damage that can be passed over."""
+def test_noise_after_a_valid_beginning_is_refused(put: Path) -> None:
+    """Random bytes after a valid beginning are refused, unlike damage that can be skipped."""
     noise = np.random.default_rng(7).integers(0, 256, 50_000, np.uint8).tobytes()
     put.write_bytes(encoded(tone(SECONDS), "flac")[:60] + noise)
     with pytest.raises(InvalidRequest):
         read(put)
 
 
-def test_a_recording_cut_short_is_read_as_far_as_it_goes(put: Path) -> None:
-    """Half a WAV is half its sound."""
+def test_a_truncated_recording_is_read_to_its_end(put: Path) -> None:
+    """Half a WAV file gives half its audio."""
     whole = encoded(tone(SECONDS))
     put.write_bytes(whole[: len(whole) // 2])
     assert len(read(put)) / audio.RATE_HZ == pytest.approx(SECONDS / 2, abs=0.1)
 
 
-def test_a_little_damage_is_passed_over(put: Path) -> None:
-    """A hole in the middle of an MP3 costs what was in it, not the whole recording."""
+def test_a_little_damage_is_skipped(put: Path) -> None:
+    """Damage in the middle of an MP3 loses that part only."""
     whole = bytearray(encoded(tone(6.0), "mp3"))
     middle = len(whole) // 2
     whole[middle : middle + 1000] = bytes(1000)
@@ -99,15 +99,15 @@ def test_a_little_damage_is_passed_over(put: Path) -> None:
     assert 5.0 < len(read(put)) / audio.RATE_HZ < 6.2
 
 
-def test_too_long_is_refused_as_soon_as_it_is_known(put: Path) -> None:
-    """The bound is on seconds of sound: few bytes can hold many."""
+def test_a_long_recording_is_refused_as_soon_as_possible(put: Path) -> None:
+    """The limit is on seconds of audio, because few bytes can hold many."""
     put.write_bytes(encoded(tone(3.0), "flac"))
     with pytest.raises(InvalidRequest, match="longer than"):
-        read(put, most_s=2.0)
+        read(put, max_duration_s=2.0)
 
 
-def test_a_recording_comes_in_pieces_and_again(put: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more than a piece is held at a time, and a second reading gives the same."""
+def test_a_recording_is_read_in_blocks_and_repeatedly(put: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most one block is in memory, and a second reading gives the same."""
     monkeypatch.setattr(audio, "PIECE_S", 1)
     put.write_bytes(encoded(tone(3.5), "flac"))
     with audio.open_recording(put) as recording:
@@ -118,8 +118,8 @@ def test_a_recording_comes_in_pieces_and_again(put: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", odd_sounds.HEARD)
-def test_odd_files_with_sound_in_them_are_read(put: Path, name: str) -> None:
-    """Every width, rate and number of channels, wrong or missing lengths, and floats that are no numbers."""
+def test_unusual_files_with_audio_are_read(put: Path, name: str) -> None:
+    """Every width, rate and number of channels, wrong or missing lengths, and NaN are read."""
     put.write_bytes(odd_sounds.HEARD[name]())
     samples = read(put)
     assert len(samples) <= 1.1 * audio.RATE_HZ
@@ -129,8 +129,8 @@ def test_odd_files_with_sound_in_them_are_read(put: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", odd_sounds.REFUSED)
-def test_odd_files_without_sound_are_refused(put: Path, name: str) -> None:
-    """No samples, heads alone and tags alone are the caller's mistake."""
+def test_unusual_files_without_audio_are_refused(put: Path, name: str) -> None:
+    """Files without samples, with headers or tags only, are invalid requests."""
     put.write_bytes(odd_sounds.REFUSED[name]())
     with pytest.raises(InvalidRequest) as refused:
         read(put)
@@ -138,8 +138,8 @@ def test_odd_files_without_sound_are_refused(put: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", odd_sounds.EITHER)
-def test_files_that_say_nonsense_are_read_or_refused(put: Path, name: str) -> None:
-    """Whatever a header claims, sound comes out, or a refusal that names the field."""
+def test_invalid_headers_are_read_or_refused(put: Path, name: str) -> None:
+    """With any header values, the result is audio or an error that names the field."""
     put.write_bytes(odd_sounds.EITHER[name]())
     try:
         samples = read(put)

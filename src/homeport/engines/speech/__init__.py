@@ -1,1 +1,1 @@
-"""Speech: text read into phonemes, phonemes sung by Kokoro, sound encoded while the rest is still computed."""
+"""The speech engine: text to phonemes, phonemes to audio with Kokoro, encoded while the rest is still computed."""

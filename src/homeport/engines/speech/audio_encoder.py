@@ -1,7 +1,6 @@
-"""Sound as bytes of one format, given out while more is still to come. Knows nothing of how sound is made.
+"""Encodes audio in one format while more of it is still being computed. Knows nothing of synthesis.
 
-What a player must know stands at the beginning, and nothing is corrected there afterwards: the bytes may be on their
-way already.
+The bytes may be sent at once, so a header is never corrected afterwards.
 """
 
 import io
@@ -21,20 +20,20 @@ _PEAK = 0.99
 
 
 class AudioEncoder(Protocol):
-    """One sound being encoded."""
+    """Encodes one audio stream."""
 
-    def feed(self, sound: AudioSamples) -> bytes:
-        """Take more sound; give the bytes that are ready, perhaps none."""
+    def feed(self, samples: AudioSamples) -> bytes:
+        """Add samples; return the bytes that are ready, possibly none."""
         ...
 
     def end(self) -> bytes:
-        """Give the rest."""
+        """Return the remaining bytes."""
         ...
 
 
 def encoder(format: AudioFormat) -> AudioEncoder:
-    """An encoder for one sound."""
-    return _RAW_ENCODERS[format]() if format in _RAW_ENCODERS else _Coded(_CODECS[format])
+    """Return an encoder for one audio stream."""
+    return _RAW_ENCODERS[format]() if format in _RAW_ENCODERS else _CodecEncoder(_CODECS[format])
 
 
 class _Codec(NamedTuple):
@@ -45,7 +44,7 @@ class _Codec(NamedTuple):
 
 
 _CODECS: Mapping[AudioFormat, _Codec] = {
-    # No Xing header and no ID3 tag: both would be filled in at the end.
+    # No Xing header and no ID3 tag, because both would be completed at the end.
     "mp3": _Codec("mp3", "libmp3lame", 64_000, {"write_xing": "0", "id3v2_version": "0"}),
     "opus": _Codec("ogg", "libopus", 32_000, {"page_duration": "200000"}),
     "aac": _Codec("adts", "aac", 64_000),
@@ -54,26 +53,26 @@ _CODECS: Mapping[AudioFormat, _Codec] = {
 
 
 class _Sink(io.RawIOBase):
-    """Where the container's bytes go until they are taken. It cannot seek."""
+    """Collects the container's bytes until they are taken. It cannot seek."""
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._buffer = bytearray()
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._held += data
+        self._buffer += data
         return len(data)
 
     def take(self) -> bytes:
-        taken = bytes(self._held)
-        self._held.clear()
-        return taken
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        return data
 
 
-class _Coded:
-    """Through FFmpeg's libraries."""
+class _CodecEncoder:
+    """Encodes with FFmpeg's libraries."""
 
     def __init__(self, codec: _Codec) -> None:
         self._sink = _Sink()
@@ -83,19 +82,19 @@ class _Coded:
             self._stream.bit_rate = codec.bits_per_s
         self._samples = 0
 
-    def feed(self, sound: AudioSamples) -> bytes:
-        """Take more sound; give the bytes that are ready."""
-        if len(sound):
-            frame = AudioFrame.from_ndarray(_to_int16(sound)[None], format="s16", layout="mono")
+    def feed(self, samples: AudioSamples) -> bytes:
+        """Add samples; return the bytes that are ready."""
+        if len(samples):
+            frame = AudioFrame.from_ndarray(_to_int16(samples)[None], format="s16", layout="mono")
             frame.sample_rate = RATE
             frame.pts = self._samples
-            self._samples += len(sound)
+            self._samples += len(samples)
             for packet in self._stream.encode(frame):
                 self._container.mux(packet)
         return self._sink.take()
 
     def end(self) -> bytes:
-        """Give the rest."""
+        """Return the remaining bytes."""
         for packet in self._stream.encode(None):
             self._container.mux(packet)
         self._container.close()
@@ -103,40 +102,40 @@ class _Coded:
 
 
 class _Pcm:
-    """Bare samples, 16 bits, little-endian."""
+    """Raw samples, 16 bits, little-endian."""
 
-    def feed(self, sound: AudioSamples) -> bytes:
-        """Give the sound's samples."""
-        return _to_int16(sound).astype("<i2").tobytes()
+    def feed(self, samples: AudioSamples) -> bytes:
+        """Return the samples' bytes."""
+        return _to_int16(samples).astype("<i2").tobytes()
 
     def end(self) -> bytes:
-        """Give nothing more."""
+        """Return nothing."""
         return b""
 
 
 class _Wav(_Pcm):
-    """The same behind a header that says `as long as it lasts`: its sizes are the largest there are."""
+    """Raw samples after a header with the largest possible sizes, because the length is not known yet."""
 
     def __init__(self) -> None:
         self._header = _wav_header()
 
-    def feed(self, sound: AudioSamples) -> bytes:
-        """Give the sound's samples, the first time behind the header."""
+    def feed(self, samples: AudioSamples) -> bytes:
+        """Return the samples' bytes, the first time with the header."""
         header, self._header = self._header, b""
-        return header + super().feed(sound)
+        return header + super().feed(samples)
 
 
 _RAW_ENCODERS: Mapping[AudioFormat, Callable[[], AudioEncoder]] = {"pcm": _Pcm, "wav": _Wav}
 
 
 def _wav_header() -> bytes:
-    most = 0xFFFFFFFF
-    described = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE, RATE * 2, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", most, b"WAVE") + described + struct.pack("<4sI", b"data", most)
+    max_size = 0xFFFFFFFF
+    format_chunk = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE, RATE * 2, 2, 16)
+    return struct.pack("<4sI4s", b"RIFF", max_size, b"WAVE") + format_chunk + struct.pack("<4sI", b"data", max_size)
 
 
-def _to_int16(sound: AudioSamples) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-    """As 16-bit samples; one that is too loud is made quieter as a whole, never cut."""
-    peak = float(np.max(np.abs(sound), initial=0.0))
-    quieter = sound * (_PEAK / peak) if peak > _PEAK else sound
-    return np.round(quieter * 32767).astype(np.int16)
+def _to_int16(samples: AudioSamples) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+    """Convert to 16-bit samples; if they are too loud, all are scaled down, none is clipped."""
+    peak = float(np.max(np.abs(samples), initial=0.0))
+    scaled = samples * (_PEAK / peak) if peak > _PEAK else samples
+    return np.round(scaled * 32767).astype(np.int16)

@@ -1,6 +1,6 @@
-"""The speech engine: requests in, encoded sound out, one chunk of a text after another.
+"""The speech engine: requests in, encoded audio out, one chunk of a text after another.
 
-Knows nothing of HTTP. Several requests are spoken side by side, one chunk each in turn.
+Several requests are computed in turn, one chunk each. Knows nothing of HTTP.
 """
 
 from collections.abc import Iterator
@@ -26,56 +26,56 @@ from homeport.engines.speech.kokoro import FRAME, KokoroModel, silence
 from homeport.engines.speech.phonemizer import Phonemizer
 
 CHUNK_BYTES = 64 * 1024
-"""Sound crosses the link in pieces of at most this size."""
+"""Audio crosses the link in events of at most this size."""
 _VOICE = "voice/"
-_FLUSH_INTERVAL_S = 0.1  # silence behind the last word, at most
+_END_SILENCE_S = 0.1  # after the last word
 
 
-def load(job: EngineSpec) -> RoundRobinEngine[SpeechRequest]:
+def load(spec: EngineSpec) -> RoundRobinEngine[SpeechRequest]:
     """Load Kokoro. Files: `weights`, `vocabulary`, and `voice/<name>` for each voice. Raises Unavailable."""
-    named = {role.removeprefix(_VOICE): path for role, path in job.paths.items() if role.startswith(_VOICE)}
+    voice_files = {role.removeprefix(_VOICE): path for role, path in spec.paths.items() if role.startswith(_VOICE)}
     for role in ("weights", "vocabulary"):
-        if role not in job.paths:
-            raise Unavailable(f"{job.model} has no file for the role {role}: pull it again.")
-    if not named:
-        raise Unavailable(f"{job.model} has no voices: pull it again.")
-    speaker = SpeechSynthesizer(job.paths["weights"], job.paths["vocabulary"], named, _threads(job))
-    loaded = LoadedModel(model=job.model, kernels=f"ONNX Runtime {onnxruntime.__version__}")
-    return RoundRobinEngine(loaded, SpeechRequest, GeneratorWork(speaker.synthesize))
+        if role not in spec.paths:
+            raise Unavailable(f"{spec.model} has no file for the role {role}: pull it again.")
+    if not voice_files:
+        raise Unavailable(f"{spec.model} has no voices: pull it again.")
+    synthesizer = SpeechSynthesizer(spec.paths["weights"], spec.paths["vocabulary"], voice_files, _threads(spec))
+    loaded = LoadedModel(model=spec.model, kernels=f"ONNX Runtime {onnxruntime.__version__}")
+    return RoundRobinEngine(loaded, SpeechRequest, GeneratorWork(synthesizer.synthesize))
 
 
-def _threads(job: EngineSpec) -> int:
-    given = job.options.get("threads")
-    return int(given) if given else 0
+def _threads(spec: EngineSpec) -> int:
+    threads = spec.options.get("threads")
+    return int(threads) if threads else 0
 
 
 class SpeechSynthesizer:
-    """A loaded model with its voices and its reader."""
+    """A loaded model with its voices and its phonemizer."""
 
-    def __init__(self, weights: Path, vocabulary: Path, named: dict[str, Path], threads: int) -> None:
-        self._synthesis = KokoroModel(weights, vocabulary, named, threads)
-        self._reader = Phonemizer(self._synthesis.alphabet)
-        self._names = frozenset(named)
+    def __init__(self, weights: Path, vocabulary: Path, voice_files: dict[str, Path], threads: int) -> None:
+        self._model = KokoroModel(weights, vocabulary, voice_files, threads)
+        self._phonemizer = Phonemizer(self._model.alphabet)
+        self._names = frozenset(voice_files)
 
-    def synthesize(self, turn: ActiveRequest[SpeechRequest]) -> Iterator[Event]:
-        """Speak one request. Usage: phonemes read, and frames of 25 ms spoken."""
-        request = turn.request
+    def synthesize(self, active: ActiveRequest[SpeechRequest]) -> Iterator[Event]:
+        """Iterate over the events of one request. Usage: phonemes in, frames of 25 ms out."""
+        request = active.request
         voice = voices.find(request.voice, self._names)
-        reading = self._reader.phonemize(request.text, voice)
-        phonemes = sum(len(chunk.phonemes) for chunk in reading.chunks)
-        yield Admitted(phonemes, (len(request.text),), reading.skipped)
-        encoded = encoder(request.format)
-        samples = 0
-        for number, chunk in enumerate(reading.chunks, 1):
-            sound = self._synthesis.synthesize(chunk.phonemes, voice.speakers(chunk.language), request.speed)
-            pause_s = chunk.pause_s if number < len(reading.chunks) else _FLUSH_INTERVAL_S
-            rest = silence(pause_s / request.speed)
-            samples += len(sound) + len(rest)
-            yield from _pieces(encoded.feed(sound) + encoded.feed(rest))
-        yield from _pieces(encoded.end())
-        yield Done(Usage(phonemes, -(-samples // FRAME)))
+        phonemized = self._phonemizer.phonemize(request.text, voice)
+        phonemes = sum(len(chunk.phonemes) for chunk in phonemized.chunks)
+        yield Admitted(phonemes, (len(request.text),), phonemized.skipped)
+        audio = encoder(request.format)
+        n_samples = 0
+        for number, chunk in enumerate(phonemized.chunks, 1):
+            samples = self._model.synthesize(chunk.phonemes, voice.speakers(chunk.language), request.speed)
+            pause_s = chunk.pause_s if number < len(phonemized.chunks) else _END_SILENCE_S
+            pause = silence(pause_s / request.speed)
+            n_samples += len(samples) + len(pause)
+            yield from _audio_events(audio.feed(samples) + audio.feed(pause))
+        yield from _audio_events(audio.end())
+        yield Done(Usage(phonemes, -(-n_samples // FRAME)))
 
 
-def _pieces(data: bytes) -> Iterator[Event]:
+def _audio_events(data: bytes) -> Iterator[Event]:
     for start in range(0, len(data), CHUNK_BYTES):
         yield AudioChunk(data[start : start + CHUNK_BYTES])

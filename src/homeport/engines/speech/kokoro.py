@@ -1,6 +1,6 @@
-"""Kokoro on ONNX Runtime: phonemes and a voice in, one chunk of sound out, trimmed so that chunks can be joined.
+"""Kokoro on ONNX Runtime: phonemes and a voice in, one chunk of audio out, trimmed so that chunks can be joined.
 
-Knows nothing of text, requests or encodings. Sound is float32, one channel, 24 kHz.
+Knows nothing of text, requests or encodings. Audio is float32, one channel, 24 kHz.
 """
 
 import json
@@ -23,16 +23,16 @@ AudioSamples = NDArray[np.float32]
 
 RATE = 24_000
 FRAME = 600
-"""Samples in one of the model's own frames (25 ms): the unit in which its length predictor counts."""
+"""Samples in one of the model's own frames (25 ms), the unit of its length predictor."""
 MAX_TOKENS = 510
 _STYLE = 256
-_MAX_MODEL_SPEED = 1.5  # up to here its own speed input scales the length as it says
-_SILENT = 0.004
+_MAX_MODEL_SPEED = 1.5  # up to here the model's own speed input scales the length correctly
+_SILENCE_LEVEL = 0.004
 _LEAD_S, _TAIL_S, _FADE_S = 0.02, 0.05, 0.005
 
 
 class KokoroModel:
-    """One loaded model. `alphabet`: the phonemes it knows. Not for two threads at once."""
+    """One loaded model. `alphabet`: the phonemes it knows. Not thread-safe."""
 
     def __init__(self, weights: Path, vocabulary: Path, voices: Mapping[str, Path], threads: int) -> None:
         self._session = onnxruntime.InferenceSession(
@@ -41,29 +41,29 @@ class KokoroModel:
         names = {each.name for each in self._session.get_inputs()}
         self._tokens = next((name for name in ("tokens", "input_ids") if name in names), "")
         if not {"style", "speed"} <= names or not self._tokens:
-            raise Unavailable(f"{weights.name} is no Kokoro model: its inputs are {', '.join(sorted(names))}.")
+            raise Unavailable(f"{weights.name} is not a Kokoro model: its inputs are {', '.join(sorted(names))}.")
         self._ids = _vocabulary(vocabulary)
         self._voices = dict(voices)
         self._styles: dict[str, AudioSamples] = {}
         self.alphabet = frozenset(self._ids)
 
     def synthesize(self, phonemes: str, speakers: Sequence[str], speed: float) -> AudioSamples:
-        """Speak at most `MAX_TOKENS` phonemes, `speed` times as fast as usual.
+        """Speak at most `MAX_TOKENS` phonemes, `speed` times as fast as normal.
 
-        Silence around them is cut off, and clicks at the cuts are faded. The voice of several `speakers` is the middle
-        between theirs. A phoneme lasts one frame of the model's at least, so that it cannot speak very fast: the rest
-        of the speed is had by pressing the sound together, at its pitch.
+        Silence at both ends is trimmed, and the cuts are faded. The styles of several `speakers` are averaged. A
+        phoneme takes at least one frame of the model, so that it cannot speak very fast: higher speeds are reached by
+        time compression at the same pitch.
         """
-        own = min(speed, _MAX_MODEL_SPEED)
-        sound = _trim_silence(self.compute(phonemes, speakers, own))
-        return sound if own == speed else time_stretch(sound, speed / own)
+        model_speed = min(speed, _MAX_MODEL_SPEED)
+        samples = _trim_silence(self.compute(phonemes, speakers, model_speed))
+        return samples if model_speed == speed else time_stretch(samples, speed / model_speed)
 
     def compute(self, phonemes: str, speakers: Sequence[str], speed: float) -> AudioSamples:
-        """What the model gives, as it is."""
+        """Return the model's output, untrimmed."""
         return self.run(self.inputs(phonemes, speakers, speed))
 
     def inputs(self, phonemes: str, speakers: Sequence[str], speed: float) -> dict[str, NDArray[np.generic]]:
-        """The model's inputs by name: token ids between two zeros, the style for so many of them, the speed."""
+        """Return the model's inputs by name: token ids between two zeros, the style for their number, the speed."""
         ids = [self._ids[each] for each in phonemes if each in self._ids][:MAX_TOKENS]
         tables = np.stack([self._style(each) for each in speakers])
         return {
@@ -73,26 +73,26 @@ class KokoroModel:
         }
 
     def run(self, inputs: dict[str, NDArray[np.generic]]) -> AudioSamples:
-        """One pass of the model."""
-        (sound,) = self._session.run(None, inputs)
-        return np.asarray(sound, np.float32).reshape(-1)
+        """Run the model once."""
+        (samples,) = self._session.run(None, inputs)
+        return np.asarray(samples, np.float32).reshape(-1)
 
     def _style(self, voice: str) -> AudioSamples:
-        """The voice's table: one style for each number of phonemes."""
+        """Return the voice's table: one style for each number of phonemes."""
         if voice not in self._styles:
             self._styles[voice] = np.fromfile(self._voices[voice], np.float32).reshape(-1, _STYLE)
         return self._styles[voice]
 
 
 def silence(seconds: float) -> AudioSamples:
-    """So much silence."""
+    """Return silence of this length."""
     return np.zeros(round(seconds * RATE), np.float32)
 
 
-def time_stretch(sound: AudioSamples, factor: float) -> AudioSamples:
-    """The sound in `1 / factor` of its time, at the same pitch."""
-    if not len(sound):
-        return sound
+def time_stretch(samples: AudioSamples, factor: float) -> AudioSamples:
+    """Return audio compressed to `1 / factor` of its duration, at the same pitch."""
+    if not len(samples):
+        return samples
     graph = av.filter.Graph()
     source = graph.add_abuffer(sample_rate=RATE, format="flt", layout="mono", time_base=Fraction(1, RATE))
     tempo = graph.add("atempo", f"{factor:.6f}")
@@ -100,7 +100,7 @@ def time_stretch(sound: AudioSamples, factor: float) -> AudioSamples:
     source.link_to(tempo)
     tempo.link_to(sink)
     graph.configure()
-    frame = AudioFrame.from_ndarray(sound[None], format="flt", layout="mono")
+    frame = AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
     frame.sample_rate, frame.pts = RATE, 0
     graph.push(frame)
     graph.push(None)
@@ -109,22 +109,22 @@ def time_stretch(sound: AudioSamples, factor: float) -> AudioSamples:
         try:
             parts.append(np.asarray(graph.pull().to_ndarray(), np.float32).reshape(-1))
         except (av.error.EOFError, av.error.BlockingIOError):
-            return np.concatenate(parts) if parts else sound[:0]
+            return np.concatenate(parts) if parts else samples[:0]
 
 
 def _vocabulary(path: Path) -> dict[str, int]:
-    """Phoneme to id. The packages call the table `vocab`; the hubs' tokenizer has it under `model`."""
-    told = json.loads(path.read_text(encoding="utf-8"))
-    table = told.get("model", told)["vocab"]
+    """Return the table of phoneme to id: `vocab` in the packages' file, below `model` in the hubs' tokenizer file."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    table = data.get("model", data)["vocab"]
     return {str(phoneme): int(id) for phoneme, id in table.items() if len(phoneme) == 1 and phoneme != "$"}
 
 
-def _trim_silence(sound: AudioSamples) -> AudioSamples:
-    loud = np.flatnonzero(np.abs(sound) > _SILENT)
-    if not loud.size:
-        return sound[:0]
-    kept = sound[max(0, loud[0] - round(_LEAD_S * RATE)) : loud[-1] + round(_TAIL_S * RATE)].copy()
-    ramp = np.linspace(0, 1, min(round(_FADE_S * RATE), len(kept)), dtype=np.float32)
-    kept[: len(ramp)] *= ramp
-    kept[len(kept) - len(ramp) :] *= ramp[::-1]
-    return kept
+def _trim_silence(samples: AudioSamples) -> AudioSamples:
+    audible = np.flatnonzero(np.abs(samples) > _SILENCE_LEVEL)
+    if not audible.size:
+        return samples[:0]
+    trimmed = samples[max(0, audible[0] - round(_LEAD_S * RATE)) : audible[-1] + round(_TAIL_S * RATE)].copy()
+    ramp = np.linspace(0, 1, min(round(_FADE_S * RATE), len(trimmed)), dtype=np.float32)
+    trimmed[: len(ramp)] *= ramp
+    trimmed[len(trimmed) - len(ramp) :] *= ramp[::-1]
+    return trimmed

@@ -1,6 +1,6 @@
-"""What a Mandarin reader says for numbers, dates, times, money, percentages, units and signs: text in, text out.
+"""Spells out numbers, dates, times, money, percentages, units and signs in Mandarin: text in, text out.
 
-Knows nothing of phonemes. Latin words are left as they are, with the digits that belong to them.
+Latin words are unchanged, with the digits that belong to them. Knows nothing of phonemes.
 """
 
 import re
@@ -79,7 +79,7 @@ def _alternatives(words: dict[str, str]) -> str:
 
 
 def cardinal(number: str) -> str:
-    """Read a number, such as `1,234.50` or `12`, by its value. Too long a one is read digit by digit."""
+    """Spell out a number, such as `1,234.50` or `12`, by its value; a very long one digit by digit."""
     whole, _, fraction = number.replace(",", "").partition(".")
     tail = f"点{digits(fraction)}" if fraction else ""
     if len(whole) > _MAX_DIGITS:
@@ -87,34 +87,34 @@ def cardinal(number: str) -> str:
     value = whole.lstrip("0")
     if not value:
         return "零" + tail
-    said = ""
+    spelled = ""
     is_gap = False
     groups = [value[max(0, end - 4) : end] for end in range(len(value), 0, -4)][::-1]
     for at, group in enumerate(groups):
-        read = _group(group.zfill(4) if said else group, is_first=not said)
+        read = _group(group.zfill(4) if spelled else group, is_first=not spelled)
         if read:
-            said += ("零" if is_gap and read[0] != "零" else "") + read + _GROUPS[len(groups) - 1 - at]
+            spelled += ("零" if is_gap and read[0] != "零" else "") + read + _GROUPS[len(groups) - 1 - at]
         is_gap = not read
-    return said + tail
+    return spelled + tail
 
 
 def _group(group: str, *, is_first: bool) -> str:
-    """Up to four digits."""
-    said = ""
+    """Spell out up to four digits."""
+    spelled = ""
     is_gap = False
     for at, digit in enumerate(group):
         if digit == "0":
             is_gap = True
             continue
-        if is_gap and (said or not is_first):
-            said += "零"
+        if is_gap and (spelled or not is_first):
+            spelled += "零"
         is_gap = False
-        said += _DIGITS[int(digit)] + _PLACES[len(group) - 1 - at]
-    return said.removeprefix("一") if is_first and said.startswith("一十") else said
+        spelled += _DIGITS[int(digit)] + _PLACES[len(group) - 1 - at]
+    return spelled.removeprefix("一") if is_first and spelled.startswith("一十") else spelled
 
 
 def digits(number: str) -> str:
-    """Read a number digit by digit."""
+    """Spell out a number digit by digit."""
     return "".join(_DIGITS[int(digit)] for digit in number)
 
 
@@ -129,12 +129,12 @@ def _time(match: re.Match[str]) -> str:
     hour, minute, second = match.groups()
     if int(hour) > 24 or int(minute) > 59 or int(second or 0) > 59:
         return match.group()
-    said = ("两" if int(hour) == 2 else cardinal(hour)) + "点"
+    spelled = ("两" if int(hour) == 2 else cardinal(hour)) + "点"
     if int(minute):
-        said += ("零" if minute[0] == "0" else "") + cardinal(minute) + "分"
+        spelled += ("零" if minute[0] == "0" else "") + cardinal(minute) + "分"
     elif second is None:
-        said += "整"
-    return said + (f"{cardinal(second)}秒" if second else "")
+        spelled += "整"
+    return spelled + (f"{cardinal(second)}秒" if second else "")
 
 
 def _money(match: re.Match[str]) -> str:
@@ -172,7 +172,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
 
 
 def normalize(text: str) -> str:
-    """Write out in Han characters what is written in digits and signs. Full-width forms are taken as plain ones."""
-    for pattern, say in _RULES:
-        text = pattern.sub(say, text)
+    """Spell out digits and signs in Han characters. Full-width forms count as plain ones."""
+    for pattern, spell in _RULES:
+        text = pattern.sub(spell, text)
     return text

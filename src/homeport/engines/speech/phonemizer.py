@@ -1,6 +1,6 @@
-"""A text as the chunks it is spoken in: sentences, each in its language, as phonemes short enough for the model.
+"""Splits a text into chunks of phonemes: sentences, each in its language, short enough for the model.
 
-Knows nothing of sound. Which characters cannot be read is said, not hidden: they are given back.
+Characters that cannot be pronounced are skipped and returned. Knows nothing of audio.
 """
 
 import re
@@ -15,10 +15,10 @@ from homeport.engines.speech.english import English
 from homeport.engines.speech.voices import SpeechLanguage, Voice
 
 MAX_CHUNK_PHONEMES = 220
-"""Phonemes in one chunk: the model takes 510, but its work on one chunk should not take many seconds."""
+"""The model supports 510, but one chunk should not take many seconds to compute."""
 MAX_FIRST_CHUNK_PHONEMES = 90
-"""Phonemes in the first chunk: the shorter it is, the sooner sound comes."""
-_MIN_CHUNK_PHONEMES = 24  # Kokoro speaks a lone short sentence hastily: it is joined to the one behind it
+"""The shorter the first chunk is, the sooner audio starts."""
+_MIN_CHUNK_PHONEMES = 24  # Kokoro speaks single short sentences too fast, so they are joined with the next one
 _PAUSES_S = {"paragraph": 0.55, "sentence": 0.32, "clause": 0.12, "none": 0.0}
 
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -44,12 +44,12 @@ _TITLES = re.compile(
     r"|e\.g|i\.e|a\.m|p\.m|u\.s|u\.k|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|[a-z]"
 )
 _WORDS_ONLY = re.compile(r"[A-Za-zÀ-ɏ '’]+")
-_MARK = "\ue000"  # stands for a Latin name while the numbers around it are read
+_MARK = "\ue000"  # replaces a Latin name while the numbers around it are normalized
 _CLAUSES = re.compile(r"(?<=[,;:—…)”])\s*")
 
 
 class PhonemeChunk(msgspec.Struct, frozen=True):
-    """What the model speaks at once, whose voice it is, and the silence behind it at normal speed."""
+    """What the model speaks at once, its language, and the silence after it at normal speed."""
 
     phonemes: str
     language: SpeechLanguage
@@ -57,41 +57,41 @@ class PhonemeChunk(msgspec.Struct, frozen=True):
 
 
 class PhonemizedText(msgspec.Struct, frozen=True):
-    """A whole text's chunks, and the characters in it that nobody can read."""
+    """The chunks of a text, and its characters that cannot be pronounced."""
 
     chunks: tuple[PhonemeChunk, ...]
     skipped: str
 
 
 class Phonemizer:
-    """Reads texts for a model with this alphabet."""
+    """Phonemizes texts for a model with this alphabet."""
 
     def __init__(self, alphabet: frozenset[str]) -> None:
         self._alphabet = alphabet
         self._english = English()
 
     def phonemize(self, text: str, voice: Voice) -> PhonemizedText:
-        """Read a text. Raises InvalidRequest where most of it is in a script that nobody here can read."""
-        clean, skipped = _legible(text)
+        """Phonemize a text. Raises InvalidRequest if most of it is in an unsupported script."""
+        readable, skipped = _remove_unreadable(text)
         chunks: list[PhonemeChunk] = []
-        leans_mandarin = _is_mandarin(clean, otherwise=False)
-        for sentence, pause_s in _sentences(clean):
-            is_mandarin = _is_mandarin(sentence, otherwise=leans_mandarin)
-            said = self._sentence(sentence, is_mandarin, voice.is_british)
-            if any(each.isalpha() for each in said):
-                chunks.append(PhonemeChunk(said, _language(sentence, is_mandarin), pause_s))
+        default_mandarin = _is_mandarin(readable, otherwise=False)
+        for sentence, pause_s in _sentences(readable):
+            is_mandarin = _is_mandarin(sentence, otherwise=default_mandarin)
+            phonemes = self._sentence(sentence, is_mandarin, voice.is_british)
+            if any(each.isalpha() for each in phonemes):
+                chunks.append(PhonemeChunk(phonemes, _language(sentence, is_mandarin), pause_s))
         if not chunks:
             raise InvalidRequest(
-                "There is nothing to speak in the input: English and Mandarin can be read, and nothing else.",
+                "The input has nothing to speak: only English and Mandarin are supported.",
                 param="input",
                 code="invalid_value",
             )
         return PhonemizedText(tuple(_split_long_chunks(_merge_short_chunks(chunks))), skipped)
 
     def _sentence(self, sentence: str, is_mandarin: bool, is_british: bool) -> str:
-        """One sentence as phonemes."""
+        """Return the phonemes of one sentence."""
         if is_mandarin:
-            sentence = _normalise_mandarin(sentence)
+            sentence = _normalize_mandarin(sentence)
         parts: list[str] = []
         at = 0
         foreign = _LATIN_RUN if is_mandarin else _HAN_RUN
@@ -108,48 +108,48 @@ class Phonemizer:
             return ""
         if not is_mandarin:
             return self._english.phonemes(text.translate(_PUNCTUATION_MAP), is_british=is_british)
-        said = _HAN_RUN.sub(lambda run: f" {pinyin.phonemes(run.group())} ", text)
-        return said.translate(_PUNCTUATION_MAP).strip()
+        phonemes = _HAN_RUN.sub(lambda run: f" {pinyin.phonemes(run.group())} ", text)
+        return phonemes.translate(_PUNCTUATION_MAP).strip()
 
 
-def _normalise_mandarin(sentence: str) -> str:
-    """A Mandarin sentence without digits and signs, but for those inside a Latin name (`GPT-4`, `iPhone 15 Pro`)."""
-    kept: list[str] = []
+def _normalize_mandarin(sentence: str) -> str:
+    """Spell out digits and signs of a Mandarin sentence, except inside a Latin name (`GPT-4`, `iPhone 15 Pro`)."""
+    names: list[str] = []
 
-    def keep(run: re.Match[str]) -> str:
+    def replace_name(run: re.Match[str]) -> str:
         if _WORDS_ONLY.fullmatch(run.group()):
             return run.group()
-        kept.append(run.group())
+        names.append(run.group())
         return _MARK
 
-    said = mandarin_normalizer.normalize(_LATIN_RUN.sub(keep, sentence.replace(_MARK, " ")))
-    return re.sub(_MARK, lambda _: kept.pop(0), said)
+    normalized = mandarin_normalizer.normalize(_LATIN_RUN.sub(replace_name, sentence.replace(_MARK, " ")))
+    return re.sub(_MARK, lambda _: names.pop(0), normalized)
 
 
-def _legible(text: str) -> tuple[str, str]:
-    """The text without what cannot be read, and what that was, each character once."""
+def _remove_unreadable(text: str) -> tuple[str, str]:
+    """Return the text without characters that cannot be pronounced, and those characters, each once."""
     text = re.sub(
         r"[！-～]", lambda each: chr(ord(each.group()) - 0xFEE0) if each.group().isalnum() else each.group(), text
     )
-    kept: list[str] = []
+    characters: list[str] = []
     skipped: dict[str, None] = {}
     foreign = readable = 0
     for each in unicodedata.normalize("NFC", text):
         if _can_read(each):
-            kept.append(each)
+            characters.append(each)
             readable += each.isalnum()
         else:
-            kept.append(" ")
+            characters.append(" ")
             if unicodedata.category(each)[0] not in "CZM":
                 skipped[each] = None
             foreign += each.isalpha()
     if foreign > readable:
         raise InvalidRequest(
-            "Most of the input is in a script that cannot be read here: English and Mandarin can be spoken.",
+            "Most of the input is in an unsupported script: only English and Mandarin can be spoken.",
             param="input",
             code="invalid_value",
         )
-    return "".join(kept), "".join(skipped)
+    return "".join(characters), "".join(skipped)
 
 
 def _can_read(each: str) -> bool:
@@ -166,7 +166,7 @@ _READABLE_SIGNS = frozenset("“”‘’—–…·°℃℉€£¥￥₩¢×÷�
 
 
 def _is_mandarin(text: str, *, otherwise: bool) -> bool:
-    """Whether a text is Mandarin with some English in it, not the other way round."""
+    """Return whether a text is mainly Mandarin; `otherwise` if it has neither Han characters nor words."""
     han = len(_IS_HAN.findall(text))
     words = len(_WORD.findall(text))
     return han >= words if han or words else otherwise
@@ -179,11 +179,11 @@ def _language(sentence: str, is_mandarin: bool) -> SpeechLanguage:
 
 
 def _sentences(text: str) -> Iterator[tuple[str, float]]:
-    """The sentences, and the pause behind each."""
+    """Iterate over sentences, each with the pause after it."""
     for paragraph in re.split(r"\n\s*\n", text):
-        found = [part for line in paragraph.split("\n") for part in _split(line.strip()) if part.strip()]
-        for number, sentence in enumerate(found, 1):
-            yield sentence, _PAUSES_S["sentence" if number < len(found) else "paragraph"]
+        sentences = [part for line in paragraph.split("\n") for part in _split(line.strip()) if part.strip()]
+        for number, sentence in enumerate(sentences, 1):
+            yield sentence, _PAUSES_S["sentence" if number < len(sentences) else "paragraph"]
 
 
 def _split(line: str) -> Iterator[str]:
@@ -196,13 +196,13 @@ def _split(line: str) -> Iterator[str]:
 
 
 def _ends(line: str, end: re.Match[str]) -> bool:
-    """Whether a sentence ends here: not at `3.14`, `Dr. Smith`, `J. K.`, or before a small letter."""
+    """Return whether a sentence ends here: not at `3.14`, `Dr. Smith`, `J. K.`, or before a lowercase letter."""
     if end.group()[0] in "。！？｡":
         return True
-    behind = line[end.end() :]
-    if behind and not behind[0].isspace() and not _IS_HAN.match(behind[0]):
+    rest = line[end.end() :]
+    if rest and not rest[0].isspace() and not _IS_HAN.match(rest[0]):
         return False
-    if behind.strip()[:1].islower():
+    if rest.strip()[:1].islower():
         return False
     if not end.group().startswith(".") or end.group().startswith(".."):
         return True
@@ -211,24 +211,24 @@ def _ends(line: str, end: re.Match[str]) -> bool:
 
 
 def _merge_short_chunks(chunks: list[PhonemeChunk]) -> Iterator[PhonemeChunk]:
-    """Sentences too short to be spoken well, joined to their neighbours in the same language."""
-    held: PhonemeChunk | None = None
+    """Join sentences that are too short to be spoken well with neighbors in the same language."""
+    previous: PhonemeChunk | None = None
     for chunk in chunks:
-        if held is None:
-            held = chunk
+        if previous is None:
+            previous = chunk
             continue
-        is_short = min(len(held.phonemes), len(chunk.phonemes)) < _MIN_CHUNK_PHONEMES
+        is_short = min(len(previous.phonemes), len(chunk.phonemes)) < _MIN_CHUNK_PHONEMES
         if (
             is_short
-            and held.language is chunk.language
-            and len(held.phonemes) + len(chunk.phonemes) < MAX_FIRST_CHUNK_PHONEMES
+            and previous.language is chunk.language
+            and len(previous.phonemes) + len(chunk.phonemes) < MAX_FIRST_CHUNK_PHONEMES
         ):
-            held = PhonemeChunk(f"{held.phonemes} {chunk.phonemes}", chunk.language, chunk.pause_s)
+            previous = PhonemeChunk(f"{previous.phonemes} {chunk.phonemes}", chunk.language, chunk.pause_s)
         else:
-            yield held
-            held = chunk
-    if held:
-        yield held
+            yield previous
+            previous = chunk
+    if previous:
+        yield previous
 
 
 def _split_long_chunks(chunks: Iterator[PhonemeChunk]) -> Iterator[PhonemeChunk]:
@@ -240,8 +240,8 @@ def _split_long_chunks(chunks: Iterator[PhonemeChunk]) -> Iterator[PhonemeChunk]
     for chunk in chunks:
         left = chunk.phonemes
         while left:
-            most = MAX_FIRST_CHUNK_PHONEMES if is_first else MAX_CHUNK_PHONEMES
-            cut = len(left) if len(left) <= most else _cut_position(left, most)
+            limit = MAX_FIRST_CHUNK_PHONEMES if is_first else MAX_CHUNK_PHONEMES
+            cut = len(left) if len(left) <= limit else _cut_position(left, limit)
             part, left = left[:cut].strip(), left[cut:].strip()
             pause = chunk.pause_s if not left else _PAUSES_S["clause" if part[-1:] in ",;:—…)”" else "none"]
             if any(each.isalpha() for each in part):
@@ -249,10 +249,10 @@ def _split_long_chunks(chunks: Iterator[PhonemeChunk]) -> Iterator[PhonemeChunk]
                 is_first = False
 
 
-def _cut_position(phonemes: str, most: int) -> int:
-    """Where to cut: behind the last clause that fits, else the last word, else anywhere."""
-    ends = [end.end() for end in _CLAUSES.finditer(phonemes) if _MIN_CHUNK_PHONEMES <= end.end() <= most]
+def _cut_position(phonemes: str, limit: int) -> int:
+    """Return where to cut: after the last clause that fits, else after the last word, else at the limit."""
+    ends = [end.end() for end in _CLAUSES.finditer(phonemes) if _MIN_CHUNK_PHONEMES <= end.end() <= limit]
     if ends:
         return ends[-1]
-    word = phonemes.rfind(" ", _MIN_CHUNK_PHONEMES, most)
-    return word if word > 0 else most
+    word = phonemes.rfind(" ", _MIN_CHUNK_PHONEMES, limit)
+    return word if word > 0 else limit

@@ -1,7 +1,7 @@
 """Mandarin words as phonemes of Kokoro's alphabet, by way of pinyin. Knows nothing of sentences, numbers or models.
 
-Kokoro was trained on broad IPA with an arrow for each tone behind the vowel and a space between words, tones as the
-dictionary has them (the model does the sandhi).
+Kokoro was trained on broad IPA with an arrow for each tone after the vowel and a space between words. Tones are those
+of the dictionary; the model applies tone sandhi.
 """
 
 import re
@@ -32,7 +32,7 @@ _INITIALS = {
     "c": "ʦʰ",
     "s": "s",
 }
-# The tone's arrow goes where the underline is.
+# The underscore is the place of the tone's arrow.
 _FINALS = {
     "a": "a_",
     "ai": "ai_",
@@ -103,13 +103,13 @@ _SYLLABLE = re.compile(r"([zcs]h|[bpmfdtnlgkhjqxrzcs])?([a-zêü]+)")
 
 
 def phonemes(text: str) -> str:
-    """Han characters as phonemes, a space between words. Characters that no dictionary has are left out."""
+    """Return the phonemes of Han characters, with a space between words. Unknown characters are left out."""
     words = (lazy_pinyin(word, Style.TONE3, errors="ignore", neutral_tone_with_five=True) for word in rjieba.cut(text))
     return " ".join(filter(None, ("".join(syllable(each) for each in word) for word in words)))
 
 
 def syllable(pinyin: str) -> str:
-    """One syllable of pinyin with its tone's number behind it; nothing where it is none."""
+    """Return the phonemes of one syllable of pinyin that ends with its tone's number; empty if it is not one."""
     tone = _TONES.get(pinyin[-1:])
     plain = pinyin[:-1].replace("ü", "v")
     if tone is None:
@@ -126,5 +126,5 @@ def syllable(pinyin: str) -> str:
         final = f"v{final[1:]}"
     if final == "i" and initial in ("zh", "ch", "sh", "r", "z", "c", "s"):
         return f"{_INITIALS[initial]}ɨ{tone}"
-    shape = _FINALS.get(_SHORT.get(final, final))
-    return f"{_INITIALS[initial] if initial else ''}{shape.replace('_', tone)}" if shape else ""
+    pattern = _FINALS.get(_SHORT.get(final, final))
+    return f"{_INITIALS[initial] if initial else ''}{pattern.replace('_', tone)}" if pattern else ""

@@ -1,4 +1,4 @@
-"""The voices: Kokoro's own names, and who speaks for OpenAI's. Knows nothing of files or text.
+"""The voices: Kokoro's own, and the ones used for OpenAI's names. Knows nothing of files or text.
 
 A name's first letter is the voice's language (a American, b British, z Mandarin, …), its second the gender.
 """
@@ -12,7 +12,7 @@ from homeport.domain.errors import InvalidRequest
 
 
 class SpeechLanguage(StrEnum):
-    """What a sentence is written in; `MIXED`: Mandarin and English words side by side."""
+    """The language of a sentence; `MIXED`: with Mandarin and English words."""
 
     ENGLISH = "english"
     MANDARIN = "mandarin"
@@ -20,18 +20,18 @@ class SpeechLanguage(StrEnum):
 
 
 class Voice(msgspec.Struct, frozen=True):
-    """Who speaks English sentences and who Mandarin ones: names of Kokoro's. The same one, where it was asked for."""
+    """Kokoro's voices for English and for Mandarin sentences; the same for both if it was requested by its own name."""
 
     english: str
     mandarin: str
 
     @property
     def is_british(self) -> bool:
-        """Whether English words sound as in Britain."""
+        """Whether English words have British pronunciation."""
         return self.english.startswith("b")
 
     def speakers(self, language: SpeechLanguage) -> tuple[str, ...]:
-        """Whose voice a sentence is spoken in; of two, the middle between them, which knows both languages."""
+        """Return the voices of a sentence; two are averaged, which speaks both languages."""
         if language is SpeechLanguage.ENGLISH:
             return (self.english,)
         if language is SpeechLanguage.MANDARIN or self.english == self.mandarin:
@@ -54,12 +54,12 @@ OPENAI_VOICES = {
     "marin": Voice("af_aoede", "zf_xiaoxiao"),
     "cedar": Voice("am_puck", "zm_yunjian"),
 }
-"""Five bear the same name in Kokoro; the others are a voice of the same gender. `zf_xiaoni` speaks for none of them:
-a third of its words are misheard."""
+"""Five have the same name in Kokoro; the others use a voice of the same gender. `zf_xiaoni` is not used, because speech
+recognition misunderstands a third of its words."""
 
 
 def find(name: str, known: Collection[str]) -> Voice:
-    """The voice of this name among the installed ones. Raises InvalidRequest that lists them."""
+    """Return the installed voice of this name. Raises InvalidRequest that lists all of them."""
     voice = OPENAI_VOICES.get(name)
     if voice and {voice.english, voice.mandarin} <= set(known):
         return voice

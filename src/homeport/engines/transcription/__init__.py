@@ -1,1 +1,1 @@
-"""Writes down speech: Whisper models in CTranslate2's format, through faster-whisper."""
+"""The transcription engine: Whisper models in CTranslate2's format, run by faster-whisper."""

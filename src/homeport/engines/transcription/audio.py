@@ -1,8 +1,7 @@
-"""Reads a sound file of anybody's into samples: only formats that are known by their first bytes, within bounds.
+"""Decodes an uploaded audio file to samples: known formats only, within limits.
 
-The format is told by the content, never by the name, and FFmpeg is given no say in it: its readers of playlists would
-open whatever address stands in one. A recording is never whole in memory: four hours of samples are a gigabyte. Knows
-nothing of speech.
+The format is detected by the first bytes, never by the name, and not by FFmpeg, whose playlist readers would open any
+URL in a file. A recording is never in memory as a whole: four hours of samples are a gigabyte. Knows nothing of speech.
 """
 
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from homeport.domain.errors import InvalidRequest
 RATE_HZ = 16_000
 PIECE_S = 10
 MAX_DURATION_S = 4 * 3600
-"""The longest recording that is taken: 25 MB can hold days of silence."""
+"""The limit for a recording: 25 MB can hold days of silence."""
 
 AudioBlock = NDArray[np.float32]
 
@@ -37,83 +36,82 @@ _STARTS = (
 
 
 def container(head: bytes) -> str | None:
-    """FFmpeg's name of the format that a file with these first bytes has; None for one that is not read here."""
-    for place, mark, name in _STARTS:
-        if head[place : place + len(mark)] == mark:
+    """Return FFmpeg's name of the format with these first bytes; None for an unsupported one."""
+    for offset, mark, name in _STARTS:
+        if head[offset : offset + len(mark)] == mark:
             return name
-    # An MPEG audio frame: eleven bits set, then a version and a layer that exist.
+    # An MPEG audio frame: eleven bits set, then a valid version and layer.
     is_frame = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06 and head[1] & 0x18 != 8
     return "mp3" if is_frame else None
 
 
 class Recording:
-    """A sound file, open. It may be read as often as one likes, also when its name is gone."""
+    """An open audio file. It may be read several times, even after its name is deleted."""
 
-    def __init__(self, file: IO[bytes], name: str, most_s: float) -> None:
+    def __init__(self, file: IO[bytes], format: str, max_duration_s: float) -> None:
         self._file = file
-        self._name = name
-        self._most_s = most_s
+        self._format = format
+        self._max_duration_s = max_duration_s
 
     def blocks(self) -> Iterator[AudioBlock]:
-        """All samples in pieces of `PIECE_S`: one channel at `RATE_HZ`, between -1 and 1. At least one sample comes.
+        """Iterate over all samples in blocks of `PIECE_S`: one channel at `RATE_HZ`, between -1 and 1.
 
-        Raises InvalidRequest where there is no sound, or so much as is not taken.
+        Yields at least one sample. Raises InvalidRequest if there is no audio, or it is too long.
         """
-        count, held, size = 0, [], 0
-        for block in self._blocks():
-            count += len(block)
-            if count > self._most_s * RATE_HZ:
+        count, parts, size = 0, [], 0
+        for part in self._frames():
+            count += len(part)
+            if count > self._max_duration_s * RATE_HZ:
                 raise InvalidRequest(
-                    f"The audio is longer than {self._most_s / 60:.0f} minutes, the most that is taken at once: "
-                    "cut it into parts.",
+                    f"The audio is longer than {self._max_duration_s / 60:.0f} minutes, which is the limit: split it.",
                     param="file",
                 )
-            held.append(block)
-            size += len(block)
+            parts.append(part)
+            size += len(part)
             if size >= PIECE_S * RATE_HZ:
-                yield np.concatenate(held)
-                held, size = [], 0
+                yield np.concatenate(parts)
+                parts, size = [], 0
         if not count:
-            raise InvalidRequest("The audio file holds no sound: it is empty or cut short.", param="file")
-        if held:
-            yield np.concatenate(held)
+            raise InvalidRequest("The audio file has no audio: it is empty or incomplete.", param="file")
+        if parts:
+            yield np.concatenate(parts)
 
-    def _blocks(self) -> Iterator[AudioBlock]:
-        """Samples, as the decoder gives them."""
+    def _frames(self) -> Iterator[AudioBlock]:
+        """Iterate over samples in the decoder's frames."""
         self._file.seek(0)
         try:
-            # Opened as an object, not by a path, and with the one reader its content asks for.
-            with av.open(self._file, format=self._name, metadata_errors="ignore") as media:
+            # Opened as an object, not by path, and with the reader for its detected format only.
+            with av.open(self._file, format=self._format, metadata_errors="ignore") as media:
                 if not media.streams.audio:
-                    raise InvalidRequest("The file has no sound in it.", param="file")
+                    raise InvalidRequest("The file has no audio stream.", param="file")
                 yield from _resample(media)
         except (av.FFmpegError, ValueError, EOFError) as error:
             raise InvalidRequest(
-                f"The audio file might be corrupted or unsupported: reading it as {self._name} fails "
+                f"The audio file might be corrupted or unsupported: reading it as {self._format} fails "
                 f"({_reason(error)}).",
                 param="file",
             ) from error
 
 
 @contextmanager
-def open_recording(file: Path, most_s: float = MAX_DURATION_S) -> Iterator[Recording]:
-    """Open a recording of at most `most_s` seconds. Raises InvalidRequest for a format that is not read here."""
+def open_recording(file: Path, max_duration_s: float = MAX_DURATION_S) -> Iterator[Recording]:
+    """Open a recording of at most `max_duration_s` seconds. Raises InvalidRequest for an unsupported format."""
     with file.open("rb") as source:
-        name = container(source.read(_HEAD))
-        if name is None:
+        format = container(source.read(_HEAD))
+        if format is None:
             raise InvalidRequest(f"Invalid file format. Supported formats: {_FORMATS}.", param="file")
-        yield Recording(source, name, most_s)
+        yield Recording(source, format, max_duration_s)
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong, without the path that FFmpeg says it of."""
+    """Return an error's text without the path that FFmpeg adds."""
     return str(getattr(error, "strerror", None) or type(error).__name__)
 
 
 def _resample(media: Any) -> Iterator[AudioBlock]:
     resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
     for frame in _decode(media):
-        frame.pts = None  # recordings with holes in their times are read without them
+        frame.pts = None  # gaps in the timestamps are ignored
         for part in resampler.resample(frame):
             yield _samples(part)
     for part in resampler.resample(None):
@@ -121,13 +119,13 @@ def _resample(media: Any) -> Iterator[AudioBlock]:
 
 
 def _samples(part: Any) -> AudioBlock:
-    """What a model may be given: files of floats hold whatever their program computed, no numbers among it."""
-    found = np.nan_to_num(part.to_ndarray().reshape(-1).astype(np.float32, copy=False))
-    return np.asarray(np.clip(found, -1, 1), np.float32)
+    """Return valid samples: files of floats may contain anything, also NaN."""
+    samples = np.nan_to_num(part.to_ndarray().reshape(-1).astype(np.float32, copy=False))
+    return np.asarray(np.clip(samples, -1, 1), np.float32)
 
 
 def _decode(media: Any) -> Iterator[Any]:
-    """Frames of the first audio stream. Some that are damaged are passed over, as players do; most of them are not."""
+    """Iterate over frames of the first audio stream. Damaged ones are skipped, as in players, unless they are most."""
     good = bad = 0
     for packet in media.demux(media.streams.audio[0]):
         try:
