@@ -9,7 +9,7 @@ from homeport.engines.embeddings.engine import load
 from tests import tiny_encoders as tiny
 
 
-def test_a_loaded_model_says_what_it_is(tmp_path: Path) -> None:
+def test_a_loaded_model_has_the_files_window(tmp_path: Path) -> None:
     """The window is that of the file."""
     tiny.bert(tmp_path / "tiny.gguf")
     engine = load(
@@ -24,14 +24,14 @@ def test_a_loaded_model_says_what_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("options", "says"), [({"threads": 0}, "threads"), ({"colour": 1}, "colour")])
-def test_wrong_options_are_named(options: dict[str, int], says: str) -> None:
-    """An option that makes no sense, or that nobody knows, keeps the model from loading."""
+def test_invalid_options_are_named(options: dict[str, int], says: str) -> None:
+    """An invalid or unknown option is an error that names it."""
     with pytest.raises(Unavailable, match=says):
         load(EngineSpec("embeddings", "tiny", {}, "", {**options}))
 
 
-def test_no_weights_is_said(tmp_path: Path) -> None:
-    """A job without weights, and one whose file is no model, are refused."""
+def test_missing_weights_are_refused(tmp_path: Path) -> None:
+    """A spec without weights, and one with an invalid file, are refused."""
     with pytest.raises(Unavailable, match="no weights"):
         load(EngineSpec("embeddings", "tiny", {}, "", {}))
     (tmp_path / "odd.gguf").write_bytes(b"odd")

@@ -16,15 +16,15 @@ from homeport.engines.embeddings.families import EmbeddingFamily, of
         ("all-MiniLM-L6-v2", "", ""),
     ],
 )
-def test_families_are_told_by_their_names(name: str, document: str, query: str) -> None:
-    """Documented prefixes come with the names that makers use; every other model gets none."""
+def test_families_are_detected_by_their_names(name: str, document: str, query: str) -> None:
+    """Models get the documented prefixes by their names; unknown models get none."""
     found = of({"general.name": name})
     assert (found.document, found.query) == (document, query)
     assert of({"general.basename": name}) == found
 
 
-def test_only_some_families_shorten() -> None:
-    """Vectors are shortened for models trained so, and not for e5."""
+def test_only_some_families_support_fewer_dimensions() -> None:
+    """Vectors are shortened for models trained for it, and not for e5."""
     assert of({"general.name": "Qwen3 Embedding 0.6B"}).min_dimensions == 32
     assert of({"general.name": "multilingual-e5-small"}).min_dimensions is None
     assert of({}) == EmbeddingFamily()

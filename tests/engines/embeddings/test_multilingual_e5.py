@@ -1,4 +1,4 @@
-"""The starter model on its own: its tokens, its vectors, and what they mean."""
+"""The starter model: its tokens and its vectors."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,19 +32,19 @@ VECTORS = [
 
 @pytest.fixture(scope="module")
 def model(multilingual_e5: Path) -> Iterator[EmbeddingEncoder]:
-    made = encoder.load(multilingual_e5, EncoderOptions())
-    yield made
-    made.close()
+    model = encoder.load(multilingual_e5, EncoderOptions())
+    yield model
+    model.close()
 
 
 @pytest.mark.parametrize(("text", "ids"), TOKENS)
 def test_tokens_are_those_of_sentencepiece(model: EmbeddingEncoder, text: str, ids: list[int]) -> None:
-    """Texts of many scripts, composed or not, become the ids that the original tokeniser gives."""
+    """Texts of many scripts, composed or not, become the ids of the original tokenizer."""
     assert model.tokenize(text) == ids
 
 
 @pytest.mark.parametrize(("text", "numbers"), VECTORS)
 def test_vectors_are_those_of_the_package(model: EmbeddingEncoder, text: int, numbers: list[float]) -> None:
-    """The package's own engine gives these numbers; ours differ by the kernels' rounding alone."""
+    """They equal the numbers of the package's own engine within the kernels' rounding."""
     (row,) = model.encode([model.tokenize(f"passage: {TOKENS[text][0]}")])
     assert row[: len(numbers)].tolist() == pytest.approx(numbers, abs=3e-3)

@@ -1,4 +1,4 @@
-"""The engine on its real weights, stepped by hand: order, chunks, admission, what a picture changes."""
+"""The engine on its real weights, stepped by the test: order, chunks, admission, images."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,23 +27,23 @@ Engine = RoundRobinEngine[ModerationRequest]
 
 @pytest.fixture(scope="module")
 def engine(moderation: dict[str, Path]) -> Iterator[Engine]:
-    made = load(
+    loaded = load(
         EngineSpec("moderation", "homeport-moderation", attach(moderation), "", {"threads": 2, "library": None})
     )
-    assert isinstance(made, RoundRobinEngine)
-    yield made
-    made.close()
-    made.run(lambda _: None)
+    assert isinstance(loaded, RoundRobinEngine)
+    yield loaded
+    loaded.close()
+    loaded.run(lambda _: None)
 
 
 def run(engine: Engine, request: ModerationRequest, id: int) -> list[Event]:
-    """Everything that comes back, in order."""
-    told: list[Event] = []
+    """Return all events in order."""
+    events: list[Event] = []
     work = engine._work
     engine.open(id, request, 100)
-    while not any(isinstance(event, Done | Failed) for event in told):
-        told += [event for _, event in engine._filter_events(list(work.step(engine._ready())))]
-    return told
+    while not any(isinstance(event, Done | Failed) for event in events):
+        events += [event for _, event in engine._filter_events(list(work.step(engine._ready())))]
+    return events
 
 
 def texts(*given: str) -> ModerationRequest:
@@ -51,9 +51,9 @@ def texts(*given: str) -> ModerationRequest:
 
 
 def test_every_input_has_its_verdict(engine: Engine) -> None:
-    """Admission first, with the tokens; one verdict per input in order; usage at the end."""
-    told = run(engine, texts("Good morning!", "I will kill you, you idiot.", ""), 1)
-    admitted, *verdicts, done = told
+    """First the admission with the tokens, then one verdict per input in order, then the usage."""
+    events = run(engine, texts("Good morning!", "I will kill you, you idiot.", ""), 1)
+    admitted, *verdicts, done = events
     assert isinstance(admitted, Admitted)
     assert isinstance(done, Done)
     assert done.usage.prompt_tokens == admitted.prompt_tokens > 5
@@ -65,20 +65,20 @@ def test_every_input_has_its_verdict(engine: Engine) -> None:
     assert all(each.score == 0 for each in nothing.scores)
 
 
-def test_one_bad_sentence_is_found_in_a_long_text(engine: Engine) -> None:
-    """Each window counts by itself, so what surrounds a threat does not hide it, wherever it stands."""
+def test_one_harmful_sentence_is_found_in_a_long_text(engine: Engine) -> None:
+    """Each window is scored by itself, so a threat is found wherever it is in a text."""
     calm = "The committee met on Tuesday and spoke about the budget of the harbour. " * 20
     for at, text in enumerate((f"I will find you and kill you. {calm}", f"{calm} I will find you and kill you.")):
-        told = run(engine, texts(text), 10 + at)
-        verdict = next(event for event in told if isinstance(event, ModerationVerdict))
+        events = run(engine, texts(text), 10 + at)
+        verdict = next(event for event in events if isinstance(event, ModerationVerdict))
         assert any(each.is_flagged and each.category == "harassment/threatening" for each in verdict.scores)
-    told = run(engine, texts(calm), 20)
-    verdict = next(event for event in told if isinstance(event, ModerationVerdict))
+    events = run(engine, texts(calm), 20)
+    verdict = next(event for event in events if isinstance(event, ModerationVerdict))
     assert not any(each.is_flagged for each in verdict.scores)
 
 
-def test_a_request_is_alike_alone_and_in_company(engine: Engine) -> None:
-    """What else is in a request does not change a verdict but for the kernels' rounding."""
+def test_other_inputs_change_nothing(engine: Engine) -> None:
+    """Other inputs of a request change a verdict only by the kernels' rounding."""
     line = "You are a worthless idiot."
     alone = next(e for e in run(engine, texts(line), 30) if isinstance(e, ModerationVerdict))
     among = next(e for e in run(engine, texts("Hello", line), 31) if isinstance(e, ModerationVerdict) and e.index == 1)
@@ -86,20 +86,20 @@ def test_a_request_is_alike_alone_and_in_company(engine: Engine) -> None:
         assert one.score == pytest.approx(other.score, abs=0.02)
 
 
-def test_pictures_speak_for_sexual_alone(engine: Engine, tmp_path: Path) -> None:
-    """A picture counts under `sexual` only, text under all; the verdict is one for both."""
+def test_images_are_scored_for_sexual_only(engine: Engine, tmp_path: Path) -> None:
+    """An image is scored for `sexual` only, text for all categories; there is one verdict for both."""
     file = tmp_path / "grey.png"
     Image.new("RGB", (64, 64), "grey").save(file)
-    told = run(engine, ModerationRequest(((TextPart("Hello"), ImagePart(Attachment(file))),)), 40)
-    (verdict,) = (event for event in told if isinstance(event, ModerationVerdict))
+    events = run(engine, ModerationRequest(((TextPart("Hello"), ImagePart(Attachment(file))),)), 40)
+    (verdict,) = (event for event in events if isinstance(event, ModerationVerdict))
     assert {each.category: each.inputs for each in verdict.scores}["sexual"] == ("text", "image")
     assert all(each.inputs == ("text",) for each in verdict.scores if each.category != "sexual")
-    told = run(engine, ModerationRequest(((ImagePart(Attachment(file)),),)), 41)
-    (verdict,) = (event for event in told if isinstance(event, ModerationVerdict))
+    events = run(engine, ModerationRequest(((ImagePart(Attachment(file)),),)), 41)
+    (verdict,) = (event for event in events if isinstance(event, ModerationVerdict))
     assert {each.inputs for each in verdict.scores} == {(), ("image",)}
 
 
-def test_a_bad_picture_ends_the_request_before_it_is_admitted(engine: Engine, tmp_path: Path) -> None:
+def test_an_invalid_image_fails_the_request_before_it_is_admitted(engine: Engine, tmp_path: Path) -> None:
     """The only event is the failure, which names the part."""
     (tmp_path / "odd").write_bytes(b"odd")
     (failed,) = run(
@@ -112,7 +112,7 @@ def test_a_bad_picture_ends_the_request_before_it_is_admitted(engine: Engine, tm
 
 
 def test_other_requests_and_missing_files_are_refused(engine: Engine, moderation: dict[str, Path]) -> None:
-    """A request of another kind, a job without a file, and an unknown option are refused by name."""
+    """A request of another kind, a missing file and an unknown option are refused by name."""
     with pytest.raises(InvalidRequest, match="homeport-moderation"):
         engine.open(99, EmbeddingRequest((TextPrompt("x"),)), 1)
     for role in moderation:

@@ -1,4 +1,4 @@
-"""The network of tox-block in numpy, against what its own package says it answers."""
+"""The network of tox-block in numpy, compared with its package's published results."""
 
 from pathlib import Path
 
@@ -24,14 +24,14 @@ def network(moderation: dict[str, Path]) -> ToxicityModel:
     return ToxicityModel(moderation["weights"])
 
 
-def test_answers_are_those_that_the_package_publishes(network: ToxicityModel) -> None:
-    """Without its libraries, the network gives the probabilities of its own description."""
+def test_results_are_those_of_the_package(network: ToxicityModel) -> None:
+    """The network gives the probabilities of its package's description."""
     found = np.abs((network.judge(list(PUBLISHED)) - LOW) / (HIGH - LOW))
     assert found == pytest.approx(np.array(list(PUBLISHED.values())), abs=2e-4)
 
 
-def test_unknown_words_are_no_words(network: ToxicityModel) -> None:
-    """A text without a known word is judged as an empty one; company changes nothing."""
+def test_unknown_words_are_ignored(network: ToxicityModel) -> None:
+    """A text without a known word is scored like an empty one; other texts change nothing."""
     rows = network.judge(["", "我要杀了你", "you idiot"])
     assert rows.shape == (3, len(LABELS))
     assert rows[0] == pytest.approx(rows[1])
@@ -40,7 +40,7 @@ def test_unknown_words_are_no_words(network: ToxicityModel) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"12345678", b"\xff" * 64, (2).to_bytes(8, "little") + b"{}"])
 def test_another_file_is_refused(tmp_path: Path, data: bytes) -> None:
-    """What is no such network does not load, and is named."""
+    """A file that is not such a network does not load, and is named."""
     (tmp_path / "odd.safetensors").write_bytes(data)
     with pytest.raises(Unavailable, match=r"odd\.safetensors"):
         ToxicityModel(tmp_path / "odd.safetensors")

@@ -1,4 +1,4 @@
-"""Cutting texts into windows, with characters counted as tokens or words counted as one."""
+"""Splitting texts into windows, with characters or words counted as tokens."""
 
 import itertools
 
@@ -19,12 +19,12 @@ def cut(text: str) -> list[str]:
 
 @pytest.mark.parametrize("text", ["Hello there.", "你好，世界。", " a "])
 def test_a_short_text_is_one_window(text: str) -> None:
-    """What fits stays whole, white space and all."""
+    """A text that fits stays whole, with its white space."""
     assert cut(text) == [text]
 
 
 def test_windows_overlap_and_stay_small() -> None:
-    """A window has at most so many tokens and begins with the end of the one before."""
+    """A window has at most the limit of tokens and begins with the end of the previous one."""
     found = cut(" ".join(f"w{number}" for number in range(300)))
     assert len(found) > 4
     assert all(words(window) <= windows.TOKENS for window in found)
@@ -34,7 +34,7 @@ def test_windows_overlap_and_stay_small() -> None:
 
 @hypothesis.given(st.text(st.sampled_from("ab 我们，。\n"), max_size=2000))
 def test_nothing_is_lost(text: str) -> None:
-    """Put together without what overlaps, the windows are the text, in order."""
+    """Joined without their overlaps, the windows are the text."""
     whole = ""
     for window in windows.split_windows(text, lambda piece: len(piece.strip())):
         if window is None:
@@ -48,6 +48,6 @@ def test_nothing_is_lost(text: str) -> None:
     assert text.endswith(whole[-1:])
 
 
-def test_long_texts_let_others_work_meanwhile() -> None:
-    """While it is measured, a long text gives None again and again."""
+def test_long_texts_yield_to_others() -> None:
+    """While it is tokenized, a long text yields None repeatedly."""
     assert list(windows.split_windows("word " * 1000, words)).count(None) >= 20

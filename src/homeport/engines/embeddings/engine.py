@@ -1,4 +1,4 @@
-"""Loads an embedding model and puts it to work. What it computes is `work`'s affair."""
+"""Loads an embedding model and builds its engine; `batching` computes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ from homeport.engines.round_robin import RoundRobinEngine
 
 
 class EmbeddingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The options of a job. `library`: where the kernels are; None leaves the choice to the encoder."""
+    """The options of the engine. `library`: the path of the kernels. None: the encoder's default."""
 
     window: int | None = None
     threads: int | None = None
@@ -27,29 +27,29 @@ class EmbeddingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def read(cls, options: Mapping[str, str | int | float | bool | None]) -> "EmbeddingOptions":
-        """Check a job's options. Raises Unavailable naming what is wrong."""
+        """Check and convert options. Raises Unavailable that names the invalid one."""
         try:
-            found = msgspec.convert(dict(options), cls)
+            converted = msgspec.convert(dict(options), cls)
         except msgspec.ValidationError as error:
-            raise Unavailable(f"The embeddings engine's options are wrong: {error}.") from error
+            raise Unavailable(f"Invalid options of the embeddings engine: {error}.") from error
         for name in ("window", "threads"):
-            value = getattr(found, name)
+            value = getattr(converted, name)
             if value is not None and value < 1:
                 raise Unavailable(
-                    f"The embeddings engine's options are wrong: `{name}` must be at least 1, not {value}."
+                    f"Invalid options of the embeddings engine: `{name}` must be at least 1, not {value}."
                 )
-        return found
+        return converted
 
 
-def load(job: EngineSpec) -> Engine:
-    """Load the model a job names. Raises Unavailable where it does not load or an option is wrong."""
-    options = EmbeddingOptions.read(job.options)
-    weights = job.paths.get("weights")
+def load(spec: EngineSpec) -> Engine:
+    """Load the model that a spec names. Raises Unavailable if it does not load or an option is invalid."""
+    options = EmbeddingOptions.read(spec.options)
+    weights = spec.paths.get("weights")
     if weights is None:
-        raise Unavailable(f"{job.model} has no weights file.")
+        raise Unavailable(f"{spec.model} has no weights file.")
     library = Path(options.library) if options.library else None
     model = encoder.load(weights, EncoderOptions(options.window, threads=options.threads, library=library))
-    loaded = LoadedModel(model=job.model, kernels=model.kernels, window=model.window)
+    loaded = LoadedModel(model=spec.model, kernels=model.kernels, window=model.window)
     return RoundRobinEngine(
         loaded, EmbeddingRequest, EmbeddingBatcher(model, InputTokenizer(model, families.of(model.metadata)))
     )

@@ -1,8 +1,7 @@
-"""What the makers of embedding models say of them and no file does: what to write in front of a text, and whether the
-beginning of a vector stands for itself.
+"""Facts about embedding models that their files lack: text prefixes, and whether vectors may be shortened.
 
-Told by the names in the file. A model of no family here gets no prefix, and its vectors are not shortened.
-Source: the models' own pages.
+A model's family is detected by the names in its file. Unknown models get no prefix, and their vectors are not
+shortened. Source: the models' own pages.
 """
 
 import re
@@ -12,9 +11,10 @@ import msgspec
 
 
 class EmbeddingFamily(msgspec.Struct, frozen=True):
-    """`document` and `query` stand in front of texts to be found and of texts that search.
+    """`document` and `query`: prefixes of texts to be found and of texts that search.
 
-    `shortest`: the fewest dimensions a vector may be cut to, for models trained so (Kusupati et al. 2022), else None.
+    `min_dimensions`: the fewest dimensions that a vector may be cut to, if the model was trained for it (Kusupati et
+    al. 2022), else None.
     """
 
     document: str = ""
@@ -22,7 +22,7 @@ class EmbeddingFamily(msgspec.Struct, frozen=True):
     min_dimensions: int | None = None
 
     def add_prefix(self, text: str, *, is_query: bool) -> str:
-        """The text as the model wants it. One that has one of the two prefixes already keeps it."""
+        """Return the text with its prefix; a text that already begins with one of the two is unchanged."""
         if any(prefix and text.startswith(prefix) for prefix in (self.document, self.query)):
             return text
         return (self.query if is_query else self.document) + text
@@ -50,7 +50,7 @@ _NAMES = ("general.name", "general.basename")
 
 
 def of(metadata: Mapping[str, str]) -> EmbeddingFamily:
-    """The family of a model by its file's metadata."""
+    """Return the family of a model by its file's metadata."""
     names = [re.sub(r"[\s_]+", "-", metadata.get(key, "").lower()) for key in _NAMES]
     return next(
         (family for pattern, family in _FAMILIES if any(re.search(pattern, name) for name in names)), EmbeddingFamily()

@@ -1,4 +1,4 @@
-"""From inputs to token ids: prefixed, tokenised, held against vocabulary and window. Knows nothing of batches."""
+"""From inputs to token ids: adds prefixes, tokenizes, checks vocabulary and window. Knows nothing of batches."""
 
 from collections.abc import Generator, Iterator
 
@@ -14,14 +14,12 @@ from homeport.engines.llama.encoder import EmbeddingEncoder
 
 TokenIds = NDArray[np.int32]
 
-_PIECE = 1 << 15  # characters tokenised at a time: some tens of milliseconds
-_LONG_TEXT_FACTOR = (
-    64  # characters that a token may well stand for; texts longer than that times the window are counted first
-)
+_PIECE = 1 << 15  # characters tokenized at a time: some tens of milliseconds
+_LONG_TEXT_FACTOR = 64  # texts with more characters per token of the window are counted in pieces first
 
 
 class InputTokenizer:
-    """Reads requests for one model. `window`: tokens of one input, prefix and what stands around a text included."""
+    """Tokenizes requests for one model. `window`: tokens of one input, with its prefix and the tokens around a text."""
 
     def __init__(self, encoder: EmbeddingEncoder, family: EmbeddingFamily) -> None:
         self._encoder = encoder
@@ -30,40 +28,40 @@ class InputTokenizer:
         self.window = encoder.window
 
     def dimensions(self, wanted: int | None) -> int:
-        """How many numbers each vector is to have. Raises InvalidRequest where the model cannot give so many."""
-        own, shortest = self._encoder.dimensions, self._family.min_dimensions
+        """Return the number of dimensions of each vector. Raises InvalidRequest if the model does not support it."""
+        own, minimum = self._encoder.dimensions, self._family.min_dimensions
         if wanted is None or wanted == own:
             return own
-        if shortest is None:
+        if minimum is None:
             raise InvalidRequest(
-                f"This model's vectors have {own} dimensions, and it was not trained so that fewer of them stand for "
-                f"themselves: leave 'dimensions' out or set it to {own}.",
+                f"This model's vectors have {own} dimensions and cannot be shortened: leave 'dimensions' out or set it "
+                f"to {own}.",
                 param="dimensions",
             )
-        if not shortest <= wanted <= own:
+        if not minimum <= wanted <= own:
             raise InvalidRequest(
-                f"This model's vectors have {shortest} to {own} dimensions, not {wanted}.", param="dimensions"
+                f"This model's vectors have {minimum} to {own} dimensions, not {wanted}.", param="dimensions"
             )
         return wanted
 
     def tokenize(self, request: EmbeddingRequest) -> Iterator[TokenIds | None]:
-        """Each input's ids, in order; None after a piece of work that brought none.
+        """Iterate over each input's ids, in order; None after a piece of work that completed none.
 
-        Raises InvalidRequest and ContextOverflow whose `param` names the input at fault.
+        Raises InvalidRequest and ContextOverflow; `param` names the invalid input.
         """
-        for index, given in enumerate(request.inputs):
+        for index, input in enumerate(request.inputs):
             param = "input" if len(request.inputs) == 1 else f"input[{index}]"
-            ids = yield from self._ids(given, request, param)
+            ids = yield from self._ids(input, request, param)
             self._check_size(len(ids), param)
             yield np.array(ids, np.int32)
 
-    def _ids(self, given: EmbeddingInput, request: EmbeddingRequest, param: str) -> Generator[None, None, list[int]]:
-        if isinstance(given, TextPrompt):
-            text = given.text
+    def _ids(self, input: EmbeddingInput, request: EmbeddingRequest, param: str) -> Generator[None, None, list[int]]:
+        if isinstance(input, TextPrompt):
+            text = input.text
         elif request.encoding is None:
-            return self._check_own_ids(given.ids, param, is_query=request.is_query)
+            return self._check_own_ids(input.ids, param, is_query=request.is_query)
         else:
-            text = _decode_foreign_ids(given.ids, encodings.load(request.encoding), param)
+            text = _decode_foreign_ids(input.ids, encodings.load(request.encoding), param)
         text = self._family.add_prefix(text, is_query=request.is_query)
         if len(text) > _LONG_TEXT_FACTOR * self.window:
             yield from self._check_length(text, param)
@@ -73,9 +71,9 @@ class InputTokenizer:
             raise InvalidRequest(error.message, param=param) from None
 
     def _check_length(self, text: str, param: str) -> Iterator[None]:
-        """Count a text that is hardly within the window piece by piece, so that it holds nobody up."""
-        front, behind = self._around
-        count, start = len(front) + len(behind), 0
+        """Count the tokens of a text that is probably too long piece by piece, so that others are not held up."""
+        before, after = self._around
+        count, start = len(before) + len(after), 0
         while start < len(text):
             end = start + _PIECE
             if end < len(text):
@@ -84,16 +82,16 @@ class InputTokenizer:
             count += len(self._encoder.tokenize(text[start:end], whole=False))
             start = end
             yield
-        # Pieces may cut a few tokens in two; where that could matter, the whole is asked.
+        # Pieces may split a few tokens; if that could matter, the whole text is tokenized.
         if count > 2 * self.window:
             self._check_size(count, param)
 
     def _check_own_ids(self, ids: tuple[int, ...], param: str, *, is_query: bool) -> list[int]:
-        """Ids of the model's own vocabulary, with or without those that stand around a text."""
-        front, behind = self._around
+        """Return ids of the model's own vocabulary with prefix and the tokens around a text, which may be missing."""
+        before, after = self._around
         inner = list(ids)
-        if inner[: len(front)] == front and inner[len(inner) - len(behind) :] == behind:
-            inner = inner[len(front) : len(inner) - len(behind)]
+        if inner[: len(before)] == before and inner[len(inner) - len(after) :] == after:
+            inner = inner[len(before) : len(inner) - len(after)]
         for token in inner:
             if not 0 <= token < self._encoder.vocabulary:
                 raise InvalidRequest(
@@ -101,9 +99,9 @@ class InputTokenizer:
                     param=param,
                 )
             if self._encoder.is_control(token):
-                raise InvalidRequest(f"Token {token} is a control token of this model: no text has it.", param=param)
+                raise InvalidRequest(f"Token {token} is a control token of this model: remove it.", param=param)
         prefix = self._family.add_prefix("", is_query=is_query)
-        return [*front, *(self._encoder.tokenize(prefix, whole=False) if prefix else ()), *inner, *behind]
+        return [*before, *(self._encoder.tokenize(prefix, whole=False) if prefix else ()), *inner, *after]
 
     def _check_size(self, size: int, param: str) -> None:
         if size > self.window:
@@ -113,7 +111,7 @@ class InputTokenizer:
                 param=param,
             )
         if size == 0:
-            raise InvalidRequest(f"'{param}' holds nothing that this model can read.", param=param)
+            raise InvalidRequest(f"'{param}' has no text that this model can read.", param=param)
 
 
 def _decode_foreign_ids(ids: tuple[int, ...], encoding: encodings.Encoding, param: str) -> str:

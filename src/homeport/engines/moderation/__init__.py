@@ -1,1 +1,1 @@
-"""The moderation engine: texts and pictures in, a score per category out. Knows nothing of processes, links or HTTP."""
+"""The moderation engine: texts and images in, a score per category out. Knows nothing of processes, links or HTTP."""

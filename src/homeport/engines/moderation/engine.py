@@ -1,6 +1,6 @@
-"""Loads the models that judge, and puts them to work: windows of texts some at a time, pictures one by one.
+"""The moderation engine: scores texts, in chunks of windows, and images, one by one.
 
-Requests take turns, a chunk of work each. Knows nothing of category names that an answer has or lacks, nor of HTTP.
+Requests are computed in turn, one chunk of work each. Knows nothing of the categories in an answer, or of HTTP.
 """
 
 import itertools
@@ -33,153 +33,158 @@ from homeport.engines.moderation.toxicity_model import ToxicityModel
 from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
 
 EMBEDDING_WEIGHTS = "multilingual-e5-small/weights"
-"""The file, of another model of the catalogue, whose vectors the head was trained on."""
+"""The role of the embedding model's file; the head was trained on its vectors."""
 
-_PREFIX = "query: "  # what that model wants in front of texts that are compared with each other
-_IMAGE_CATEGORIES = frozenset({"sexual"})  # the categories that a picture says anything about
+_PREFIX = "query: "  # that model's prefix for texts that are compared with each other
+_IMAGE_CATEGORIES = frozenset({"sexual"})  # the categories that images are scored for
 
 
 class ModerationOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The options of a job. `library`: where llama.cpp's kernels are; None leaves the choice to the encoder."""
+    """The options of the engine. `library`: the path of llama.cpp's kernels; None: the encoder's default."""
 
     threads: int | None = None
     library: str | None = None
 
     @classmethod
     def read(cls, options: Mapping[str, str | int | float | bool | None]) -> "ModerationOptions":
-        """Check a job's options. Raises Unavailable naming what is wrong."""
+        """Check and convert options. Raises Unavailable that names the invalid one."""
         try:
             return msgspec.convert(dict(options), cls)
         except msgspec.ValidationError as error:
-            raise Unavailable(f"The moderation engine's options are wrong: {error}.") from error
+            raise Unavailable(f"Invalid options of the moderation engine: {error}.") from error
 
 
-def load(job: EngineSpec) -> Engine:
-    """Load the models a job names. Raises Unavailable where one does not load or an option is wrong."""
-    options = ModerationOptions.read(job.options)
+def load(spec: EngineSpec) -> Engine:
+    """Load the models that a spec names. Raises Unavailable if one does not load or an option is invalid."""
+    options = ModerationOptions.read(spec.options)
     for role in ("weights", "images", EMBEDDING_WEIGHTS):
-        if role not in job.paths:
-            raise Unavailable(f"{job.model} has no file `{role}`.")
-    words = ToxicityModel(job.paths["weights"])
-    classifier = NsfwClassifier(job.paths["images"], options.threads)
+        if role not in spec.paths:
+            raise Unavailable(f"{spec.model} has no file `{role}`.")
+    toxicity = ToxicityModel(spec.paths["weights"])
+    classifier = NsfwClassifier(spec.paths["images"], options.threads)
     library = Path(options.library) if options.library else None
-    vectors = encoder.load(job.paths[EMBEDDING_WEIGHTS], EncoderOptions(threads=options.threads, library=library))
-    judge = Moderator(FeatureExtractor(vectors, words), head.built_in(), classifier)
-    loaded = LoadedModel(model=job.model, kernels=f"{vectors.kernels}; onnxruntime")
-    return RoundRobinEngine(loaded, ModerationRequest, GeneratorWork(judge.moderate, vectors.close))
+    embedder = encoder.load(spec.paths[EMBEDDING_WEIGHTS], EncoderOptions(threads=options.threads, library=library))
+    moderator = Moderator(FeatureExtractor(embedder, toxicity), head.built_in(), classifier)
+    loaded = LoadedModel(model=spec.model, kernels=f"{embedder.kernels}; onnxruntime")
+    return RoundRobinEngine(loaded, ModerationRequest, GeneratorWork(moderator.moderate, embedder.close))
 
 
 class Window(msgspec.Struct, frozen=True):
-    """A piece of text, and its tokens as the vectors' model wants them."""
+    """A window of text, and its tokens for the embedding model."""
 
     text: str
     ids: tuple[int, ...]
 
 
 class FeatureExtractor:
-    """Makes of windows of text what the head reads."""
+    """Computes the features of windows of text, the input of the classifier head."""
 
-    def __init__(self, vectors: EmbeddingEncoder, words: ToxicityModel) -> None:
-        self._vectors = vectors
-        self._words = words
+    def __init__(self, embedder: EmbeddingEncoder, toxicity: ToxicityModel) -> None:
+        self._embedder = embedder
+        self._toxicity = toxicity
 
     def count(self, piece: str) -> int:
-        """Tokens of a piece of text by itself."""
-        return len(self._vectors.tokenize(piece, whole=False))
+        """Return the number of tokens of a piece of text by itself."""
+        return len(self._embedder.tokenize(piece, whole=False))
 
     def window(self, text: str) -> Window:
-        """A text as one window, which must fit the vectors' model."""
-        return Window(text, tuple(self._vectors.tokenize(_PREFIX + text)))
+        """Return a text as one window, which must fit the embedding model."""
+        return Window(text, tuple(self._embedder.tokenize(_PREFIX + text)))
 
     def windows(self, text: str) -> Iterator[Window | None]:
-        """The windows of a text that say anything, and None now and then while it is measured."""
+        """Iterate over the windows of a text that are not blank; sometimes None, while it is being split."""
         for piece in windows.split_windows(text, self.count):
             if piece is None:
                 yield None
             elif piece.strip():
                 yield self.window(piece)
 
-    def chunks(self, given: Sequence[Window]) -> Iterator[Sequence[Window]]:
-        """The same windows in order, as many together as are computed at once: some 50 ms."""
+    def chunks(self, windows: Sequence[Window]) -> Iterator[Sequence[Window]]:
+        """Split windows into chunks that are computed together, in about 50 ms each."""
+        batch, sequences = self._embedder.batch, self._embedder.sequences
         start = tokens = 0
-        for at, window in enumerate(given):
-            if at > start and (tokens + len(window.ids) > self._vectors.batch or at - start == self._vectors.sequences):
-                yield given[start:at]
-                start, tokens = at, 0
+        for index, window in enumerate(windows):
+            if index > start and (tokens + len(window.ids) > batch or index - start == sequences):
+                yield windows[start:index]
+                start, tokens = index, 0
             tokens += len(window.ids)
-        if given:
-            yield given[start:]
+        if windows:
+            yield windows[start:]
 
     def features(self, chunk: Sequence[Window]) -> Floats:
-        """One row for each window of a chunk."""
-        vectors = self._vectors.encode([window.ids for window in chunk])
-        return head.features(vectors, self._words.judge([window.text for window in chunk]))
+        """Return one row of features for each window of a chunk."""
+        vectors = self._embedder.encode([window.ids for window in chunk])
+        return head.features(vectors, self._toxicity.judge([window.text for window in chunk]))
 
 
 class Moderator:
-    """Makes the events of one request after the other."""
+    """Produces the events of requests."""
 
-    def __init__(self, reader: FeatureExtractor, trained: ClassifierHead, classifier: NsfwClassifier) -> None:
-        self._reader = reader
-        self._head = trained
-        self._pictures = classifier
+    def __init__(
+        self, extractor: FeatureExtractor, classifier_head: ClassifierHead, image_classifier: NsfwClassifier
+    ) -> None:
+        self._extractor = extractor
+        self._head = classifier_head
+        self._images = image_classifier
 
-    def moderate(self, turn: ActiveRequest[ModerationRequest]) -> Iterator[Event | None]:
-        """Give a request's events, None where a chunk of work brought none. Raises InvalidRequest for bad pictures.
+    def moderate(self, active: ActiveRequest[ModerationRequest]) -> Iterator[Event | None]:
+        """Iterate over a request's events, None if a chunk of work has none. Raises InvalidRequest for invalid images.
 
-        Pictures are judged before the request is admitted, so that a bad one is told before the answer begins.
+        Images are scored before the request is admitted, so that an invalid one is an error before the answer begins.
         """
-        inputs = turn.request.inputs
-        seen: list[float | None] = []
-        cut: list[list[Window]] = []
+        inputs = active.request.inputs
+        image_scores: list[float | None] = []
+        text_windows: list[list[Window]] = []
         for parts in inputs:
-            seen.append((yield from self._score_images(parts)))
-            cut.append((yield from self._split_text(parts)))
-        usage = Usage(sum(len(window.ids) for found in cut for window in found))
+            image_scores.append((yield from self._score_images(parts)))
+            text_windows.append((yield from self._split_text(parts)))
+        all_windows = [window for each in text_windows for window in each]
+        usage = Usage(sum(len(window.ids) for window in all_windows))
         yield Admitted(usage.prompt_tokens)
-        ends = list(itertools.accumulate(map(len, cut)))
+        ends = list(itertools.accumulate(map(len, text_windows)))
         worst = np.zeros((len(inputs), len(CATEGORIES)), np.float32)
-        owners = np.repeat(np.arange(len(inputs)), [len(found) for found in cut])
-        done = read = 0
-        for chunk in [[], *self._reader.chunks([window for found in cut for window in found])]:
+        input_of_window = np.repeat(np.arange(len(inputs)), [len(each) for each in text_windows])
+        n_done = n_scored = 0
+        for chunk in [[], *self._extractor.chunks(all_windows)]:
             if chunk:
-                np.maximum.at(worst, owners[read : read + len(chunk)], self._scores(chunk))
-                read += len(chunk)
+                np.maximum.at(worst, input_of_window[n_scored : n_scored + len(chunk)], self._scores(chunk))
+                n_scored += len(chunk)
             yield None
-            while done < len(inputs) and ends[done] <= read:
-                has_text = any(isinstance(part, TextPart) for part in inputs[done])
-                yield ModerationVerdict(done, self._judgements(worst[done], has_text=has_text, picture=seen[done]))
-                done += 1
+            while n_done < len(inputs) and ends[n_done] <= n_scored:
+                has_text = any(isinstance(part, TextPart) for part in inputs[n_done])
+                scores = self._category_scores(worst[n_done], has_text=has_text, image=image_scores[n_done])
+                yield ModerationVerdict(n_done, scores)
+                n_done += 1
         yield Done(usage)
 
     def _scores(self, chunk: Sequence[Window]) -> Floats:
-        return self._head.judge(self._reader.features(chunk), [window.text for window in chunk])
+        return self._head.judge(self._extractor.features(chunk), [window.text for window in chunk])
 
     def _score_images(self, parts: tuple[ModerationPart, ...]) -> Generator[None, None, float | None]:
         worst: float | None = None
         for part in parts:
             if isinstance(part, ImagePart):
-                worst = max(worst or 0.0, self._pictures.judge(part.image.local_path, part.param))
+                worst = max(worst or 0.0, self._images.judge(part.image.local_path, part.param))
                 yield None
         return worst
 
     def _split_text(self, parts: tuple[ModerationPart, ...]) -> Generator[None, None, list[Window]]:
-        found: list[Window] = []
+        text_windows: list[Window] = []
         for part in parts:
             if isinstance(part, TextPart):
-                for window in self._reader.windows(part.text):
+                for window in self._extractor.windows(part.text):
                     if window is None:
                         yield None
                     else:
-                        found.append(window)
-        return found
+                        text_windows.append(window)
+        return text_windows
 
-    def _judgements(self, scores: Floats, *, has_text: bool, picture: float | None) -> tuple[CategoryScore, ...]:
-        found = []
+    def _category_scores(self, scores: Floats, *, has_text: bool, image: float | None) -> tuple[CategoryScore, ...]:
+        result = []
         for category, score, threshold in zip(CATEGORIES, map(float, scores), self._head.thresholds, strict=True):
-            applied = ["text"] if has_text else []
-            if picture is not None and category in _IMAGE_CATEGORIES:
-                applied.append("image")
-                score = max(score, image_classifier.rescale_probability(picture, threshold))
-            found.append(CategoryScore(category, score, score >= threshold, tuple(applied)))
-        return tuple(found)
+            input_types = ["text"] if has_text else []
+            if image is not None and category in _IMAGE_CATEGORIES:
+                input_types.append("image")
+                score = max(score, image_classifier.rescale_probability(image, threshold))
+            result.append(CategoryScore(category, score, score >= threshold, tuple(input_types)))
+        return tuple(result)

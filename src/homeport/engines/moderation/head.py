@@ -1,7 +1,7 @@
-"""The part that was trained for this project: from a text's vector and the words' network to a score per category.
+"""The classifier head, trained for Homeport: from a text's vector and its toxicity to a score per category.
 
-Weights and thresholds lie beside this file; `recipes/moderation` makes them and says what they are worth
-(docs/moderation-card.md). Knows nothing of how texts become vectors.
+Weights and thresholds are in the file next to this module; `recipes/moderation` trains them, and
+docs/moderation-card.md has their quality. Knows nothing of how texts become vectors.
 """
 
 import re
@@ -15,11 +15,11 @@ from homeport.domain.moderation import CATEGORIES
 Floats = NDArray[np.float32]
 
 TRAINED = tuple(category for category in CATEGORIES if category != "sexual/minors")
-"""The categories there are examples for. Nothing sexual about minors is written or collected: a rule stands in."""
+"""The categories with training examples. For sexual content about minors there are none: a rule replaces them."""
 
 _MINORS, _SEXUAL = CATEGORIES.index("sexual/minors"), CATEGORIES.index("sexual")
-_NO_MINOR_FACTOR = 0.01  # of the sexual score, where nobody young is spoken of
-# Words that say someone is a child or may be one. `girl` and `boy` are said of adults too; they count, to be careful.
+_NO_MINOR_FACTOR = 0.01  # of the sexual score, if the text mentions no minor
+# Words for persons who are or may be children. `girl` and `boy` are also used of adults; they count, to be safe.
 _MINOR_TERMS = re.compile(
     r"\b(child(ren)?|kids?|minors?|under-?aged?|pre-?teens?|teen(s|ager|agers|aged)?|toddlers?|infants?|bab(y|ies)|"
     r"school-?(girl|boy|kid|child)(s|ren)?|pupils?|(little|young) (girl|boy|one)s?|girls?|boys?|juveniles?|"
@@ -33,7 +33,7 @@ _MINOR_TERMS = re.compile(
 
 
 class ClassifierHead:
-    """The trained layers. `thresholds`: by category, in the order of `CATEGORIES`."""
+    """The trained layers. `thresholds`: of each category, in the order of `CATEGORIES`."""
 
     def __init__(self, weights: dict[str, Floats]) -> None:
         self._weights = weights
@@ -42,7 +42,7 @@ class ClassifierHead:
         self.thresholds = tuple(own[category] for category in CATEGORIES)
 
     def judge(self, rows: Floats, texts: list[str]) -> Floats:
-        """Scores in 0..1, float32 (n, categories), of each text's features and itself."""
+        """Return scores in 0..1, float32 (n, categories), from each text's features and the text itself."""
         trained = forward(self._weights, rows)
         scores = np.insert(trained, _MINORS, 0.0, axis=1)
         for row, text in zip(scores, texts, strict=True):
@@ -51,26 +51,26 @@ class ClassifierHead:
 
 
 def is_young(text: str) -> bool:
-    """Whether a text has a word that says someone is a child, or may be."""
+    """Return whether a text has a word for a person who is or may be a child."""
     return _MINOR_TERMS.search(text) is not None
 
 
 def features(vectors: Floats, words: Floats) -> Floats:
-    """What the layers read: the vector, and the words' probabilities as log odds, tamed."""
+    """Return the input of the layers: the vector, and the toxicity probabilities as scaled log odds."""
     odds = np.log(np.clip(words, 1e-4, 1 - 1e-4) / (1 - np.clip(words, 1e-4, 1 - 1e-4)))
     return np.concatenate([vectors, odds / 10], axis=1, dtype=np.float32)
 
 
 def forward(weights: dict[str, Floats], rows: Floats) -> Floats:
-    """The layers: features made alike in size, one hidden layer, one answer per trained category; (n, 12)."""
-    alike = (rows - weights["mean"]) / weights["spread"]
-    hidden = np.tanh(alike @ weights["hidden.kernel"] + weights["hidden.bias"])
-    answers = hidden @ weights["answers.kernel"] + weights["answers.bias"]
-    return np.asarray(1 / (1 + np.exp(-answers)), np.float32)
+    """Apply the layers: standardized features, one hidden layer, one output per trained category; (n, 12)."""
+    standardized = (rows - weights["mean"]) / weights["spread"]
+    hidden = np.tanh(standardized @ weights["hidden.kernel"] + weights["hidden.bias"])
+    logits = hidden @ weights["answers.kernel"] + weights["answers.bias"]
+    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 
 def built_in() -> ClassifierHead:
-    """The head that comes with this version."""
+    """Load the head that is part of this version."""
     with resources.files("homeport.engines.moderation").joinpath("head.npz").open("rb") as file:
-        found = np.load(file, allow_pickle=False)
-        return ClassifierHead({name: found[name] for name in found.files})
+        arrays = np.load(file, allow_pickle=False)
+        return ClassifierHead({name: arrays[name] for name in arrays.files})

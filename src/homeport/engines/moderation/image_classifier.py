@@ -1,7 +1,7 @@
-"""One number per picture: how likely it is pornographic (Yahoo's open_nsfw, through onnxruntime).
+"""The probability that an image is pornographic (Yahoo's open_nsfw, on ONNX Runtime).
 
-Decoded within bounds of bytes and pixels, which are looked at before any pixel is. Of violence, hatred or anything
-else in a picture this knows nothing. How a picture must be prepared: Yahoo's classify_nsfw.py, as the package says.
+Limits on bytes and pixels are checked before an image is decoded. Detects nothing else, such as violence or hatred. The
+preprocessing follows Yahoo's classify_nsfw.py, as the package specifies.
 """
 
 import io
@@ -20,33 +20,33 @@ from homeport.engines.onnx_sessions import session_options
 MAX_PIXELS = 50_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 THRESHOLD = 0.8
-"""From here on a picture is taken for pornographic; below 0.2 it is not, says the package, and between it is unsure."""
+"""An image counts as pornographic from this probability on. The package: below 0.2 it is not, in between unsure."""
 
 _RESIZED, _CROP_EDGE = 256, 224
 _MEAN = np.array([104, 117, 123], np.float32)  # blue, green, red
 
 
 class NsfwClassifier:
-    """The network, loaded from an ONNX file. Raises Unavailable where it does not load."""
+    """The network, loaded from an ONNX file. Raises Unavailable if it does not load."""
 
     def __init__(self, file: Path, threads: int | None) -> None:
         try:
             self._session = onnxruntime.InferenceSession(
                 str(file), session_options(threads), providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # onnxruntime has a family of its own, without a root
+        except Exception as error:  # onnxruntime's errors have no common base class
             raise Unavailable(f"{file.name} does not load: {type(error).__name__}.") from error
         self._input = self._session.get_inputs()[0].name
 
     def judge(self, file: Path, param: str) -> float:
-        """The probability, 0..1. Raises InvalidRequest naming `param` where the file is no picture, or too large."""
+        """Return the probability, 0..1. Raises InvalidRequest for `param` if the file is not an image, or too large."""
         rows = _preprocess(_decode(file, param))
-        (answers,) = self._session.run(None, {self._input: rows[None]})
-        return float(answers[0, 1])
+        (outputs,) = self._session.run(None, {self._input: rows[None]})
+        return float(outputs[0, 1])
 
 
 def rescale_probability(probability: float, threshold: float) -> float:
-    """A picture's probability on the scale of a text's score, whose threshold is another one."""
+    """Rescale an image's probability to the scale of a text's score, which has another threshold."""
     if probability < THRESHOLD:
         return probability / THRESHOLD * threshold
     return threshold + (probability - THRESHOLD) / (1 - THRESHOLD) * (1 - threshold)
@@ -54,16 +54,16 @@ def rescale_probability(probability: float, threshold: float) -> float:
 
 def _decode(file: Path, param: str) -> Image.Image:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of pictures that are over its own bound, and of odd metadata
+        warnings.simplefilter("ignore")  # Pillow warns about images over its own limit and about unusual metadata
         try:
-            with Image.open(file, formats=FORMATS) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
+            with Image.open(file, formats=FORMATS) as image:
+                if image.width * image.height > MAX_PIXELS:
                     raise _too_large(param)
-                return _first_frame_rgb(picture)
+                return _first_frame_rgb(image)
         except UnidentifiedImageError as error:
             kinds = ", ".join(FORMATS)
             raise InvalidRequest(
-                f"Invalid '{param}': this is no image of a format read here ({kinds}).",
+                f"Invalid '{param}': the file is not an image of a supported format ({kinds}).",
                 param=param,
                 code="invalid_image_format",
             ) from error
@@ -71,32 +71,33 @@ def _decode(file: Path, param: str) -> Image.Image:
             raise _too_large(param) from error
         except (OSError, ValueError, SyntaxError, EOFError) as error:
             raise InvalidRequest(
-                f"Invalid '{param}': the image is broken or cut off.", param=param, code="invalid_image"
+                f"Invalid '{param}': the image is damaged or incomplete.", param=param, code="invalid_image"
             ) from error
 
 
 def _too_large(param: str) -> InvalidRequest:
     return InvalidRequest(
-        f"Invalid '{param}': the image has more than {MAX_PIXELS} pixels, and no more are read.",
+        f"Invalid '{param}': the image has more than {MAX_PIXELS} pixels, which is the limit.",
         param=param,
         code="image_too_large",
     )
 
 
-def _first_frame_rgb(picture: Image.Image) -> Image.Image:
-    """The first frame, upright, in red, green and blue, on white where one can see through it."""
-    picture = image_decoding.upright_image(picture)
-    if picture.has_transparency_data:
-        seen = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
-    return picture.convert("RGB")
+def _first_frame_rgb(image: Image.Image) -> Image.Image:
+    """Return the first frame, upright, as RGB, with transparent pixels on white."""
+    image = image_decoding.upright_image(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
 
 
-def _preprocess(picture: Image.Image) -> NDArray[np.float32]:
-    """Resized, once through JPEG as all that the network has ever seen, its middle, blue first, the mean taken off."""
-    passed = io.BytesIO()
-    picture.resize((_RESIZED, _RESIZED), Image.Resampling.BILINEAR).save(passed, "JPEG")
+def _preprocess(image: Image.Image) -> NDArray[np.float32]:
+    """Resize, recompress as JPEG (the network was trained on JPEG only), crop, swap to BGR and subtract the mean."""
+    jpeg = io.BytesIO()
+    image.resize((_RESIZED, _RESIZED), Image.Resampling.BILINEAR).save(jpeg, "JPEG")
     edge = (_RESIZED - _CROP_EDGE) // 2
-    with Image.open(passed) as again:
-        pixels = np.asarray(again.convert("RGB"), np.float32)[edge : edge + _CROP_EDGE, edge : edge + _CROP_EDGE]
+    with Image.open(jpeg) as recompressed:
+        rgb = np.asarray(recompressed.convert("RGB"), np.float32)
+    pixels = rgb[edge : edge + _CROP_EDGE, edge : edge + _CROP_EDGE]
     return np.asarray(pixels[:, :, ::-1] - _MEAN, np.float32)

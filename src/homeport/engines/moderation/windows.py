@@ -1,43 +1,43 @@
-"""Cuts texts into windows that the models read whole. Every character of a text stands in at least one of them.
+"""Splits texts into windows that fit the models. Every character of a text is in at least one of them.
 
-Windows are short, because one bad sentence among many good ones is lost in the average that a vector is. They are cut
-between words or clauses, and each begins with the end of the one before. Knows nothing of what is looked for.
+Windows are short, because a vector averages its text, and one harmful sentence among many others would be lost. They
+are split between words or clauses, and each overlaps the previous one. Knows nothing of categories.
 """
 
 import re
 from collections.abc import Callable, Iterator
 
 TOKENS = 56
-"""Of one window, those around the text not counted."""
+"""Tokens of one window, not counting those around the text."""
 OVERLAP = 12
 
-_CHARACTERS = 40  # of a piece without anything to cut at; and of one that is tokenised by itself
-# A word or a clause with what ends it; where nothing ends, so many characters.
+_CHARACTERS = 40  # maximum of a piece
+# A word or a clause with the characters that end it; at most `_CHARACTERS`.
 _PIECE = re.compile(rf"\S{{1,{_CHARACTERS}}}?(?:[，。！？；、…：]+\s*|\s+|$)|\S{{1,{_CHARACTERS}}}|\s+")
 
 
 def split_windows(text: str, count: Callable[[str], int]) -> Iterator[str | None]:
-    """Give the windows of a text, and None now and then while it is measured. `count`: tokens of a piece by itself."""
+    """Iterate over the windows of a text; sometimes None, while it is tokenized. `count`: tokens of a piece."""
     window: list[tuple[str, int]] = []
-    size = fresh = 0
+    size = n_new = 0
     for number, match in enumerate(_PIECE.finditer(text)):
         piece = match.group()
         tokens = count(piece) if piece.strip() else 0
         if window and size + tokens > TOKENS:
             yield "".join(each for each, _ in window)
             window = _overlap_pieces(window)
-            size, fresh = sum(tokens for _, tokens in window), 0
+            size, n_new = sum(tokens for _, tokens in window), 0
         window.append((piece, tokens))
         size += tokens
-        fresh += 1
+        n_new += 1
         if number % _CHARACTERS == 0:
             yield None
-    if fresh:
+    if n_new:
         yield "".join(each for each, _ in window)
 
 
 def _overlap_pieces(window: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """The last pieces of a window that are at most the overlap together, not all of them."""
+    """Return the last pieces of a window that have at most `OVERLAP` tokens together, but not all of its pieces."""
     size, at = 0, len(window)
     while at > 1 and size + window[at - 1][1] <= OVERLAP:
         at -= 1
