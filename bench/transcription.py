@@ -29,7 +29,7 @@ from bench.load import Address
 from homeport.engines.transcription.chinese_script import converter_to
 from homeport.settings import load
 from tests.api.form_bodies import HEADERS, form
-from tests.audio_samples import (
+from tests.samples.audio_samples import (
     CHINESE,
     ENGLISH,
     RATE_HZ,

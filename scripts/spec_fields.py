@@ -1,6 +1,6 @@
 """Extract from OpenAI's published specs the names and types of fields, which tests compare with the API.
 
-Usage: python scripts/spec_fields.py openai-2023.yaml openai-latest.yaml > tests/contract/data/fields.json
+Usage: python scripts/spec_fields.py openai-2023.yaml openai-latest.yaml > tests/data/openai_fields.json
 """
 
 import json

@@ -15,13 +15,13 @@ PAGES = [*READMES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROO
 
 
 def _blocks(path: Path) -> list[str]:
-    """The code blocks of a page, without what its language's readers see in comments."""
+    """Return the code blocks of a page, without comments, which are in the page's language."""
     found = re.findall(r"^```\w*\n(.*?)^```", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     return [re.sub(r"\s+#.*", "", block) for block in found]
 
 
 def _anchors(path: Path) -> set[str]:
-    """The names by which links reach the headings of a page."""
+    """Return the anchors of a page's headings."""
     titles = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
@@ -41,7 +41,7 @@ def test_stale_page_is_named(tmp_path: Path) -> None:
 
 
 def test_every_command_is_documented() -> None:
-    """Every command and every setting stands in its page."""
+    """Every command and every setting has an entry in its page."""
     page = write_docs.cli_page()
     names = ["serve", "pull", "list", "show", "rm", "ps", "stop", "run", "kernels install", "doctor", "config check"]
     assert not [name for name in names if f"\n## homeport {name}\n" not in page]
@@ -65,7 +65,7 @@ def test_readmes_have_the_same_sections() -> None:
 
 @pytest.mark.parametrize("path", READMES, ids=lambda path: path.name)
 def test_readmes_are_short(path: Path) -> None:
-    """A README takes no more than 350 lines; the rest is in docs/."""
+    """A README has at most 350 lines; the rest is in docs/."""
     assert len(path.read_text("utf-8").splitlines()) <= 350
 
 

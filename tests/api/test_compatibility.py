@@ -11,7 +11,7 @@ from homeport.api.compatibility import FieldNote, FieldSupport, accepted, field_
 from homeport.api.compatibility_index import FIELDS
 
 SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
-    (Path(__file__).parents[1] / "contract" / "data" / "fields.json").read_text("utf-8")
+    (Path(__file__).parents[1] / "data" / "openai_fields.json").read_text("utf-8")
 )
 WITHOUT_EXTENSIONS = (
     "fine_tunes",

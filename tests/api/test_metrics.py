@@ -3,16 +3,7 @@
 from homeport.api.metrics import Metrics
 from homeport.domain.events import Usage
 from homeport.domain.models import EngineStats
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fake_clock import FakeClock
 
 
 def sample(meters: Metrics, name: str, **labels: str) -> float | None:
@@ -21,7 +12,7 @@ def sample(meters: Metrics, name: str, **labels: str) -> float | None:
 
 def test_one_request_is_measured_from_arrival_to_end() -> None:
     """First token, times between tokens, total time, tokens and finish reasons appear under vLLM's names."""
-    clock = Clock()
+    clock = FakeClock()
     meters = Metrics(clock=clock)
     meter = meters.start_request("tiny", "completions")
     meter.on_admitted(7)
@@ -46,7 +37,7 @@ def test_one_request_is_measured_from_arrival_to_end() -> None:
 
 def test_a_request_is_split_into_waiting_reading_and_writing() -> None:
     """The three phases of vLLM's dashboard add up to the time of the last token."""
-    clock = Clock()
+    clock = FakeClock()
     meters = Metrics(clock=clock)
     meter = meters.start_request("tiny", "completions")
     clock.now = 1.0

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from homeport.engines import image_decoding
-from tests import photos
+from tests.samples import photos
 
 
 def seen(data: bytes) -> Image.Image:

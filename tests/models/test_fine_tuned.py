@@ -8,7 +8,7 @@ from homeport.models.fine_tuned import install
 from homeport.models.model_store import ModelStore
 from homeport.models.registry import InstalledModelRegistry
 from tests.models.test_registry import QWEN, SMALL, put
-from tests.tiny_adapters import adapter
+from tests.samples.tiny_adapters import adapter
 
 NAME = f"ft:{SMALL}:homeport:my-words:0a1b2c3d"
 

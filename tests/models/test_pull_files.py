@@ -6,8 +6,8 @@ from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
 from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
-from tests import small_ggufs
 from tests.models.fakes import Recorder, gguf
+from tests.samples import small_ggufs
 
 OFFLINE = PullOptions(offline=True)
 

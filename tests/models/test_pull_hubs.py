@@ -138,7 +138,7 @@ def test_an_unreachable_hub_costs_little_time(scheme: str, store: ModelStore, pr
         begun = time.monotonic()
         with pytest.raises(Unavailable, match=r"(HF|MODELSCOPE)_ENDPOINT.*HOMEPORT_OFFLINE"):
             pull(f"{scheme}:{REPO}", store, options, progress)
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 5
 
 
 @HUBS

@@ -4,20 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.serving.idle_gate import IdleGatePolicy
+from tests.fake_clock import FakeClock
 
 SETTLE_S, PATIENCE_S, TURN_S = 0.5, 5.0, 1.0
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def made() -> tuple[IdleGatePolicy, Clock]:
-    clock = Clock()
+def made() -> tuple[IdleGatePolicy, FakeClock]:
+    clock = FakeClock(100.0)
     return IdleGatePolicy(SETTLE_S, PATIENCE_S, TURN_S, clock), clock
 
 

@@ -7,16 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.serving.queue_shares import RECENT_S, QueueShares
-
-
-class Clock:
-    """A clock that only a test moves."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        """Return the seconds since the start."""
-        return self.now
+from tests.fake_clock import FakeClock
 
 
 def fill(shares: QueueShares, holder: str) -> int:
@@ -39,7 +30,7 @@ def test_alone_a_key_has_every_place(places: int) -> None:
 )
 def test_places_are_counted_and_never_overrun(places: int, moves: list[tuple[str, bool, float]]) -> None:
     """In any order the count is exact and within the places; a holder without a place gets a free one."""
-    clock = Clock()
+    clock = FakeClock()
     shares, held = QueueShares(places, clock), Counter[str]()
     for holder, enters, passed_s in moves:
         clock.now += passed_s
@@ -72,7 +63,7 @@ def test_a_flood_of_one_key_leaves_room_for_others(places: int, n_others: int) -
 
 def test_a_holder_that_has_not_asked_recently_is_forgotten() -> None:
     """Ten minutes after another key's last request one key may take every place again."""
-    clock = Clock()
+    clock = FakeClock()
     shares = QueueShares(8, clock)
     assert shares.enter("b")
     shares.leave("b")

@@ -9,33 +9,19 @@ from hypothesis import strategies as st
 from homeport.domain.errors import QuotaExceeded, RateLimited
 from homeport.domain.keys import Key, KeyLimits
 from homeport.serving.rate_limits import UNLIMITED, RateLimiter, RateLimitTicket
+from tests.fake_clock import FakeClock
 
 NOON = 1_790_000_000 // 86_400 * 86_400 + 43_200.0
 
 
-class Clock:
-    """Both clocks at once; only a test moves them."""
-
-    def __init__(self) -> None:
-        self.past = 0.0
-
-    def steady(self) -> float:
-        """Return the seconds since the start."""
-        return 1000.0 + self.past
-
-    def wall(self) -> float:
-        """Return the wall time."""
-        return NOON + self.past
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def quotas(clock: Clock) -> RateLimiter:
-    return RateLimiter(clock.steady, clock.wall)
+def quotas(clock: FakeClock) -> RateLimiter:
+    return RateLimiter(lambda: 1000.0 + clock.now, lambda: NOON + clock.now)
 
 
 def key(name: str = "bot", /, **limits: int) -> Key:
@@ -55,36 +41,36 @@ def admitted(quotas: RateLimiter, asked: Key, tokens: int = 0) -> bool:
     return True
 
 
-def test_requests_in_any_minute_stay_under_the_limit(quotas: RateLimiter, clock: Clock) -> None:
+def test_requests_in_any_minute_stay_under_the_limit(quotas: RateLimiter, clock: FakeClock) -> None:
     """Over many minutes of constant requests, no minute has more than the limit, and few have fewer."""
     asked, times = key(requests_per_minute=50), []
     for _ in range(6000):
-        clock.past += 0.05
+        clock.now += 0.05
         if admitted(quotas, asked):
-            times.append(clock.past)
+            times.append(clock.now)
     for start in times:
         assert sum(start <= time < start + 60 for time in times) <= 50
     assert len(times) >= 0.95 * 50 * 5
 
 
-def test_tokens_in_any_minute_stay_under_the_limit(quotas: RateLimiter, clock: Clock) -> None:
+def test_tokens_in_any_minute_stay_under_the_limit(quotas: RateLimiter, clock: FakeClock) -> None:
     """Tokens are limited in the same way, each request by what it uses."""
     asked, taken = key(tokens_per_minute=1000), []
     for at in range(6000):
-        clock.past += 0.05
+        clock.now += 0.05
         size = 10 + at % 40
         if admitted(quotas, asked, size):
-            taken.append((clock.past, size))
+            taken.append((clock.now, size))
     for start, _ in taken:
         assert sum(size for time, size in taken if start <= time < start + 60) <= 1000
     assert sum(size for _, size in taken) >= 0.95 * 1000 * 5
 
 
-def test_a_refusal_has_a_time_to_retry(quotas: RateLimiter, clock: Clock) -> None:
+def test_a_refusal_has_a_time_to_retry(quotas: RateLimiter, clock: FakeClock) -> None:
     """A refusal's time is when there is room, and not much earlier."""
     asked = key(requests_per_minute=2)
     assert admitted(quotas, asked)
-    clock.past += 10
+    clock.now += 10
     assert admitted(quotas, asked)
     with pytest.raises(RateLimited, match="Limit 2, Used 2, Requested 1") as refused:
         quotas.ticket(asked).acquire()
@@ -92,9 +78,9 @@ def test_a_refusal_has_a_time_to_retry(quotas: RateLimiter, clock: Clock) -> Non
     wait_s = refused.value.retry_after_s
     assert wait_s is not None
     assert 49 < wait_s <= 50.25
-    clock.past += wait_s - 0.5
+    clock.now += wait_s - 0.5
     assert not admitted(quotas, asked)
-    clock.past += 0.5
+    clock.now += 0.5
     assert admitted(quotas, asked)
 
 
@@ -119,13 +105,13 @@ def test_unused_reservations_are_returned(quotas: RateLimiter) -> None:
     assert admitted(quotas, asked, 70)
 
 
-def test_a_long_answer_counts_where_it_is_more_than_reserved(quotas: RateLimiter, clock: Clock) -> None:
+def test_a_long_answer_counts_where_it_is_more_than_reserved(quotas: RateLimiter, clock: FakeClock) -> None:
     """A request that lasts over a minute and uses more than it reserved is charged the rest at its end."""
     asked = key(tokens_per_minute=100)
     passage = quotas.ticket(asked)
     passage.acquire()
     passage.reserve(10)
-    clock.past += 120
+    clock.now += 120
     passage.settle(95)
     assert passage.limit_status()["tokens"].remaining == 15
     assert not admitted(quotas, asked, 20)
@@ -142,7 +128,7 @@ def test_more_than_the_limit_never_fits(quotas: RateLimiter) -> None:
     [("tokens_per_day", 43_200.0, 86_400.0), ("tokens_per_month", 30 * 86_400.0, 31 * 86_400.0)],
 )
 def test_a_budget_is_spent_until_the_calendar_turns(
-    quotas: RateLimiter, clock: Clock, limit: str, wait: float, most_s: float
+    quotas: RateLimiter, clock: FakeClock, limit: str, wait: float, most_s: float
 ) -> None:
     """A used-up day or month is `insufficient_quota` until the next one begins, in UTC."""
     asked = key(**{limit: 100})
@@ -154,9 +140,9 @@ def test_a_budget_is_spent_until_the_calendar_turns(
     left_s = refused.value.retry_after_s
     assert left_s is not None
     assert 0 < left_s <= most_s
-    clock.past += left_s - 1
+    clock.now += left_s - 1
     assert not admitted(quotas, asked, 1)
-    clock.past += 1
+    clock.now += 1
     assert admitted(quotas, asked, 1)
 
 
@@ -196,7 +182,7 @@ def test_concurrent_requests_are_limited(quotas: RateLimiter) -> None:
     assert not admitted(quotas, asked)
 
 
-def test_status_has_limit_remaining_and_reset(quotas: RateLimiter, clock: Clock) -> None:
+def test_status_has_limit_remaining_and_reset(quotas: RateLimiter, clock: FakeClock) -> None:
     """Each limit of a minute reports its size, what remains and when it resets; others are not reported."""
     passage = quotas.ticket(key(requests_per_minute=3, tokens_per_day=5))
     assert list(passage.limit_status()) == ["requests"]
@@ -205,7 +191,7 @@ def test_status_has_limit_remaining_and_reset(quotas: RateLimiter, clock: Clock)
     limit, remaining, reset_s = passage.limit_status()["requests"]
     assert (limit, remaining) == (3, 2)
     assert 60 <= reset_s <= 60.25
-    clock.past += reset_s
+    clock.now += reset_s
     assert passage.limit_status()["requests"] == (3, 3, 0.0)
 
 
@@ -279,8 +265,8 @@ def test_together_requests_never_take_more_than_the_limit(
     moves: list[tuple[int, int, int]], limit: str, most: int
 ) -> None:
     """In any order requests of one key never use more than the limit, and all else is returned."""
-    clock = Clock()
-    quotas, asked = RateLimiter(clock.steady, clock.wall), key(**{limit: most})
+    clock = FakeClock()
+    quotas, asked = RateLimiter(lambda: 1000.0 + clock.now, lambda: NOON + clock.now), key(**{limit: most})
     running: dict[int, tuple[RateLimitTicket, int]] = {}  # and what each may take
     taken = 0
     for which, prompt, wanted in moves:
@@ -337,7 +323,7 @@ def test_background_requests_leave_room(quotas: RateLimiter) -> None:
     caller.reserve(50)
 
 
-def test_a_large_background_request_waits_for_a_whole_minute(quotas: RateLimiter, clock: Clock) -> None:
+def test_a_large_background_request_waits_for_a_whole_minute(quotas: RateLimiter, clock: FakeClock) -> None:
     """More than half of the tokens fit into an empty minute; more than all of them are refused for good."""
     limited = key(tokens_per_minute=100)
     quotas.ticket(limited).reserve(30)
@@ -345,7 +331,7 @@ def test_a_large_background_request_waits_for_a_whole_minute(quotas: RateLimiter
     with pytest.raises(RateLimited) as refused:
         large.reserve(80)
     assert refused.value.retry_after_s is not None
-    clock.past += refused.value.retry_after_s + 0.001
+    clock.now += refused.value.retry_after_s + 0.001
     large.reserve(80)
     with pytest.raises(QuotaExceeded) as spent:
         quotas.ticket(limited, is_background=True).reserve(101)

@@ -12,26 +12,16 @@ from homeport.store.batches import WINDOW_S, SqlBatchRepository
 from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
 from homeport.store.files import SqlFileRepository
+from tests.fake_clock import FakeClock
 
 NOW = 1_800_000_000
-
-
-class Clock:
-    """A wall clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = float(NOW)
-
-    def __call__(self) -> float:
-        """Seconds since 1970."""
-        return self.now
 
 
 class BatchStoreFixture:
     """The batches, their files, and the clock."""
 
     def __init__(self, database: Database, folder: Path) -> None:
-        self.clock = Clock()
+        self.clock = FakeClock(NOW)
         self.folder = folder
         self.files = SqlFileRepository(database, BlobStore(str(folder / "blobs")), self.clock)
         self.book = SqlBatchRepository(database, self.files, self.clock)

@@ -11,24 +11,15 @@ from homeport.domain.errors import StorageFull
 from homeport.domain.images import ImageFormat
 from homeport.formats import durable_files
 from homeport.store.images import ImageFolder
-
-
-class Clock:
-    """A wall clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fake_clock import FakeClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock(1_800_000_000.0)
 
 
-def test_a_picture_is_there_until_its_time_is_over(tmp_path: Path, clock: Clock) -> None:
+def test_a_picture_is_there_until_its_time_is_over(tmp_path: Path, clock: FakeClock) -> None:
     """An image is found until its last second, and not afterwards."""
     pictures = ImageFolder(tmp_path / "pictures", 3600, clock)
     name = pictures.save(b"data", ImageFormat.WEBP)
@@ -39,7 +30,7 @@ def test_a_picture_is_there_until_its_time_is_over(tmp_path: Path, clock: Clock)
     assert pictures.find(name) is None
 
 
-def test_another_server_knows_them_too(tmp_path: Path, clock: Clock) -> None:
+def test_another_server_knows_them_too(tmp_path: Path, clock: FakeClock) -> None:
     """After a restart, even with another setting, each image expires when it was to expire at its creation."""
     name = ImageFolder(tmp_path, 3600, clock).save(b"data", ImageFormat.PNG)
     after = ImageFolder(tmp_path, 1, clock)
@@ -49,7 +40,7 @@ def test_another_server_knows_them_too(tmp_path: Path, clock: Clock) -> None:
     assert after.find(name) is None
 
 
-def test_what_has_expired_leaves_the_disk(tmp_path: Path, clock: Clock) -> None:
+def test_what_has_expired_leaves_the_disk(tmp_path: Path, clock: FakeClock) -> None:
     """Expired images are deleted by a sweep, and whenever an image is stored; others stay."""
     pictures = ImageFolder(tmp_path, 100, clock)
     pictures.save(b"old", ImageFormat.PNG)

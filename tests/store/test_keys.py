@@ -20,33 +20,23 @@ from homeport.store.database import Database
 from homeport.store.key_cache import SqlKeyCache
 from homeport.store.keys import SqlKeyRepository, server_secret
 from homeport.store.schema import METADATA, PROJECTS
+from tests.fake_clock import FakeClock
 
 SECRET = b"s" * 32
 
 
-class Clock:
-    """A wall clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(1_000_000.0)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def book(database: Database, clock: Clock) -> SqlKeyRepository:
+def book(database: Database, clock: FakeClock) -> SqlKeyRepository:
     return SqlKeyRepository(database, SECRET, clock)
 
 
 @pytest.fixture
-def ring(book: SqlKeyRepository, clock: Clock) -> SqlKeyCache:
+def ring(book: SqlKeyRepository, clock: FakeClock) -> SqlKeyCache:
     made = SqlKeyCache(book, SECRET, clock)
     made.load()
     return made
@@ -137,7 +127,7 @@ def test_a_rotated_key_is_the_same_with_another_secret(book: SqlKeyRepository, r
     assert msgspec.structs.replace(found, hint=issued.key.hint, rotated_at=None) == issued.key
 
 
-def test_a_key_expires_by_the_clock(book: SqlKeyRepository, ring: SqlKeyCache, clock: Clock) -> None:
+def test_a_key_expires_by_the_clock(book: SqlKeyRepository, ring: SqlKeyCache, clock: FakeClock) -> None:
     """An expired key is invalid, without a query of the database."""
     issued = book.create(NewKey(name="bot", expires_in_s=60))
     ring.load()
@@ -158,7 +148,7 @@ def test_once_closed_for_ever(book: SqlKeyRepository, ring: SqlKeyCache) -> None
     assert ring.requires_key
 
 
-def test_another_secret_opens_nothing(book: SqlKeyRepository, clock: Clock) -> None:
+def test_another_secret_opens_nothing(book: SqlKeyRepository, clock: FakeClock) -> None:
     """A stolen database is useless with another server's secret, and a wrong key is invalid."""
     issued = book.create(NewKey(name="bot"))
     other = SqlKeyCache(book, b"o" * 32, clock)

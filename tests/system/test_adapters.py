@@ -1,4 +1,4 @@
-"""Fine-tuned models on a running server: there at once, beside the model they adapt, in one worker, then gone."""
+"""Fine-tuned models on a running server: available at once, in their base model's worker, gone when deleted."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +9,8 @@ import pytest
 
 from homeport.models.fine_tuned import install
 from homeport.models.model_store import ModelStore
+from tests.samples.tiny_adapters import adapter
 from tests.system.server import ServerProcess, running
-from tests.tiny_adapters import adapter
 
 MODEL = "smollm2-135m"
 RED, BLUE = f"ft:{MODEL}:homeport:red:1", f"ft:{MODEL}:homeport:blue:2"
@@ -34,7 +34,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, store: ModelStore) -> Iterato
 
 
 def said(house: ServerProcess, model: str) -> str:
-    """What a model says behind the prompt."""
+    """Return a model's continuation of the prompt."""
     body = {"model": model, "prompt": PROMPT, "temperature": 0, "max_tokens": 24}
     answer = house.call("POST", "/v1/completions", body)
     assert answer.status == 200, answer.body
@@ -43,7 +43,7 @@ def said(house: ServerProcess, model: str) -> str:
 
 
 def test_tuned_models_come_and_go_while_the_server_runs(shop: ServerProcess, store: ModelStore, tmp_path: Path) -> None:
-    """Installed, they are listed and answer at once, each differently; all in one worker; deleted, they are missing."""
+    """Installed models are listed and answer at once, each differently, in one worker; deleted ones are not found."""
     plain = said(shop, MODEL)
     for name, seed in ((RED, 1), (BLUE, 2)):
         install(store, name, MODEL, {"adapter": adapter(tmp_path / "adapter.gguf", seed)}, "a test")

@@ -1,4 +1,4 @@
-"""Embeddings on real weights over real HTTP: both SDKs, meaning across languages, limits, leaving, unloading."""
+"""Embeddings on real weights over real HTTP: both SDKs, several languages, limits, disconnects, unloading."""
 
 import base64
 import concurrent.futures
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from homeport.client import http_client, runfile
 from homeport.engines import encodings
-from tests import tiny_encoders as tiny
 from tests.conftest import home_folder
+from tests.samples import tiny_encoders as tiny
 from tests.system.raw_http import RawConnection
 from tests.system.server import ServerProcess, running
 
@@ -47,7 +47,7 @@ def vectors(client: openai.OpenAI, given: Any, model: str = ADA, **wish: Any) ->
 
 
 def test_nearest_neighbours_cross_languages(client: openai.OpenAI) -> None:
-    """In English, Chinese and German a sentence's nearest one in either other language is its translation."""
+    """In English, Chinese and German a sentence is nearest to its translation in the other languages."""
     rows = vectors(client, [sentence for meaning in MEANINGS for sentence in meaning])
     for one, other in itertools.permutations(range(3), 2):
         near = rows[one::3] @ rows[other::3].T
@@ -56,7 +56,7 @@ def test_nearest_neighbours_cross_languages(client: openai.OpenAI) -> None:
 
 
 def test_a_query_finds_its_document(client: openai.OpenAI) -> None:
-    """The names of 2022 for searching give another vector, which finds the document whatever its language."""
+    """The search models of 2022 give another vector, which finds the document in any language."""
     documents = [sentence for meaning in MEANINGS for sentence in meaning]
     found = vectors(client, documents, "text-search-ada-doc-001")
     (asked,) = vectors(client, "what did the physician give?", "text-search-ada-query-001")
@@ -68,7 +68,7 @@ def test_a_query_finds_its_document(client: openai.OpenAI) -> None:
 
 
 def test_base64_is_float_bit_for_bit(client: openai.OpenAI, house: ServerProcess) -> None:
-    """What the SDK decodes of base64, which it asks for by itself, equals the numbers of `float` exactly."""
+    """The SDK requests base64 by default; its decoded numbers are exactly those of `float`."""
     texts = ["hello", "世界", "Grüße"]
     given = client.embeddings.create(model=ADA, input=texts).data
     plain = client.embeddings.create(model=ADA, input=texts, encoding_format="float").data
@@ -81,7 +81,7 @@ def test_base64_is_float_bit_for_bit(client: openai.OpenAI, house: ServerProcess
 
 
 def spelled(text: str, encoding: encodings.Encoding, known: dict[bytes, int]) -> list[int]:
-    """Ids of an encoding that spell a text, the longest token first: characters are cut in the middle, too."""
+    """Return ids of an encoding that spell a text, longest token first; characters may be split."""
     raw, ids = text.encode(), []
     while raw:
         size = next(size for size in range(len(raw), 0, -1) if raw[:size] in known)
@@ -92,7 +92,7 @@ def spelled(text: str, encoding: encodings.Encoding, known: dict[bytes, int]) ->
 
 @pytest.mark.parametrize(("model", "name"), [(ADA, "cl100k_base"), ("text-similarity-ada-001", "r50k_base")])
 def test_ids_give_the_vector_of_their_text(client: openai.OpenAI, model: str, name: str) -> None:
-    """Token ids under an OpenAI name are that name's, and their vector is the text's, alone and in arrays."""
+    """Token ids under an OpenAI name are read in its encoding, and give their text's vector, alone and in arrays."""
     encoding = encodings.load(name)
     known = {encoding.token(id): id for id in range(50_000)}
     texts = ["hello world", "今天天气很好 👋", "  Grüße,\nzwei  Zeilen"]
@@ -104,7 +104,7 @@ def test_ids_give_the_vector_of_their_text(client: openai.OpenAI, model: str, na
 
 @pytest.fixture(scope="module")
 def seen(house: ServerProcess, multilingual_e5: Path) -> Any:
-    """What the client of 2023 saw, scenario by scenario."""
+    """The results of the 2023 client, by scenario."""
     assert multilingual_e5.exists()
     command = [str(CLIENTS), str(PROGRAM), house.base]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -113,7 +113,7 @@ def seen(house: ServerProcess, multilingual_e5: Path) -> Any:
 
 
 def test_the_client_of_2023_gets_its_vectors(seen: Any) -> None:
-    """Embedding.create by model and by engine, texts and ids, decodes the same numbers that `float` has."""
+    """Embedding.create by model and by engine, with texts and ids, decodes the same numbers as `float`."""
     assert seen["by_default"]["model"] == ADA
     (plain,) = seen["float"]["data"]
     assert seen["by_default"]["data"] == [plain]
@@ -145,7 +145,7 @@ def worker(house: ServerProcess, client: openai.OpenAI) -> psutil.Process:
 def test_the_window_is_a_limit_and_never_a_crash(
     house: ServerProcess, client: openai.OpenAI, worker: psutil.Process, token: int, is_listed: bool
 ) -> None:
-    """An input of the whole window is taken, one token more is a 400 with both numbers, and the worker lives on."""
+    """An input of the whole window is accepted, one token more is a 400 with both numbers; the worker lives."""
     body: dict[str, Any] = {"model": MODEL, "input": [[token] * 508] if is_listed else [token] * 508}
     answer = house.call("POST", "/v1/embeddings", body)
     assert answer.json()["usage"]["prompt_tokens"] == 512, answer.body
@@ -171,21 +171,21 @@ def test_the_window_is_a_limit_and_never_a_crash(
     ],
 )
 def test_what_the_model_cannot_read_is_refused(house: ServerProcess, given: Any, param: str) -> None:
-    """Texts over the window, special and unknown ids, and nothing at all are a 400 that names the input."""
+    """Texts over the window, special and unknown ids, and empty input are a 400 that names the input."""
     answer = house.call("POST", "/v1/embeddings", {"model": ADA, "input": given})
     assert (answer.status, answer.error["param"]) == (400, param), answer.body
 
 
 @pytest.mark.parametrize("changes", [{"dimensions": 256}, {"dimensions": 1000}, {"model": "gpt-4"}])
 def test_what_the_model_cannot_do_is_refused(house: ServerProcess, changes: dict[str, Any]) -> None:
-    """Fewer dimensions, more of them, and a model of another kind are a 400 that names the field."""
+    """Fewer or more dimensions, and a model of another kind, are a 400 that names the field."""
     answer = house.call("POST", "/v1/embeddings", {"model": ADA, "input": "hello", **changes})
     assert answer.status == 400
     assert answer.error["param"] in changes
 
 
 def test_four_at_once_get_their_own(client: openai.OpenAI, house: ServerProcess) -> None:
-    """Requests that share batches get the vectors they would get alone, and are counted."""
+    """Requests that share batches get the same vectors as alone, and are counted."""
     texts = [[f"number {at} of {asked}" for at in range(20)] for asked in range(4)]
     before = house.gauge("vllm:request_success_total")
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -196,7 +196,7 @@ def test_four_at_once_get_their_own(client: openai.OpenAI, house: ServerProcess)
 
 
 def test_a_client_that_leaves_frees_the_worker(house: ServerProcess, client: openai.OpenAI) -> None:
-    """After a hang-up nothing of thousands of inputs is computed any more, and the next request is served."""
+    """When a client disconnects, its thousands of inputs are dropped, and the next request is served."""
     vectors(client, "wake up")
     line = RawConnection(house, "/v1/embeddings", {"model": MODEL, "input": ["some words to be read " * 15] * 2000})
     house.wait("it runs", lambda: house.gauge("vllm:num_requests_running") > 0)
@@ -209,7 +209,7 @@ def test_a_client_that_leaves_frees_the_worker(house: ServerProcess, client: ope
 
 
 def test_unloading_gives_the_memory_back(house: ServerProcess, client: openai.OpenAI, worker: psutil.Process) -> None:
-    """`stop` ends the process that holds the model; the next request loads it again, and nothing is fetched."""
+    """`stop` ends the worker of the model; the next request loads it again without a download."""
     held = runfile.find(home_folder(), port=house.port)
     assert held is not None
     assert 0 < worker.memory_info().rss < 450_000_000
@@ -221,7 +221,7 @@ def test_unloading_gives_the_memory_back(house: ServerProcess, client: openai.Op
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server of an embedding model that a user brought as a file, and nothing else."""
+    """A server whose only model is an embedding model from a user's file."""
     folder = tmp_path_factory.mktemp("own")
     tiny.bert(folder / "mine.gguf", name="mine")
     command = ["homeport", "pull", f"file:{folder / 'mine.gguf'}", "--home", str(folder / "home")]
@@ -231,7 +231,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 def test_a_users_own_model_is_served(own: ServerProcess) -> None:
-    """A GGUF of another maker answers under its name and OpenAI's, pooled as its file says, on no network."""
+    """A user's GGUF answers under its name and OpenAI's, pooled as its file says, without a network."""
     with openai.OpenAI(base_url=own.base, api_key="x", max_retries=0) as client:
         one, other = vectors(client, ["the cat", "the dog"], "mine")
         assert vectors(client, tiny.tokens("the", "cat"), "mine")[0] == pytest.approx(one, abs=1e-6)

@@ -21,7 +21,7 @@ from tests.system.old_home.program import Form, Program, Server, machine
 
 pytestmark = pytest.mark.soak
 
-ARCHIVES = Path(__file__).parent / "old_home"
+ARCHIVES = Path(__file__).parents[1] / "data" / "old_home"
 CHANGING = {"id", "created", "system_fingerprint", "service_tier", "usage"}
 OF_KERNELS = {"kernels", "device", "notes", "loaded", "permission"}
 BEGUN = {"queued", "validating_files", "pending"}

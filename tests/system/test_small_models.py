@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests import small_ggufs
+from tests.samples import small_ggufs
 
 
 def homeport(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Recordings over real HTTP with real weights: both SDK generations, every format, every bad input, leavers."""
+"""Recordings over real HTTP with real weights: both SDK generations, every format, invalid input, disconnects."""
 
 import json
 import socket
@@ -14,9 +14,9 @@ import pytest
 
 from homeport.client import http_client, runfile
 from homeport.settings import load
-from tests import odd_sounds
 from tests.api.form_bodies import BOUNDARY, HEADERS, form
-from tests.audio_samples import (
+from tests.samples import odd_sounds
+from tests.samples.audio_samples import (
     CHINESE,
     ENGLISH,
     FORMATS,
@@ -37,7 +37,7 @@ PATH = "/v1/audio/transcriptions"
 
 @pytest.fixture(scope="module")
 def ears(tmp_path_factory: pytest.TempPathFactory, whisper: Path) -> Iterator[ServerProcess]:
-    """A server that was started with the transcription model alone."""
+    """A server that is started with the transcription model alone."""
     assert whisper.exists()
     with running(tmp_path_factory.mktemp("ears") / "log", "--model", "whisper-base") as started:
         yield started
@@ -45,33 +45,33 @@ def ears(tmp_path_factory: pytest.TempPathFactory, whisper: Path) -> Iterator[Se
 
 @pytest.fixture
 def client(ears: ServerProcess) -> Iterator[openai.OpenAI]:
-    """The newest official client; it does not retry."""
+    """The current official client; it does not retry."""
     with openai.OpenAI(base_url=ears.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
 
 
 def english() -> tuple[str, bytes]:
-    """A file as SDKs take it."""
+    """An English recording, as SDKs take it."""
     return "walk.wav", encoded(spoken(ENGLISH, "en"))
 
 
 def chinese() -> tuple[str, bytes]:
-    """The same in Chinese, in another format."""
+    """A Chinese recording, in another format."""
     return "walk.m4a", encoded(spoken(CHINESE, "zh"), "m4a")
 
 
 def post(ears: ServerProcess, *fields: tuple[str, str], file: bytes | None, path: str = PATH) -> HttpAnswer:
-    """Send a form with a file, or without."""
+    """Send a form with or without a file."""
     return ears.call("POST", path, form(fields, [("file", file)] if file is not None else []), FORM)
 
 
 def spooled(ears: ServerProcess) -> list[Path]:
-    """The uploads that lie on disk now."""
+    """Return the uploads that are on disk now."""
     return list((load({}).home / "spool" / str(ears.pid)).iterdir())
 
 
 def test_all_formats_say_the_same_at_the_same_times(client: openai.OpenAI) -> None:
-    """srt, vtt and verbose_json agree in text and in every time, and the text is what was said."""
+    """srt, vtt and verbose_json agree in text and in every time, and the text is correct."""
     ask: dict[str, Any] = {"model": "whisper-1", "file": english(), "language": "en", "temperature": 0}
     verbose = client.audio.transcriptions.create(**ask, response_format="verbose_json")
     srt = str(client.audio.transcriptions.create(**ask, response_format="srt"))
@@ -91,7 +91,7 @@ def test_all_formats_say_the_same_at_the_same_times(client: openai.OpenAI) -> No
 
 
 def test_words_run_forward_inside_the_recording(client: openai.OpenAI) -> None:
-    """Every word has its times, segments are those of their words, and the text is the same."""
+    """Every word has its times, segments have those of their words, and the text is the same."""
     verbose = client.audio.transcriptions.create(
         model="whisper-1",
         file=english(),
@@ -113,7 +113,7 @@ def _seconds(time: str) -> float:
 
 
 def test_a_stream_is_the_whole_answer_bit_by_bit(client: openai.OpenAI) -> None:
-    """Deltas come as segments are heard and add up to the last event's text, which counts text and sound."""
+    """Deltas arrive per segment and add up to the last event's text; its usage counts text and audio."""
     twice = encoded(np.concatenate([spoken(ENGLISH, "en"), silence(3), spoken(ENGLISH, "en")]), "mp3")
     events = list(
         client.audio.transcriptions.create(
@@ -138,7 +138,7 @@ def test_a_stream_is_the_whole_answer_bit_by_bit(client: openai.OpenAI) -> None:
 
 
 def test_chinese_comes_back_and_is_translated(client: openai.OpenAI) -> None:
-    """Simplified characters where the language is zh; English from the other endpoint, in its own shape."""
+    """Simplified characters if the language is zh; English from the other endpoint, in its own format."""
     heard = client.audio.transcriptions.create(model="whisper-1", file=chinese(), language="zh")
     assert errors(CHINESE, heard.text) <= 0.1
     with pytest.warns(
@@ -151,7 +151,7 @@ def test_chinese_comes_back_and_is_translated(client: openai.OpenAI) -> None:
 
 
 def test_the_sdk_of_2023_transcribes_and_translates(ears: ServerProcess, tmp_path: Path) -> None:
-    """Audio.transcribe, translate and the raw forms, with every parameter of then, and their errors by class."""
+    """Audio.transcribe, translate and the raw forms, with every parameter of 2023, and their errors by class."""
     files = tmp_path / "walk.wav", tmp_path / "walk.m4a"
     for file, (_, content) in zip(files, (english(), chinese()), strict=True):
         file.write_bytes(content)
@@ -171,14 +171,14 @@ def test_the_sdk_of_2023_transcribes_and_translates(ears: ServerProcess, tmp_pat
 
 @pytest.mark.parametrize("ending", FORMATS)
 def test_every_documented_format_is_taken(ears: ServerProcess, ending: str) -> None:
-    """By its content: the file's name and type say something else."""
+    """The format is detected by content, although the file's name and type say something else."""
     said = post(ears, MODEL, ("response_format", "verbose_json"), file=encoded(tone(1.5), ending))
     assert said.status == 200, said.body
     assert said.json()["duration"] == pytest.approx(1.5, abs=0.1)
 
 
 def test_silence_is_an_answer_without_text(ears: ServerProcess) -> None:
-    """Nothing is made up, in any format, and no language is guessed."""
+    """Silence gives no text in any format, and no language is guessed."""
     quiet = encoded(silence(2))
     assert post(ears, MODEL, file=quiet).json()["text"] == ""
     assert post(ears, MODEL, ("response_format", "srt"), file=quiet).body == b""
@@ -213,7 +213,7 @@ def test_silence_is_an_answer_without_text(ears: ServerProcess) -> None:
 def test_bad_requests_say_what_is_wrong(
     ears: ServerProcess, fields: list[tuple[str, str]], file: bytes | None, status: int, param: str
 ) -> None:
-    """An envelope that names the field; nothing stays on disk, streamed or not."""
+    """The envelope names the field; nothing stays on disk, streamed or not."""
     for more in ([], [("stream", "true")]):
         said = post(ears, *fields, *more, file=file)
         assert (said.status, said.error["param"]) == (status, param), said.body
@@ -221,14 +221,14 @@ def test_bad_requests_say_what_is_wrong(
 
 
 def test_translation_has_fewer_fields(ears: ServerProcess) -> None:
-    """What only transcriptions know is unknown there."""
+    """Fields of transcriptions only are unknown to translations."""
     for name, value in (("language", "zh"), ("stream", "true"), ("timestamp_granularities[]", "word")):
         said = post(ears, MODEL, (name, value), file=encoded(tone(1)), path="/v1/audio/translations")
         assert (said.status, said.error["param"]) == (400, name.removesuffix("[]"))
 
 
 def test_another_body_and_too_large_a_body_are_refused(ears: ServerProcess) -> None:
-    """JSON is a 415; more than 25 MB is a 413, whether its length was announced or not."""
+    """JSON is a 415; more than 25 MB is a 413, with or without an announced length."""
     assert ears.call("POST", PATH, {"model": "whisper-1"}).status == 415
     with socket.create_connection(("127.0.0.1", ears.port), timeout=60) as line:
         line.sendall(_head("Content-Length: 27000000"))
@@ -246,7 +246,7 @@ def test_another_body_and_too_large_a_body_are_refused(ears: ServerProcess) -> N
 
 
 def test_an_upload_without_a_length_is_taken(ears: ServerProcess) -> None:
-    """Chunked, as programs send what they are still recording."""
+    """A chunked upload is accepted: programs send it while they are recording."""
     body = form([MODEL, ("response_format", "text"), ("language", "en")], [("file", english()[1])])
     with socket.create_connection(("127.0.0.1", ears.port), timeout=120) as line:
         line.sendall(_head("Transfer-Encoding: chunked"))
@@ -272,7 +272,7 @@ def _chunk(line: socket.socket, data: bytes) -> None:
 
 
 def test_four_at_once_are_all_answered(ears: ServerProcess) -> None:
-    """Each gets its own text, and the gauges and the counters saw them."""
+    """Four parallel requests each get their own text, and the metrics count them."""
     sounds = [("en", english()[1]), ("zh", chinese()[1])] * 2
     with ThreadPoolExecutor(4) as pool:
         jobs = [pool.submit(post, ears, MODEL, ("language", code), file=sound) for code, sound in sounds]
@@ -284,8 +284,8 @@ def test_four_at_once_are_all_answered(ears: ServerProcess) -> None:
 
 
 def test_a_caller_that_leaves_stops_the_decoding(ears: ServerProcess) -> None:
-    """Within a window of a recording of minutes, and its file is gone; streamed or not."""
-    long = encoded(np.concatenate([spoken(ENGLISH, "en")] * 20), "mp3")
+    """A disconnect stops decoding of a recording of minutes within one window and deletes its file, streamed or not."""
+    long = encoded(np.concatenate([spoken(ENGLISH, "en")] * 10), "mp3")
     for stream in ("false", "true"):
         body = form([MODEL, ("language", "en"), ("stream", stream)], [("file", long)])
         with socket.create_connection(("127.0.0.1", ears.port), timeout=60) as line:
@@ -298,7 +298,7 @@ def test_a_caller_that_leaves_stops_the_decoding(ears: ServerProcess) -> None:
 
 
 def test_memory_returns_when_the_model_is_unloaded(ears: ServerProcess) -> None:
-    """The worker's process is gone, and the next request starts another."""
+    """The worker's process ends, and the next request starts another."""
     (worker,) = ears.workers()
     server = runfile.find(load({}).home, port=ears.port)
     assert server is not None
@@ -310,7 +310,7 @@ def test_memory_returns_when_the_model_is_unloaded(ears: ServerProcess) -> None:
 
 
 def test_odd_files_are_answered_or_refused(ears: ServerProcess) -> None:
-    """Whatever programs write, the answer is a transcript or a 400 that names the field, and the worker lives on."""
+    """For any file, the answer is a transcript or a 400 that names the field, and the worker stays alive."""
     (worker,) = ears.workers()
     for statuses, files in (({200}, odd_sounds.HEARD), ({400}, odd_sounds.REFUSED), ({200, 400}, odd_sounds.EITHER)):
         for name, make in files.items():

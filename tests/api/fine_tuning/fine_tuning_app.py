@@ -16,7 +16,7 @@ from homeport.store.training_queue import SqlTrainingQueue
 from tests.api.asgi import AsgiResponse
 from tests.api.fakes import services
 from tests.api.files.file_app import LINES, FileApp
-from tests.scripted_training import ScriptedTrainingService
+from tests.serving.fine_tuning.scripted_training import ScriptedTrainingService
 
 JOBS, FINE_TUNES = "/fine_tuning/jobs", "/fine-tunes"
 PREFERENCE = (

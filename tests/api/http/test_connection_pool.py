@@ -3,6 +3,7 @@
 from homeport.api.http.connection_pool import ConnectionPool
 from homeport.api.http.limits import ConnectionLimits
 from homeport.domain.errors import Overloaded, Unavailable
+from tests.fake_clock import FakeClock
 
 
 class FakeMember:
@@ -24,18 +25,8 @@ class FakeMember:
         self.is_aborted = True
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def pool(clock: Clock | None = None, **limits: float) -> ConnectionPool:
-    return ConnectionPool(ConnectionLimits(**limits), clock or Clock(), lambda address: address == "10.0.0.1")  # type: ignore[arg-type]
+def pool(clock: FakeClock | None = None, **limits: float) -> ConnectionPool:
+    return ConnectionPool(ConnectionLimits(**limits), clock or FakeClock(1000.0), lambda address: address == "10.0.0.1")  # type: ignore[arg-type]
 
 
 def test_an_address_has_its_share() -> None:
@@ -83,7 +74,7 @@ def test_a_pool_full_of_work_takes_nobody_in() -> None:
 
 def test_our_own_pauses_are_nobodys_fault() -> None:
     """The clock advances by the time between two checks, but not by the hour for which the process was suspended."""
-    clock = Clock()
+    clock = FakeClock(1000.0)
     members, member = pool(clock), FakeMember()
     members.admit(member, "")
     clock.now += 0.5
@@ -97,7 +88,7 @@ def test_our_own_pauses_are_nobodys_fault() -> None:
 
 def test_unread_answers_are_bounded_together() -> None:
     """Over the limit the clients that have read nothing for longest are closed; those that have just read stay."""
-    clock = Clock()
+    clock = FakeClock(1000.0)
     members = pool(clock, unsent=100)
     old, older, fresh = FakeMember(unsent=60), FakeMember(unsent=60, behind_since=-1), FakeMember(unsent=90)
     for member in (old, older, fresh):

@@ -24,7 +24,7 @@ from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EmbeddingEncoder, EncoderOptions, Ids
 from homeport.engines.llama.encoder import Vectors as Rows
 from homeport.engines.round_robin import ActiveRequest
-from tests import tiny_encoders as tiny
+from tests.samples import tiny_encoders as tiny
 
 BATCH = 64
 

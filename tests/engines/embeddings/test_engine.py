@@ -6,7 +6,7 @@ from homeport.domain.content import attach
 from homeport.domain.errors import Unavailable
 from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.embeddings.engine import load
-from tests import tiny_encoders as tiny
+from tests.samples import tiny_encoders as tiny
 
 
 def test_a_loaded_model_has_the_files_window(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from homeport.domain.content import Attachment
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.images import ImageRequest, ImageSize, ImageSource
 from homeport.engines.images.edit_input import EditInput
-from tests import photos
+from tests.samples import photos
 
 OWN = ImageSize(512, 512)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.images import ImageFormat, ImageOutput, ImageSize
 from homeport.engines.images import pixels
-from tests import photos
+from tests.samples import photos
 
 RNG = np.random.default_rng(3)
 NOISE = RNG.integers(0, 256, (48, 64, 3), np.uint8)

@@ -9,7 +9,7 @@ from msgspec import structs
 from homeport.domain.errors import Unavailable
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EmbeddingEncoder, EncoderOptions
-from tests import tiny_encoders as tiny
+from tests.samples import tiny_encoders as tiny
 
 
 def opened(weights: Path, library: Path | None, window: int | None = None) -> EmbeddingEncoder:

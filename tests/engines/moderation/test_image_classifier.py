@@ -12,7 +12,7 @@ from PIL import Image
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.engines.moderation import image_classifier
 from homeport.engines.moderation.image_classifier import NsfwClassifier
-from tests import photos
+from tests.samples import photos
 
 
 @pytest.fixture(scope="module")

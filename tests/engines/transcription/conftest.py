@@ -19,7 +19,7 @@ from homeport.domain.transcription import TranscriptionRequest
 from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
 from homeport.engines.transcription.engine import Transcriber, load
-from tests.audio_samples import Samples, encoded
+from tests.samples.audio_samples import Samples, encoded
 
 
 @dataclass

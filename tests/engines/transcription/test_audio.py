@@ -7,8 +7,8 @@ import pytest
 
 from homeport.domain.errors import InvalidRequest
 from homeport.engines.transcription import audio
-from tests import odd_sounds
-from tests.audio_samples import (
+from tests.samples import odd_sounds
+from tests.samples.audio_samples import (
     FORMATS,
     Samples,
     encoded,

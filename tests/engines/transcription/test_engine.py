@@ -24,7 +24,8 @@ from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
 from homeport.engines.transcription import speech_chunks
 from homeport.engines.transcription.engine import Transcriber, load
-from tests.audio_samples import (
+from tests.engines.transcription.conftest import Listen
+from tests.samples.audio_samples import (
     CHINESE,
     ENGLISH,
     encoded,

@@ -12,7 +12,7 @@ from homeport.engines.llama.encoder import EncoderOptions
 from homeport.formats import gguf_reader
 from homeport.models import catalogue, disk
 from homeport.models.conversions.table import CONVERSIONS
-from tests import tiny_encoders as tiny
+from tests.samples import tiny_encoders as tiny
 
 OURS = {
     "token_embd": "emb.word",

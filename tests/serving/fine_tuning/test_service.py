@@ -26,7 +26,7 @@ from homeport.serving.fine_tuning.attempt import FineTuningDeps
 from homeport.serving.fine_tuning.service import FineTuningService
 from homeport.store import migration
 from homeport.store.database import Database
-from tests.scripted_training import STEPS, ScriptedTrainingService
+from tests.serving.fine_tuning.scripted_training import STEPS, ScriptedTrainingService
 from tests.store.fine_tuning_store import FineTuningStore
 
 LINE = b'{"prompt": "a", "completion": "b"}\n'

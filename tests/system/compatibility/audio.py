@@ -1,4 +1,4 @@
-"""For every served field of the audio endpoints: a value that changes the answer, and what must be seen to change."""
+"""For every served field of the audio endpoints: a value that changes the answer, and the change to check."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from tests.api.form_bodies import HEADERS, form
-from tests.audio_samples import (
+from tests.samples.audio_samples import (
     CHINESE,
     ENGLISH,
     encoded,
@@ -21,13 +21,13 @@ MODEL = "whisper-base"
 
 @cache
 def recording(name: str) -> bytes:
-    """One of three sound files, as WAV."""
+    """Return one of three recordings, as WAV."""
     made = {"english": lambda: spoken(ENGLISH, "en"), "chinese": lambda: spoken(CHINESE, "zh"), "tone": lambda: tone(1)}
     return encoded(made[name]())
 
 
 class AudioTrial(EndpointTrial):
-    """Asks what is said in a recording. The field `file` holds a recording's name."""
+    """Transcribes a recording. The field `file` holds a recording's name."""
 
     def send(self, body: dict[str, Any]) -> HttpAnswer:
         """Send the fields as a form; lists as `name[]`, mappings as `name[key]`."""
@@ -45,7 +45,7 @@ class AudioTrial(EndpointTrial):
         return self.house.call("POST", self.probes.path, form(fields, files), {"Content-Type": HEADERS["content-type"]})
 
     def text(self, **changed: Any) -> str:
-        """What was heard."""
+        """Return the transcript."""
         return str(self.ask(**changed)["text"])
 
 

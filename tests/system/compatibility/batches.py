@@ -1,4 +1,4 @@
-"""For every field of what makes a batch: a value that changes the answer, and what is to be seen."""
+"""For every field that creates a batch: a value that changes the answer, and the change to check."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _BODY = {"model": "smollm2-135m", "prompt": "a", "max_tokens": 1}
 
 
 class BatchTrial(EndpointTrial):
-    """Sends the lines of `input_file_id` as a file first; text is an id as it is."""
+    """Uploads the lines of `input_file_id` first; a string is the id of a file."""
 
     def send(self, body: dict[str, Any]) -> HttpAnswer:
         """Send the body, with the id of the file."""
@@ -23,14 +23,14 @@ class BatchTrial(EndpointTrial):
         return super().send(body)
 
     def sent(self, lines: list[dict[str, Any]]) -> str:
-        """Have these lines kept; give the file's id."""
+        """Upload these lines; return the file's id."""
         content = "\n".join(map(json.dumps, lines)).encode()
         sent = form([("purpose", "batch")], [("file", content)])
         answer = self.house.call("POST", "/v1/files", sent, {"Content-Type": HEADERS["content-type"]})
         return str(answer.json()["id"])
 
     def done(self, **changed: Any) -> dict[str, Any]:
-        """A batch made with these changes, once it has ended."""
+        """Create a batch with these changes; return it when it has ended."""
         made = self.ask(**changed)
         found: list[dict[str, Any]] = [made]
 

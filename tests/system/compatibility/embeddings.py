@@ -1,4 +1,4 @@
-"""For every field of the embeddings endpoint: a value that changes the answer, and what must be seen to change."""
+"""For every field of the embeddings endpoint: a value that changes the answer, and the change to check."""
 
 import base64
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ MODEL = "multilingual-e5-small"
 
 
 class EmbeddingTrial(EndpointTrial):
-    """Asks for vectors."""
+    """Requests vectors."""
 
     def vectors(self, **changed: Any) -> list[Any]:
-        """All inputs' vectors, as they came."""
+        """Return the vectors of all inputs, as they are in the answer."""
         return [each["embedding"] for each in self.ask(**changed)["data"]]
 
 

@@ -1,6 +1,6 @@
-"""How fields are tried on a running server: the plain request of an endpoint, and what is changed in it.
+"""Tries fields on a running server: the plain request of an endpoint, and what a field changes in it.
 
-An effect sends real requests and returns nothing; it raises AssertionError where the field did nothing. Fields are
+An effect sends real requests and returns nothing; it raises AssertionError if the field has no effect. Fields are
 judged one at a time against the endpoint's plain request. Knows nothing of any endpoint.
 """
 
@@ -19,7 +19,7 @@ class EndpointTrial:
         self.probes = probes
 
     def raw(self, **changed: Any) -> HttpAnswer:
-        """The answer as it came. A field set to `...` is left out."""
+        """Return the answer as it is. A field set to `...` is left out."""
         body = {**self.probes.plain, **changed}
         return self.send({k: v for k, v in body.items() if v is not ...})
 
@@ -28,14 +28,14 @@ class EndpointTrial:
         return self.house.call("POST", self.probes.path, body)
 
     def ask(self, **changed: Any) -> Any:
-        """The body of a 200."""
+        """Return the body of a 200."""
         answer = self.raw(**changed)
         assert answer.status == 200, answer.body
         return answer.json()
 
 
 Effect = Callable[[Any], None]
-"""Takes the desk of its endpoint."""
+"""Takes the trial of its endpoint."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""For every field of the endpoints that keep files: a value that changes the answer, and what is to be seen."""
+"""For every field of the endpoints that store files: a value that changes the answer, and the change to check."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ _LINE = b'{"prompt": "a", "completion": "b"}\n'
 
 
 class FileTrial(EndpointTrial):
-    """Sends a file. The field `file` is its content."""
+    """Uploads a file. The field `file` is its content."""
 
     def send(self, body: dict[str, Any]) -> HttpAnswer:
         """Send the fields as a form; mappings as `name[key]`."""

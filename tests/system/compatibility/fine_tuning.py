@@ -1,4 +1,4 @@
-"""For every field that asks for a fine-tuning job: a value that changes its description, and what is to be seen."""
+"""For every field that creates a fine-tuning job: a value that changes the job, and the change to check."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ _CLASSES = {
 
 
 class FineTuningTrial(EndpointTrial):
-    """Asks for a job. A file that is given as its content is sent first."""
+    """Creates a job. A file that is given by its content is uploaded first."""
 
     def send(self, body: dict[str, Any]) -> HttpAnswer:
         """Send the body as JSON."""

@@ -1,4 +1,4 @@
-"""For every field of the image endpoints: a value that changes the answer, and what must be seen to change."""
+"""For every field of the image endpoints: a value that changes the answer, and the change to check."""
 
 import base64
 import json
@@ -17,28 +17,28 @@ _PNG, _JPEG = "PNG", "JPEG"
 
 @cache
 def upload(name: str) -> bytes:
-    """One of three files: `whole`, `holed` and `photo`, a JPEG."""
+    """Return one of three files: `whole`, `holed` and `photo`, a JPEG."""
     return tiny_diffusion.file(tiny_diffusion.source(hole=name == "holed"), _JPEG if name == "photo" else _PNG)
 
 
 def data_url(name: str) -> str:
-    """The same as JSON holds it."""
+    """Return the same as a data URL."""
     return f"data:image/png;base64,{base64.b64encode(upload(name)).decode()}"
 
 
 class ImageTrial(EndpointTrial):
-    """Asks for pictures."""
+    """Requests images."""
 
     def data(self, **changed: Any) -> list[bytes]:
-        """All pictures, as files."""
+        """Return all images, as files."""
         return [base64.b64decode(each["b64_json"]) for each in self.ask(**changed)["data"]]
 
     def pixels(self, **changed: Any) -> Array:
-        """The first picture."""
+        """Return the pixels of the first image."""
         return shown(self.data(**changed)[0])
 
     def events(self, **changed: Any) -> list[Any]:
-        """The events of a stream, its end left out."""
+        """Return the events of a stream, without its end."""
         answer = self.raw(stream=True, **changed)
         assert answer.status == 200, answer.body
         frames = [each for each in answer.body.decode().strip().split("\n\n") if each != ": ping"]
@@ -50,7 +50,7 @@ class FormTrial(ImageTrial):
     """Sends forms. The fields `image` and `mask` hold an upload's name."""
 
     def send(self, body: dict[str, Any]) -> HttpAnswer:
-        """Send the fields as a form, or as JSON where the pictures stand in it."""
+        """Send the fields as a form, or as JSON if they contain images as URLs."""
         if "images" in body:
             return super().send(body)
         files = [(name, upload(body[name])) for name in ("image", "mask") if name in body]

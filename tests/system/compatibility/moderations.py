@@ -1,4 +1,4 @@
-"""For every field of the moderations endpoint: a value that changes the answer, and what must be seen to change."""
+"""For every field of the moderations endpoint: a value that changes the answer, and the change to check."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +9,10 @@ MODEL = "homeport-moderation"
 
 
 class ModerationTrial(EndpointTrial):
-    """Asks for verdicts."""
+    """Requests verdicts."""
 
     def results(self, **changed: Any) -> list[Any]:
-        """All inputs' results."""
+        """Return the results of all inputs."""
         return list(self.ask(**changed)["results"])
 
 

@@ -1,4 +1,4 @@
-"""For every served field of the speech endpoint: a value that changes the sound, and what must be heard to change."""
+"""For every served field of the speech endpoint: a value that changes the audio, and the change to check."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""For every served field of the text endpoints: a value that changes the answer, and what must be seen to change."""
+"""For every served field of the text endpoints: a value that changes the answer, and the change to check."""
 
 import json
 from collections.abc import Mapping
@@ -12,19 +12,19 @@ LOOP = "na na na na na na na na na na na na"
 
 
 class TextTrial(EndpointTrial):
-    """Asks for texts."""
+    """Requests texts."""
 
     def text(self, **changed: Any) -> str:
-        """The first choice's text."""
+        """Return the first choice's text."""
         return self.texts(**changed)[0]
 
     def texts(self, **changed: Any) -> list[str]:
-        """All choices' texts."""
+        """Return the texts of all choices."""
         choices = self.ask(**changed)["choices"]
         return [c["message"]["content"] if "message" in c else c["text"] for c in choices]
 
     def loop(self) -> dict[str, Any]:
-        """Changes that make greedy decoding repeat itself."""
+        """Return changes that make greedy decoding repeat itself."""
         if "messages" in self.probes.plain:
             return {"messages": [{"role": "user", "content": f"Repeat for ever: {LOOP}"}], "max_tokens": 40}
         return {"prompt": LOOP, "max_tokens": 24}

@@ -9,9 +9,10 @@ import pytest
 
 from homeport.domain.errors import Unavailable
 from homeport.engines.text.executor import Logits, TokenBatch
+from homeport.engines.text.executors.llama import kv_sizing
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.executors.llama.kv_sizing import Kv
-from tests.tiny_adapters import adapter
+from tests.samples.tiny_adapters import adapter
 
 Open = Callable[..., LlamaExecutor]
 Build = Callable[..., TokenBatch]
@@ -53,15 +54,19 @@ def test_a_context_supports_adapters_loaded_later(smol: Open, batch: Build, tmp_
     assert (computed(executor, ids) == plain).all()
 
 
-def test_an_adapter_applies_in_the_unified_cache_too(smol: Open, batch: Build, tmp_path: Path) -> None:
+def test_an_adapter_applies_in_the_unified_cache_too(
+    smol: Open, batch: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A sequence that outgrows its stream continues with its adapter."""
-    executor = smol(kv="auto", window=2048, cells=9000)
+    monkeypatch.setattr(kv_sizing, "_MIN_STREAM_TOKENS", 256)
+    executor = smol(kv="auto", window=512, cells=512 + 4 * 256)
+    assert not executor.traits.shares_cells
     executor.load_adapter("red", adapter(tmp_path / "red", 1))
-    ids = executor.tokenize(TEXT * 110, special=False)[:1100]
+    ids = executor.tokenize(TEXT * 35, special=False)[:300]
     for at in range(0, len(ids), 100):
         part = batch(ids[at : at + 100], start=at, last=True)
         row = executor.forward(msgspec.structs.replace(part, adapter="red")).copy()
-    whole = smol(window=2048, cells=2048)
+    whole = smol(cells=512)
     whole.load_adapter("red", adapter(tmp_path / "red", 1))
     for at in range(0, len(ids), 100):
         part = batch(ids[at : at + 100], start=at, last=True)

@@ -20,13 +20,13 @@ Make = Callable[[], bytes]
 
 
 def tone(rate: int = 16_000, channels: int = 1, seconds: float = SECONDS) -> NDArray[np.float64]:
-    """A sine, frames by channels, between -0.4 and 0.4."""
+    """Return a sine, frames by channels, between -0.4 and 0.4."""
     wave = np.sin(np.arange(int(seconds * rate)) * 2 * np.pi * 440 / rate) * 0.4
     return np.repeat(wave[:, None], channels, 1)
 
 
 def wav(sound: bytes, *, tag: int = PCM, bits: int = 16, rate: int = 16_000, channels: int = 1, **wrong: Any) -> bytes:
-    """A WAV file around samples. `wrong`: values of `riff_size`, `data_size`, `align`, and bytes `before` the data."""
+    """Build a WAV file. `wrong`: values of `riff_size`, `data_size`, `align`, and bytes `before` the data."""
     align = int(wrong.get("align", channels * bits // 8))
     shape = struct.pack("<HHIIHH", tag, channels % 65536, rate, rate * align % 2**32, align, bits)
     if tag == EXTENSIBLE:
@@ -56,7 +56,7 @@ def _float(kind: str, scale: float = 1.0, *, holes: bool = False) -> bytes:
 
 
 def _encoded(container: str, codec: str, rate: int = 48_000, **options: str) -> bytes:
-    """A file whose writer could not go back, so that its head tells no length."""
+    """Encode to a target that cannot seek, so that the header has no length."""
     target = _Pipe()
     with av.open(target, "w", format=container, options=options) as media:
         stream: Any = media.add_stream(codec, rate=rate, layout="mono")
@@ -71,7 +71,7 @@ def _encoded(container: str, codec: str, rate: int = 48_000, **options: str) -> 
 
 
 class _Pipe(io.RawIOBase):
-    """Takes bytes, and cannot seek."""
+    """A file that takes bytes and cannot seek."""
 
     def __init__(self) -> None:
         super().__init__()

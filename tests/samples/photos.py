@@ -1,4 +1,4 @@
-"""Pictures as cameras and programs write them: turned by a note in EXIF or XMP, in every mode, broken in odd places."""
+"""Images as cameras and programs write them: rotated by EXIF or XMP, in every mode, with damaged metadata."""
 
 import io
 import struct
@@ -9,7 +9,7 @@ from PIL import ExifTags, Image, ImageCms
 
 WIDTH, HEIGHT = 128, 64
 CORNERS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0))
-"""Of a picture that is upright: left above, right above, left below, right below."""
+"""Of an upright image: top left, top right, bottom left, bottom right."""
 
 _BACK = {
     1: None,
@@ -21,13 +21,13 @@ _BACK = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-"""By EXIF's number: how the sensor lay, seen from the upright picture."""
+"""By EXIF's orientation: the sensor's position relative to the upright image."""
 ORIENTATIONS = tuple(_BACK)
 _TEXT = b"Exif\0\0II*\0" + struct.pack("<IHHHI4sI", 8, 1, ExifTags.Base.Orientation, 2, 4, b"six", 0)
 
 
 def upright() -> Image.Image:
-    """Four quarters in the colours of `CORNERS`."""
+    """Return an image whose four quarters have the colors of `CORNERS`."""
     made = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     for at, colour in enumerate(CORNERS):
         y, x = (at // 2) * HEIGHT // 2, (at % 2) * WIDTH // 2
@@ -36,19 +36,19 @@ def upright() -> Image.Image:
 
 
 def stored(orientation: int, picture: Image.Image | None = None) -> Image.Image:
-    """An upright picture as a camera stores it that is held like that."""
+    """Return an upright image as a camera with this orientation stores it."""
     picture = picture or upright()
     way = _BACK[orientation]
     return picture if way is None else picture.transpose(way)
 
 
 def photo(orientation: int, kind: str = "JPEG", picture: Image.Image | None = None) -> bytes:
-    """A file of such a picture, with the number in its EXIF."""
+    """Build a file of such an image, with the orientation in its EXIF."""
     return written(stored(orientation, picture), kind, exif=_noted(orientation))
 
 
 def written(picture: Image.Image, kind: str, **options: object) -> bytes:
-    """The bytes of a file of this kind."""
+    """Encode an image as a file of this format."""
     file = io.BytesIO()
     if kind in ("JPEG", "MPO"):
         options = {"quality": 95, "subsampling": 0, **options}
@@ -57,7 +57,7 @@ def written(picture: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def oddities() -> dict[str, bytes]:
-    """Files that are whole and odd, all of them upright and of this size, by what is odd about them."""
+    """Return unusual but valid files of an upright image of this size, by what is unusual."""
     picture = upright()
     other = picture.transpose(Image.Transpose.ROTATE_180)
     grey = np.asarray(picture.convert("L")).astype(np.uint16) * 257
@@ -89,7 +89,7 @@ def _noted(orientation: int) -> Image.Exif:
 
 
 def corners(pixels: NDArray[np.uint8]) -> list[tuple[int, ...]]:
-    """The colours in the four corners of a picture's pixels, as in `CORNERS` and rounded to these."""
+    """Return the colors in the four corners of an image, rounded to those of `CORNERS`."""
     height, width = pixels.shape[:2]
     places = [(y, x) for y in (height // 8, height * 7 // 8) for x in (width // 8, width * 7 // 8)]
     return [tuple(int(value > 127) * 255 for value in pixels[place][:3]) for place in places]

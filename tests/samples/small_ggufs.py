@@ -19,7 +19,7 @@ UNCOMPILED = "{% for m in messages %}{{ m.content }"
 
 
 def model(path: Path, *, template: str = TEMPLATE, part: tuple[int, int] | None = None) -> Path:
-    """Write a text model with tensors of three types that no engine could answer with. `part`: which, of how many."""
+    """Write a text model with tensors of three types, which no engine can run. `part`: its number, and of how many."""
     values: dict[str, Value] = {
         "general.architecture": "llama",
         "general.type": "model",
@@ -38,7 +38,7 @@ def model(path: Path, *, template: str = TEMPLATE, part: tuple[int, int] | None 
 
 
 def cut(path: Path, n_bytes: int) -> Path:
-    """Take bytes from a file's end."""
+    """Remove bytes from the end of a file."""
     data = path.read_bytes()
     path.write_bytes(data[: len(data) - n_bytes])
     return path
@@ -47,7 +47,7 @@ def cut(path: Path, n_bytes: int) -> Path:
 def with_tensor(
     path: Path, *, shape: Sequence[int] = (64,), type: int = F32, offset: int = 0, count: int = 1, alignment: int = 32
 ) -> Path:
-    """Write a header that names one tensor like this and 256 bytes of data; `count`: how many it claims."""
+    """Write a header with one such tensor and 256 bytes of data; `count`: the number of tensors that it claims."""
     name = b"token_embd.weight"
     head = struct.pack("<4sIQQ", b"GGUF", 3, count, 2)
     head += _pair(b"general.architecture", 8, struct.pack("<Q5s", 5, b"llama"))

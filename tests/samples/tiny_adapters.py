@@ -10,7 +10,7 @@ WIDTH, INNER, LAYERS, RANK = 576, 1536, 30, 4
 
 
 def adapter(path: Path, seed: int, *, strength: float = 0.1, architecture: str = "llama") -> Path:
-    """Write one that changes what every block's feed-forward gate lets through; 0 strength changes nothing."""
+    """Write an adapter that changes the feed-forward gate of every block; strength 0 changes nothing."""
     random = np.random.default_rng(seed)
     tensors = []
     for layer in range(LAYERS):

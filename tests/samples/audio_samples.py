@@ -1,4 +1,4 @@
-"""Sounds for tests: speech made by the speech model, tones, and files of every documented format made by PyAV."""
+"""Recordings for tests: speech from the speech model, tones, and files of every documented format from PyAV."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ from tests.system.server import running
 Samples = NDArray[np.float32]
 
 RATE_HZ = 24_000
-# As users' programs write them: the file's ending, FFmpeg's container and codec.
+# By file name extension, as programs write them: FFmpeg's container and codec.
 FORMATS = {
     "flac": ("flac", "flac"),
     "m4a": ("ipod", "aac"),
@@ -47,7 +47,7 @@ _VOICES = {"en": "alloy", "zh": "zf_xiaoxiao"}
 
 @cache
 def spoken(text: str, language: str) -> Samples:
-    """A text as the speech model says it, at `RATE_HZ`. Made once per machine; then it lies in the data folder."""
+    """Return a text as the speech model reads it, at `RATE_HZ`. The result is cached in the data folder."""
     home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
     kept = home / "spoken" / f"{hashlib.sha256(f'{language} {text}'.encode()).hexdigest()[:16]}.flac"
     if not kept.exists():
@@ -59,17 +59,17 @@ def spoken(text: str, language: str) -> Samples:
 
 
 def silence(seconds: float) -> Samples:
-    """Nothing at all."""
+    """Return silence."""
     return np.zeros(int(seconds * RATE_HZ), np.float32)
 
 
 def tone(seconds: float, hertz: float = 440.0) -> Samples:
-    """A sine."""
+    """Return a sine."""
     return (np.sin(np.arange(int(seconds * RATE_HZ)) * 2 * np.pi * hertz / RATE_HZ) * 0.4).astype(np.float32)
 
 
 def encoded(samples: Samples, ending: str = "wav") -> bytes:
-    """A file of one of the `FORMATS` with these samples, in stereo."""
+    """Encode these samples as a stereo file in one of the `FORMATS`."""
     container, codec = FORMATS[ending]
     target = io.BytesIO()
     with av.open(target, "w", format=container) as media:
@@ -91,7 +91,7 @@ def encoded(samples: Samples, ending: str = "wav") -> bytes:
 
 
 def _frames(samples: Samples) -> Iterator[av.AudioFrame]:
-    """Seconds of sound: FFmpeg takes no hour at once."""
+    """Yield frames of one second: FFmpeg does not take an hour at once."""
     for start in range(0, len(samples), RATE_HZ):
         frame = av.AudioFrame.from_ndarray(samples[start : start + RATE_HZ].reshape(1, -1), format="flt", layout="mono")
         frame.sample_rate, frame.time_base, frame.pts = RATE_HZ, Fraction(1, RATE_HZ), start
@@ -99,7 +99,7 @@ def _frames(samples: Samples) -> Iterator[av.AudioFrame]:
 
 
 def errors(said: str, heard: str) -> float:
-    """The share of words, of Chinese the share of characters, that were heard wrongly; case and marks aside."""
+    """Return the share of words (in Chinese, of characters) that differ, without case and punctuation."""
     a, b = _units(said), _units(heard)
     row = list(range(len(b) + 1))
     for i, one in enumerate(a, 1):

@@ -1,4 +1,4 @@
-"""Embedding models of some kilobytes with random weights, written as GGUF, and what plain numpy makes of one."""
+"""Embedding models of a few kilobytes with random weights, written as GGUF, and the same computation in numpy."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ Weights = dict[str, Floats]
 
 
 def tokens(*words: str) -> list[int]:
-    """The ids of whole words, with what stands around a text."""
+    """Return the ids of whole words, with the special tokens around a text."""
     return [0, *(PIECES.index(f"▁{word}") for word in words), 2]
 
 
@@ -65,7 +65,7 @@ def _sizes(architecture: str, window: int, pooling: int | None) -> dict[str, Val
 
 
 def bert(path: Path, *, pooling: int | None = MEAN, window: int = 128, name: str = "tiny") -> Weights:
-    """Write a BERT; give its weights by name. Matrices are (out, in)."""
+    """Write a BERT; return its weights by name. Matrices are (out, in)."""
     rng = np.random.default_rng(7)
     shapes: dict[str, tuple[int, ...]] = {
         "token_embd.weight": (len(PIECES), WIDTH),
@@ -90,7 +90,7 @@ def bert(path: Path, *, pooling: int | None = MEAN, window: int = 128, name: str
 
 
 def causal(path: Path, *, window: int = 2048, name: str = "tiny") -> None:
-    """Write a decoder whose last token stands for a text."""
+    """Write a decoder that is pooled at its last token."""
     rng = np.random.default_rng(8)
     shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (len(PIECES), WIDTH), "output_norm.weight": (WIDTH,)}
     for layer in range(LAYERS):
@@ -110,7 +110,7 @@ def _stored(weights: Weights) -> list[Tensor]:
 
 
 def hidden(weights: Weights, ids: list[int]) -> Floats:
-    """What a BERT of these weights makes of each token, before pooling: (len(ids), WIDTH)."""
+    """Return the hidden state of each token in a BERT with these weights, before pooling: (len(ids), WIDTH)."""
 
     def line(x: Floats, part: str) -> Floats:
         return x @ weights[f"{part}.weight"].T + weights[f"{part}.bias"]

@@ -1,0 +1,1 @@
+"""Recordings, images and small models that tests of several packages make and share."""
