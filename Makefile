@@ -1,7 +1,10 @@
 # Needs Python >= 3.11 with venv, and git. Every target sets up what it needs; a second run is instant.
 PY := .venv/bin/python
 HOMEPORT := $(PY) -m homeport
-.PHONY: help setup kernels serve train lint fix types test coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-blind image-test
+# Test processes. All tests of a file run in one of them.
+WORKERS := 2
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+.PHONY: help setup kernels serve train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-blind image-test
 .DEFAULT_GOAL := help
 ENVIRONMENTS := .venv .venv-clients
 # `make test T=tests/api` runs the tests of one folder or file; without T all of them run.
@@ -28,19 +31,24 @@ setup: .venv/.dev .venv-clients/.clients kernels ## Both environments, the kerne
 serve: .venv/.run kernels ## Serve the API on 127.0.0.1:8080, fetching the starter models first
 	@exec $(HOMEPORT) serve
 train: .venv/.train ## Add what `homeport finetune` needs
-lint: .venv/.dev ## Style, formatting, the arrows between rooms
-	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/lint-imports --no-logo
+lint: .venv/.dev ## Style, formatting, sizes, imports between rooms
+	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/lint-imports --no-logo && $(PY) -m scripts.check_sizes
 fix: .venv/.dev ## Correct what can be corrected by itself
 	@.venv/bin/ruff check --fix; .venv/bin/ruff format
 types: .venv/.dev ## mypy --strict
 	@.venv/bin/mypy
-test: setup ## All tests but those of training, the holds among them scaled down
-	@$(PYTEST) -m "not training" $(T)
-# Processes that tests kill leave incomplete data files; `combine` skips these, and its warnings are dropped.
+# Pytest's status 5 says that no test was selected: T may name tests of one kind only.
+test: setup ## All tests but those of training; T=tests/api runs only some
+	@$(PYTEST) $(PARALLEL) -m "not (training or alone)" --durations=25 $(T) || [ $$? = 5 ]
+	@$(PYTEST) -m "alone and not training" --durations=25 $(T) || [ $$? = 5 ]
+test-fast: .venv/.dev ## The tests without weights, network and long runs, in 90 seconds
+	@$(PYTEST) $(PARALLEL) -m "not (weights or training or alone or soak)" $(T)
+# One process, since those of pytest-xdist are not measured. Processes that tests kill leave incomplete data files;
+# `combine` skips these, and its warnings are dropped.
 OF := test-fast
 coverage: .venv/.dev ## Run the fast tests and show which lines of src they run; OF=test: all tests
 	@$(PY) -m coverage erase
-	@$(MAKE) --no-print-directory $(OF) PYTEST="$(PY) -m coverage run -m pytest"
+	@$(MAKE) --no-print-directory $(OF) PARALLEL= PYTEST="$(PY) -m coverage run -m pytest"
 	@$(PY) -m coverage combine --quiet 2>/dev/null; $(PY) -m coverage report
 train-test: setup .venv/.train ## The tests of fine-tuning, some minutes
 	@$(PY) -m pytest -m training

@@ -1,4 +1,4 @@
-"""Fixtures every room's tests share: where the real weights are."""
+"""Fixtures that the tests of all packages share: where the installed weights are."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -12,24 +12,34 @@ from homeport.domain.weight_layouts import ORIGINAL
 from homeport.models.model_store import ModelStore
 
 Scale = Callable[[int, int], int]
+WEIGHT_FIXTURES = {"kokoro", "smollm2", "qwen", "moderation", "multilingual_e5", "whisper", "installed"}
+SYSTEM_TESTS = Path(__file__).parent / "system"
 limit_thread_spinning()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Two switches: holds at full length, and pages written instead of compared."""
+    """Add two options: run soak tests at full length, and write generated pages instead of comparing them."""
     parser.addoption("--full", action="store_true", help="run the holds of `make soak` at full length")
     parser.addoption("--write-pages", action="store_true", help="write the pages of docs/ that tests make")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `weights` each test that requests a fixture of installed files, and each system test."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & WEIGHT_FIXTURES or SYSTEM_TESTS in item.path.parents:
+            item.add_marker(pytest.mark.weights)
+
+
 @pytest.fixture(scope="session")
 def scale(request: pytest.FixtureRequest) -> Scale:
-    """Picks the short or the full length of a hold."""
+    """Return the first of two lengths, or the second with `--full`."""
     full = bool(request.config.getoption("--full"))
     return lambda short, long: long if full else short
 
 
 def home_folder() -> Path:
-    """Where `make setup` put what tests use, and where servers without a folder of their own say that they run."""
+    """Return the data folder, where `make setup` installs models and servers publish their run files."""
     return Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
 
 
@@ -46,25 +56,25 @@ def _weights(name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def kokoro() -> Mapping[str, Path]:
-    """The speech model's files by role, as `make setup` fetched them."""
+    """The speech model's files by role, as `make setup` installs them."""
     return _files("kokoro-82m")
 
 
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
-    """The small model's weights, as `make setup` fetched them."""
+    """The small text model's weights, as `make setup` installs them."""
     return _weights("smollm2-135m")
 
 
 @pytest.fixture(scope="session")
 def qwen() -> Path:
-    """The default text model's weights, as `make setup` fetched them."""
+    """The default text model's weights, as `make setup` installs them."""
     return _weights("qwen2.5-coder-0.5b")
 
 
 @pytest.fixture(scope="session")
 def moderation() -> dict[str, Path]:
-    """The files that a moderation worker is handed, by role, as `make setup` fetched them."""
+    """The files that a moderation worker gets, by role, as `make setup` installs them."""
     own = _weights("homeport-moderation")
     vectors = _weights("multilingual-e5-small")
     return {
@@ -76,13 +86,13 @@ def moderation() -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def multilingual_e5() -> Path:
-    """The default embedding model's weights, as `make setup` fetched them."""
+    """The default embedding model's weights, as `make setup` installs them."""
     return _weights("multilingual-e5-small")
 
 
 @pytest.fixture(scope="session")
 def whisper() -> Path:
-    """The default transcription model's weights, as `make setup` fetched them."""
+    """The default transcription model's weights, as `make setup` installs them."""
     return _weights("whisper-base")
 
 
@@ -90,7 +100,7 @@ def whisper() -> Path:
 def installed(
     qwen: Path, multilingual_e5: Path, whisper: Path, kokoro: Mapping[str, Path], moderation: Mapping[str, Path]
 ) -> Mapping[str, Path]:
-    """A file of the default model of each kind: with them every endpoint can be asked."""
+    """One file of the default model of each kind: with all of them installed, every endpoint works."""
     return {
         "text": qwen,
         "embeddings": multilingual_e5,

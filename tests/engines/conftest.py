@@ -8,7 +8,7 @@ import platformdirs
 import pytest
 
 
-@pytest.fixture(scope="session", params=["wheel", "npm"])
+@pytest.fixture(scope="session", params=["wheel", pytest.param("npm", marks=pytest.mark.weights)])
 def library(request: pytest.FixtureRequest) -> Path | None:
     """The path of kernels: the wheel's (None), or the folder that `homeport kernels install` fills."""
     if request.param == "wheel":

@@ -110,7 +110,7 @@ NOTHING_ASKED: list[dict[str, Any]] = [
     {"metadata": {"k" * 64: "v" * 512}},
     {"logit_bias": {}, "n": 1},
     {"stream": True, "stream_options": {"include_obfuscation": False}},
-    dict.fromkeys(set(ChatBody.__struct_fields__) - {"model", "messages"}),
+    dict.fromkeys(sorted(set(ChatBody.__struct_fields__) - {"model", "messages"})),
 ]
 
 

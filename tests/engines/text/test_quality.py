@@ -72,7 +72,7 @@ def distance(left: Logits, right: Logits) -> float:
     return float(np.abs(left - right).mean())
 
 
-@pytest.fixture(scope="module", params=["smollm2", "qwen"])
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.weights) for name in ("smollm2", "qwen")])
 def model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """Either starter model."""
     with pytest.MonkeyPatch.context() as patched:
