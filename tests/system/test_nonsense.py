@@ -1,6 +1,6 @@
-"""Nonsense and odd clients beside 16 streams: each is answered as it should be, and no stream notices.
+"""Malformed requests and odd clients next to running streams: each gets its answer, and no stream changes.
 
-Scaled down in `make test`; ten minutes in `make soak`. Cases stand in `nonsense`.
+Six streams and each case once in `make test`; 16 streams for ten minutes in `make soak`. The cases are in `nonsense`.
 """
 
 import concurrent.futures
@@ -17,23 +17,23 @@ from tests.system.nonsense import ADMIN, CASES, MODEL, Case, garbage, tried, wro
 from tests.system.raw_http import RawConnection
 from tests.system.server import ServerProcess, running
 
-STREAMS, SENDERS = 16, 4
+SENDERS = 4
 WORDS = ("fox", "crow", "bear", "wolf", "hare", "goat", "swan", "toad", "mole", "lynx", "deer", "duck")
 MARGIN = 1.0
-"""By how much (natural log) the likeliest token must be ahead to be what is said in every batch."""
+"""The lead (natural log) of the likeliest token with which it is the same in every batch."""
 LEAST_TOKENS, MOST_TOKENS = 4, 24
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, smollm2: object) -> Iterator[ServerProcess]:
-    """A server of its own: what it is sent may leave it in any state."""
+    """A server of its own: the requests may leave it in any state."""
     log = tmp_path_factory.mktemp("nonsense") / "log"
     with running(log, "--model", MODEL, ADMIN_KEY=ADMIN) as started:
         yield started
 
 
 def _wish(number: int, **more: Any) -> dict[str, Any]:
-    """What a stream asks: to go on with a sentence of its own that it has read six times, which leaves little doubt."""
+    """Return a stream's request: to continue a sentence that it has seen six times, so the answer is certain."""
     first, second = WORDS[number % len(WORDS)], WORDS[(5 * number + 1 + number // len(WORDS)) % len(WORDS)]
     sentence = (
         f"The old {first} and the young {second} walked over the hill to the river and drank from the cold water."
@@ -44,7 +44,7 @@ def _wish(number: int, **more: Any) -> dict[str, Any]:
 
 
 def _certain(house: ServerProcess, number: int) -> int:
-    """How many tokens of its answer no rounding can change: kernels compute a little differently in other batches."""
+    """Return how many tokens of its answer are certain: kernels round a little differently in other batches."""
     answer = house.call("POST", "/v1/completions", _wish(number, max_tokens=MOST_TOKENS, logprobs=2)).json()
     for at, tops in enumerate(answer["choices"][0]["logprobs"]["top_logprobs"]):
         first, *others = sorted(tops.values(), reverse=True)
@@ -54,7 +54,7 @@ def _certain(house: ServerProcess, number: int) -> int:
 
 
 def _streamed(house: ServerProcess, number: int, length: int) -> str:
-    """One of the 16 streams: always the same answer."""
+    """Read one of the streams; its answer is always the same."""
     line = RawConnection(house, "/v1/completions", _wish(number, max_tokens=length, stream=True))
     try:
         assert line.status() == 200
@@ -67,9 +67,10 @@ def _streamed(house: ServerProcess, number: int, length: int) -> str:
 
 @pytest.mark.soak
 def test_streams_beside_nonsense_stay_what_they_were(house: ServerProcess, scale: Scale) -> None:
-    """All cases, again and again in a changing order: 16 streams say what they said before, by the same worker."""
-    lengths = {number: _certain(house, number) for number in range(2 * len(WORDS))}
-    chosen = sorted(lengths, key=lambda number: -lengths[number])[:STREAMS]
+    """While all cases are sent in a changing order, streams return what they returned before, from the same worker."""
+    n_streams = scale(6, 16)
+    lengths = {number: _certain(house, number) for number in range(scale(12, 2 * len(WORDS)))}
+    chosen = sorted(lengths, key=lambda number: -lengths[number])[:n_streams]
     assert lengths[chosen[-1]] >= LEAST_TOKENS, lengths
     expected = {number: _streamed(house, number, lengths[number]) for number in chosen}
     [worker] = house.workers()
@@ -94,7 +95,7 @@ def test_streams_beside_nonsense_stay_what_they_were(house: ServerProcess, scale
             sent += len(CASES)
         return sent
 
-    with concurrent.futures.ThreadPoolExecutor(STREAMS + SENDERS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(n_streams + SENDERS) as pool:
         streams = [pool.submit(tells, number) for number in chosen]
         try:
             senders = [pool.submit(sends, number, time.monotonic() + scale(5, 600)) for number in range(SENDERS)]
@@ -109,11 +110,11 @@ def test_streams_beside_nonsense_stay_what_they_were(house: ServerProcess, scale
 
 
 def _own(number: int) -> list[Case]:
-    """A sender's part of the cases, where there is time for each of them once."""
+    """Return a sender's part of the cases, for a run that sends each of them once."""
     return list(CASES[number::SENDERS])
 
 
 def test_the_cases_have_names_of_their_own() -> None:
-    """A fault that is told names one case."""
+    """Every case has a name of its own."""
     names = [case.name for case in CASES]
     assert len(names) == len(set(names))

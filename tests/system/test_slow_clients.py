@@ -1,6 +1,6 @@
-"""What must hold beside clients that are slow on purpose: hundreds of them, while others are answered as before.
+"""What holds next to hundreds of deliberately slow clients, while others are answered as before.
 
-Scaled down in `make test`; in full in `make soak`.
+Shortened in `make test`; at full length in `make soak`.
 """
 
 import concurrent.futures
@@ -20,7 +20,7 @@ import pytest
 from tests.conftest import Scale
 from tests.system.server import ServerProcess, running
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.alone]
 
 MODEL = "smollm2-135m"
 FILE_BYTES = 8_000_000
@@ -54,7 +54,7 @@ def _head(house: ServerProcess, path: str, *more: str, method: str = "POST") -> 
 
 @contextlib.contextmanager
 def _dripping(lines: list[socket.socket]) -> Iterator[None]:
-    """Send a byte on each connection every second, until the server does not take it any more."""
+    """Send a byte on each connection every second, until the server stops reading."""
     stopped = threading.Event()
 
     def drip() -> None:
@@ -96,7 +96,7 @@ def _answered(house: ServerProcess, until: Callable[[], bool]) -> list[float]:
 
 
 def test_slow_heads_bodies_and_readers_hold_nobody_up(brisk: ServerProcess, scale: Scale) -> None:
-    """200 of each at once: others are answered as before, each slow one is ended, and the memory comes back."""
+    """200 of each at once: other clients are answered as before, each slow one is ended, and the memory is released."""
     count, gateway = scale(25, 200), psutil.Process(brisk.pid)
     with openai.OpenAI(base_url=brisk.base, api_key="x", max_retries=0) as client:
         sent = client.files.create(file=("big", bytes(FILE_BYTES)), purpose="user_data")
@@ -116,13 +116,13 @@ def test_slow_heads_bodies_and_readers_hold_nobody_up(brisk: ServerProcess, scal
         brisk.wait("readers that do not read are given up", lambda: len(gateway.net_connections()) < 10, 60)
     assert max(spent) < 10, "nobody waits long, not even while hundreds of files are opened at once"
     assert statistics.median(spent) < 3 * statistics.median(usual) + 0.2
-    # Part of what hundreds of readers took at once stays, though not in Python's garbage; repeating adds nothing.
+    # Part of the memory for hundreds of readers stays allocated, outside of Python's objects; repeating adds nothing.
     allowed = before + 30_000_000 + count * 500_000
     brisk.wait("memory comes back", lambda: gateway.memory_info().rss < allowed, 60)
 
 
 def test_large_requests_leave_no_memory_behind(brisk: ServerProcess, scale: Scale) -> None:
-    """Bodies of many megabytes, refused only when they have been read, do not keep an idle gateway large."""
+    """Bodies of many megabytes, refused only after they were read, do not keep an idle gateway large."""
     gateway = psutil.Process(brisk.pid)
     _answered(brisk, _after(1))
     before = gateway.memory_info().rss

@@ -1,4 +1,4 @@
-"""A home with a tiny model that paints, and pictures to send to it."""
+"""A home with a tiny image model, and images to send to it."""
 
 import io
 from importlib.util import find_spec
@@ -19,8 +19,8 @@ MODEL = "tiny-flux"
 Array = NDArray[np.uint8]
 
 
-def furnish(home: Path, edge: int = 128) -> None:
-    """Install the tiny FLUX-format model: it paints noise of `edge` pixels, by the real library's real path."""
+def furnish(home: Path, edge: int = 64) -> None:
+    """Install the tiny FLUX-format model: it generates noise of `edge` pixels, through the real library."""
     if tiny_checkpoint.IS_NOWHERE:
         pytest.skip(tiny_checkpoint.NOWHERE)
     if find_spec("cyllama") is None:
@@ -45,7 +45,7 @@ def furnish(home: Path, edge: int = 128) -> None:
 
 
 def source(edge: int = 256, hole: bool = False, height: int | None = None) -> Array:
-    """A smooth picture with alpha; with a hole, its upper half is transparent."""
+    """Return a smooth image with alpha; with a hole, its upper half is transparent."""
     made = np.full((height or edge, edge, 4), 255, np.uint8)
     made[..., 0] = np.linspace(0, 255, edge, dtype=np.uint8)[None, :]
     made[..., 1] = np.linspace(0, 255, height or edge, dtype=np.uint8)[:, None]
@@ -56,7 +56,7 @@ def source(edge: int = 256, hole: bool = False, height: int | None = None) -> Ar
 
 
 def file(pixels: Array, kind: str = "PNG") -> bytes:
-    """A picture as a file's bytes."""
+    """Encode an image as a file."""
     written = io.BytesIO()
     made = Image.fromarray(pixels)
     (made.convert("RGB") if kind == "JPEG" else made).save(written, kind)
@@ -64,12 +64,12 @@ def file(pixels: Array, kind: str = "PNG") -> bytes:
 
 
 def shown(data: bytes) -> Array:
-    """A file's pixels."""
+    """Return a file's pixels."""
     with Image.open(io.BytesIO(data)) as read:
         return np.asarray(read)
 
 
 def kind(data: bytes) -> str:
-    """A file's format."""
+    """Return a file's format."""
     with Image.open(io.BytesIO(data)) as read:
         return str(read.format)

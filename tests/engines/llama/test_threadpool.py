@@ -11,7 +11,7 @@ from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EncoderOptions
 from homeport.engines.llama.library import LlamaLibrary, kernels
 from homeport.engines.llama.threadpool import LlamaThreadpool
-from tests import tiny_encoders as tiny
+from tests.samples import tiny_encoders as tiny
 
 
 def threads() -> set[int]:

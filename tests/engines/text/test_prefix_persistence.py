@@ -210,7 +210,7 @@ class _RestartedEngine:
         return results, executor
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.integers(0, 1_000_000),
     st.sampled_from((200, 300, 2000)),

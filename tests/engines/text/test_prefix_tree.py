@@ -92,7 +92,7 @@ class TreeAgainstLists(RuleBasedStateMachine):
             assert self.tree.length(sequence) == len(run)
 
 
-TreeAgainstLists.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TreeAgainstLists.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 test_tree_agrees_with_lists = TreeAgainstLists.TestCase
 
 

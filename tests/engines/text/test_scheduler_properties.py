@@ -98,7 +98,7 @@ def _play(simulation: Simulation, scenario: list[Arrival]) -> set[int]:
     return cancelled
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(executors(), st.lists(arrivals(), min_size=1, max_size=8), st.sampled_from((None, 0, 30)), st.integers(1, 20))
 def test_any_traffic_is_served_as_if_alone(
     executor: ExecutorTraits, scenario: list[Arrival], retain: int | None, prefill_slice: int
@@ -122,7 +122,7 @@ def test_any_traffic_is_served_as_if_alone(
     assert retain is None or simulation.cache.cells <= retain
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(arrivals(), min_size=1, max_size=8))
 def test_cached_tokens_are_those_not_computed(scenario: list[Arrival]) -> None:
     """With room for all, computed plus cached tokens, less rejected drafts, are prompts and answers, prompts once."""
@@ -141,7 +141,7 @@ def test_cached_tokens_are_those_not_computed(scenario: list[Arrival]) -> None:
     assert computed + cached == prompt_tokens + drawn_tokens
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(prompts(), st.sampled_from(("one", "two")), st.sampled_from(("", *ADAPTERS))), min_size=2))
 def test_nothing_is_reused_across_projects_or_adapters(requests: list[tuple[list[int], str, str]]) -> None:
     """A request never finds more cached than its project's earlier prompts with the same adapter."""
@@ -156,7 +156,7 @@ def test_nothing_is_reused_across_projects_or_adapters(requests: list[tuple[list
         earlier.append(tokens + simulation.answers[request.id, 0, 0][:-1])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(executors(), st.lists(st.sampled_from(("", *ADAPTERS)), min_size=2, max_size=6))
 def test_a_batch_has_one_adapter_and_every_step_serves_all(executor: ExecutorTraits, wanted: list[str]) -> None:
     """Streams of several adapters all advance in each step, each adapter in its own batch."""

@@ -339,6 +339,7 @@ async def test_no_error_ends_the_runner(room: RunnerFixture, monkeypatch: pytest
 async def test_no_error_ends_the_ownership_of_a_batch(room: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever renewing a batch's ownership raises, it is retried, so that no other process takes it over."""
     monkeypatch.setattr(desks, "RENEW_INTERVAL_S", 0.01)
+    monkeypatch.setattr(desks, "_RETRY_INTERVAL_S", 0.01)
     renew, calls = room.book.renew, Counter[str]()
 
     def failing(owner: str, batch_id: str, lease_s: float) -> Batch:

@@ -34,7 +34,7 @@ from tests.engines.images.engine_runner import ImageEngineRunner, ImageEvents
 ROOT = Path(__file__).parents[5]
 pytestmark = pytest.mark.skipif(tiny_checkpoint.IS_NOWHERE, reason=tiny_checkpoint.NOWHERE)
 
-OPTIONS: Mapping[str, str | int | float | bool | None] = {"threads": 1, "size": 128, "steps": 3, "method": "EULER"}
+OPTIONS: Mapping[str, str | int | float | bool | None] = {"threads": 1, "size": 64, "steps": 3, "method": "EULER"}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_image(running: ImageEngineRunner) -> None:
 
 def test_images_have_the_requested_size(running: ImageEngineRunner) -> None:
     """Images are generated near the model's own number of pixels, then resized to the requested size."""
-    for size in (ImageSize(128, 128), ImageSize(256, 128), ImageSize(200, 333)):
+    for size in (ImageSize(64, 64), ImageSize(256, 128), ImageSize(200, 333)):
         pixels = first(running.ask(ImageRequest("a cat", seed=1, size=size)))
         assert pixels.shape == (size.height, size.width, 3)
 
@@ -134,7 +134,7 @@ def test_previews_are_returned_if_requested(running: ImageEngineRunner) -> None:
     """Previews have the output size, and none is the finished image."""
     result = running.ask(ImageRequest("a cat", seed=1, steps=4, partial_images=2))
     assert [each.partial for each in result.partials] == [0, 1]
-    assert all(decoded(each).shape == (128, 128, 3) for each in result.partials)
+    assert all(decoded(each).shape == (64, 64, 3) for each in result.partials)
     assert result.partials[0].data != result.images[0].data
 
 
