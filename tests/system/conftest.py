@@ -1,4 +1,4 @@
-"""Servers shared by the system tests of one run: the small model, and the default one."""
+"""Servers that the system tests of one run share, with the small model and with the default one."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.system.tiny_diffusion import furnish
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
-    """A server with the small model behind every OpenAI name, keeping no prefixes: equal requests take equal steps."""
+    """A server with the small model under every OpenAI name, without prefixes: equal requests take equal steps."""
     assert smollm2.exists()
     log = tmp_path_factory.mktemp("house") / "log"
     with running(log, "--model", "smollm2-135m", RETAIN="0") as started:
@@ -33,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, qwen: Path) -> Iterator[Serve
 
 @pytest.fixture(scope="session")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server that paints, with a tiny model in a home of its own."""
+    """A server for images, with a tiny model in a home of its own."""
     folder = tmp_path_factory.mktemp("gallery")
     furnish(folder / "home")
     with running(folder / "log", HOME=str(folder / "home"), THREADS="1") as started:
@@ -42,9 +42,9 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
 
 @pytest.fixture(scope="session")
 def workbench(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
-    """A server that takes fine-tuning jobs and trains none: what it takes for PyTorch breaks when it is imported.
+    """A server that accepts fine-tuning jobs and trains none: its stand-in for PyTorch fails when it is imported.
 
-    So jobs end at once, and what is said of them can be looked at without PyTorch and without hours.
+    So jobs end at once, and tests see their descriptions without PyTorch and without waiting.
     """
     assert smollm2.exists()
     folder = tmp_path_factory.mktemp("workbench")
@@ -58,14 +58,14 @@ def workbench(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterat
 
 @pytest.fixture
 def client(house: ServerProcess) -> Iterator[openai.OpenAI]:
-    """The newest official client, pointed at the small model's server; it does not retry."""
+    """The current official client, connected to the small model's server; it does not retry."""
     with openai.OpenAI(base_url=house.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def executor(smollm2: Path) -> Iterator[LlamaExecutor]:
-    """The small model's weights without any server, on the kernels that servers here use: the yardstick."""
+    """The small model's weights without a server, on the kernels that servers use: the reference."""
     library = find_installed_kernels(settings.load().home)
     made = load(smollm2, LlamaOptions(window=2048, cells=2048, sequences=2, batch=512, threads=1, library=library))
     yield made

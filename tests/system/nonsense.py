@@ -1,7 +1,7 @@
-"""Requests that no well-behaved client sends, and odd ones that real clients do: a table for others to extend.
+"""Requests that no well-behaved client sends, and unusual ones that real clients do: a table to extend.
 
-Each case is what goes over a socket, byte for byte, and the statuses that may come back; 0 stands for a connection that
-is closed without an answer. Whatever is sent, the answer comes within a deadline and repeats little of what was sent.
+Each case is the bytes on a socket and the statuses that may follow; 0 means that the connection is closed without an
+answer. For every case the answer comes within a deadline and repeats little of the request.
 """
 
 import contextlib
@@ -16,17 +16,17 @@ from typing import Any
 
 MODEL = "smollm2-135m"
 ANSWER_S = 60.0
-"""On a machine that is busy otherwise, with 16 streams in front."""
+"""The deadline on a busy machine, with 16 streams in the queue."""
 UNANSWERED = -1
 ERROR_BYTES = 4096
-"""What an error's body has at most, however long what was wrong."""
+"""The longest body of an error, for input of any length."""
 
 Pieces = Iterable[bytes]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One request. `send` makes its bytes for a port; `ends`: the sender's side is closed behind it."""
+    """One request. `send` builds its bytes for a port; `ends`: the client closes its side after sending."""
 
     name: str
     statuses: tuple[int, ...]
@@ -36,7 +36,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came back: the status (0: closed without one, UNANSWERED: nothing at all), the body, how long it took."""
+    """The result: the status (0: closed without one, UNANSWERED: nothing at all), the body, and the duration."""
 
     status: int
     body: bytes
@@ -44,7 +44,7 @@ class Outcome:
 
 
 def tried(case: Case, port: int) -> Outcome:
-    """Send a case and take its answer."""
+    """Send a case and return the outcome."""
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_S) as line:
         try:
@@ -55,7 +55,7 @@ def tried(case: Case, port: int) -> Outcome:
             if case.ends:
                 line.shutdown(socket.SHUT_WR)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # refused before all of it was sent; the answer may be there all the same
+            pass  # refused before all of it was sent; there may still be an answer
         with contextlib.closing(http.client.HTTPResponse(line)) as answer:
             try:
                 answer.begin()
@@ -67,7 +67,7 @@ def tried(case: Case, port: int) -> Outcome:
 
 
 def wrong(case: Case, outcome: Outcome) -> str | None:
-    """What is wrong with an outcome; None: nothing."""
+    """Return what is wrong with an outcome, or None."""
     if outcome.status not in case.statuses:
         return f"{case.name}: {outcome.status}, expected {case.statuses}: {outcome.body[:300]!r}"
     if outcome.status >= 400 and len(outcome.body) > ERROR_BYTES:
@@ -78,12 +78,12 @@ def wrong(case: Case, outcome: Outcome) -> str | None:
 
 
 def _raw(name: str, text: bytes, *statuses: int, ends: bool = False) -> Case:
-    """Bytes as they are; `@` in them stands for the server's address."""
+    """Build a case from bytes; `@` in them is replaced by the server's address."""
     return Case(name, statuses, lambda port: [text.replace(b"@", b"127.0.0.1:%d" % port)], ends)
 
 
 def _post(name: str, path: str, body: Any, *statuses: int, headers: Mapping[str, str] | None = None) -> Case:
-    """A JSON body, or bytes, sent as clients send it."""
+    """Build a case that sends a JSON body, or bytes, as clients send it."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     fields = {"Content-Type": "application/json", "Connection": "close", **(headers or {})}
     lines = "".join(f"{field}: {value}\r\n" for field, value in fields.items())
@@ -152,7 +152,7 @@ CLIENTS: Sequence[Case] = (
          b"Origin: http://localhost:3000\r\nAccess-Control-Request-Method: POST\r\n"
          b"Access-Control-Request-Private-Network: true\r\n\r\n", 200, 204),
 )  # fmt: skip
-"""What real clients send, to be answered."""
+"""Requests of real clients, which are answered."""
 
 ODD_HEADS: Sequence[Case] = (
     Case("a header of 20 MB", (431, 400, 0), _long_head),
@@ -184,7 +184,7 @@ ODD_HEADS: Sequence[Case] = (
          b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n\r\n", 200, 400, 403, 404, 426, ends=True),
     _raw("HTTP/9.9", b"GET /v1/models HTTP/9.9\r\nHost: @\r\n\r\n", 400, 505, 0),
 )  # fmt: skip
-"""Heads that are wrong."""
+"""Invalid heads."""
 
 ODD_BODIES: Sequence[Case] = (
     *(
@@ -232,13 +232,13 @@ ODD_BODIES: Sequence[Case] = (
     _post("an admin's number of 400 digits", "/admin/v1/keys", b'{"name": "a", "expires_in_s": ' + b"9" * 400 + b"}",
           400, headers={"Authorization": "Bearer nonsense-admin"}),
 )  # fmt: skip
-"""Bodies that are wrong, too large or too costly."""
+"""Bodies that are invalid, too large or too expensive."""
 
 CASES = (*CLIENTS, *ODD_HEADS, *ODD_BODIES)
 ADMIN = "nonsense-admin"
-"""The admin key of the server that these are sent to."""
+"""The admin key of the server under test."""
 
 
 def garbage(draw: random.Random) -> Case:
-    """Bytes that are nothing at all."""
+    """Build a case of random bytes."""
     return _raw("garbage", draw.randbytes(draw.randrange(1, 400)).replace(b"@", b"") + b"\r\n\r\n", 400, 0, ends=True)

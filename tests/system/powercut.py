@@ -1,4 +1,4 @@
-"""A power cut, played from a record of a server's system calls: what was not synced is not there afterwards.
+"""A power cut, replayed from a record of a server's system calls: what was not synced is lost.
 
 Strict, as POSIX allows: a file has the content of its last sync, and a folder has the names of its own last sync, also
 those removed since. Real file systems keep more.
@@ -23,7 +23,7 @@ _UNFINISHED = " <unfinished ...>"
 
 
 def recorder(log: Path) -> Sequence[str]:
-    """What to put before a command to have its system calls written to `log`; its process id stays its own."""
+    """Return the command prefix that records system calls in `log`; the command keeps its process id."""
     flags = ("-D", "-f", "-q", "-ttt", "-y", "-xx", "-s", "9000000", "--seccomp-bpf", "-e", f"trace={_CALLS}")
     return ("strace", *flags, "-o", str(log))
 
@@ -118,7 +118,7 @@ class Disk:
         for path, node in sorted(self._kept.items()):
             place = target / Path(path).relative_to(self._home)
             if not place.parent.is_dir():
-                continue  # its folder's own name is not on the disk
+                continue  # its folder's own name is not on disk
             if node.is_folder:
                 place.mkdir()
             else:

@@ -44,7 +44,7 @@ class RawConnection:
         return status
 
     def rest(self) -> bytes:
-        """Everything until the server closes."""
+        """Return everything until the server closes the connection."""
         return self._file.read()
 
     def hang_up(self) -> None:

@@ -1,4 +1,4 @@
-"""A whole server as a child process, for tests that speak to it as users do. Real weights, real HTTP."""
+"""A whole server as a child process, for tests that use it as clients do: real weights, real HTTP."""
 
 import json
 import os
@@ -29,7 +29,7 @@ class ServerProcess:
 
     @property
     def base(self) -> str:
-        """The address SDKs get as base URL."""
+        """The base URL for SDKs."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     @property
@@ -38,7 +38,7 @@ class ServerProcess:
         return self.child.pid
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes alive now."""
+        """Return the worker processes that are alive now."""
         try:
             children = psutil.Process(self.pid).children(recursive=True)
         except psutil.NoSuchProcess:
@@ -46,7 +46,7 @@ class ServerProcess:
         return [c for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE]
 
     def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> "HttpAnswer":
-        """One plain request; an error status is an answer, not an exception."""
+        """Send one plain request; an error status is an answer, not an exception."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         fields = {"Content-Type": "application/json", "Authorization": "Bearer test", **(headers or {})}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, fields, method=method)
@@ -58,7 +58,7 @@ class ServerProcess:
                 return HttpAnswer(error.code, dict(error.headers.items()), error.read())
 
     def gauge(self, name: str) -> float:
-        """The sum of one metric over its labels."""
+        """Return the sum of one metric over its labels."""
         text = self.call("GET", "/metrics").body.decode()
         rows = [line for line in text.splitlines() if line.startswith((name + "{", name + " "))]
         return sum(float(row.rsplit(" ", 1)[1]) for row in rows)
@@ -69,7 +69,7 @@ class ServerProcess:
         while not until():
             if time.monotonic() > end:
                 raise AssertionError(f"not within {limit_s} s: {what}\n{self.log.read_text()[-3000:]}")
-            time.sleep(0.02)  # a poll between two looks at another process, which offers no event to wait on
+            time.sleep(0.02)  # a poll: another process offers no event to wait on
 
 
 class HttpAnswer:
@@ -81,17 +81,17 @@ class HttpAnswer:
         self.body = body
 
     def json(self) -> Any:
-        """The body, decoded."""
+        """Decode the body."""
         return json.loads(self.body)
 
     @property
     def error(self) -> Any:
-        """The envelope's inside."""
+        """The error object in the body."""
         return self.json()["error"]
 
 
 def free_port() -> int:
-    """A port nobody listens on now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -99,19 +99,19 @@ def free_port() -> int:
 
 @contextmanager
 def running(log: Path, *flags: str, under: Sequence[str] = (), **settings: str) -> Iterator[ServerProcess]:
-    """Start `homeport serve` with flags and HOMEPORT_* settings; stop it at the end, whatever happened.
+    """Start `homeport serve` with flags and HOMEPORT_* settings; stop it at the end in any case.
 
     `under`: a program and its flags that run it.
     """
     port = free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "OPENAI_"))}
-    # Beside the models, which all servers here share, each has what it keeps for itself.
+    # Test servers share the models; each has a database and blobs of its own.
     if "--home" not in flags:
         environ["HOMEPORT_DATABASE_URL"] = f"sqlite:///{log.parent}/kept/homeport.db"
         environ["HOMEPORT_BLOBS"] = f"{log.parent}/kept/blobs"
-    environ["HOMEPORT_THREADS"] = "1"  # several are fewer while the machine is busy, and round otherwise then
+    environ["HOMEPORT_THREADS"] = "1"  # several become fewer on a busy machine, and results round differently
     environ.update({f"HOMEPORT_{name}": value for name, value in settings.items()})
-    environ |= {"HOMEPORT_OFFLINE": "1", "HOMEPORT_LAYOUT": "original"}  # whatever is optimised on this machine
+    environ |= {"HOMEPORT_OFFLINE": "1", "HOMEPORT_LAYOUT": "original"}  # independent of the layouts on this machine
     command = [*under, sys.executable, "-m", "homeport", "serve", "--port", str(port), *flags]
     with log.open("wb") as out:
         child = subprocess.Popen(command, env=environ, stdout=out, stderr=subprocess.STDOUT)

@@ -1,4 +1,4 @@
-"""A server that speaks, for the tests that listen to it."""
+"""A speech server for tests."""
 
 import io
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ MODEL = "kokoro-82m"
 
 @contextmanager
 def speaking(log: Path, **settings: str) -> Iterator[ServerProcess]:
-    """A server with the speech model loaded, and whatever else is installed behind its names."""
+    """Run a server with the speech model loaded, and all other installed models available."""
     with running(log, "--model", MODEL, **settings) as started:
         yield started
 
 
 def seconds(data: bytes, format: str) -> float:
-    """How long encoded sound plays, by decoding all of it."""
+    """Return the duration of encoded audio, by decoding all of it."""
     if format == "pcm":
         return len(data) / 2 / 24_000
     with av.open(io.BytesIO(data), "r") as container:

@@ -1,4 +1,4 @@
-"""Batches over real HTTP, by the newest SDK, with real weights, and with the whole server killed in the middle."""
+"""Batches over real HTTP, with the current SDK and real weights, and with the whole server killed during a batch."""
 
 import json
 import os
@@ -23,33 +23,33 @@ CHAT, PLAIN = "/v1/chat/completions", "/v1/completions"
 
 
 def ask(name: str, **body: Any) -> dict[str, Any]:
-    """A line that asks for a few words."""
+    """Return a line that requests a few words."""
     asked = {"model": MODEL, "messages": [{"role": "user", "content": f"Say {name}."}], "max_tokens": 6, **body}
     return {"custom_id": name, "method": "POST", "url": CHAT, "body": asked}
 
 
 def made(client: openai.OpenAI, lines: Sequence[Any], endpoint: Any = CHAT, **more: Any) -> Batch:
-    """A batch of these lines."""
+    """Create a batch of these lines."""
     content = "\n".join(json.dumps(line) for line in lines).encode()
     sent = client.files.create(file=("batch.jsonl", content), purpose="batch")
     return client.batches.create(input_file_id=sent.id, endpoint=endpoint, completion_window="24h", **more)
 
 
 def ended(house: ServerProcess, client: openai.OpenAI, batch: Batch, limit_s: float = 300) -> Batch:
-    """The batch once it has ended."""
+    """Return the batch when it has ended."""
     ends = ("completed", "failed", "expired", "cancelled")
     house.wait("the batch has ended", lambda: client.batches.retrieve(batch.id).status in ends, limit_s)
     return client.batches.retrieve(batch.id)
 
 
 def lines_of(client: openai.OpenAI, file_id: str | None) -> list[dict[str, Any]]:
-    """The lines of a file."""
+    """Return the lines of a file."""
     assert file_id is not None
     return [json.loads(text) for text in client.files.content(file_id).text.splitlines()]
 
 
 def test_the_newest_client_has_a_batch_done(house: ServerProcess, client: openai.OpenAI) -> None:
-    """Made, found, listed, done, read: each answer under its custom_id, wrong lines beside them, usage summed up."""
+    """A batch is created, listed and completed: answers have their custom ids, invalid lines fail, usage adds up."""
     lines = [ask(f"word {at}", temperature=0, seed=at) for at in range(8)]
     lines[2]["body"]["model"] = "nowhere"
     lines[5]["url"] = PLAIN
@@ -85,7 +85,7 @@ def test_the_newest_client_has_a_batch_done(house: ServerProcess, client: openai
 def test_every_kind_of_request_can_be_in_a_batch(
     house: ServerProcess, client: openai.OpenAI, installed: object, endpoint: str, body: dict[str, Any]
 ) -> None:
-    """What an endpoint answers to a request it answers to a line."""
+    """A line gets the same answer as a request to its endpoint."""
     assert installed
     done = ended(
         house, client, made(client, [{"custom_id": "a", "method": "POST", "url": endpoint, "body": body}], endpoint)
@@ -98,7 +98,7 @@ def test_every_kind_of_request_can_be_in_a_batch(
 
 
 def test_pictures_can_be_in_a_batch(gallery: ServerProcess) -> None:
-    """A picture comes whole, or by a URL that can be opened."""
+    """An image is in the result, or at a URL that works."""
     asked = {"prompt": "a boat", "size": "256x256"}
     lines = [
         {
@@ -121,7 +121,7 @@ def test_pictures_can_be_in_a_batch(gallery: ServerProcess) -> None:
 
 
 def test_a_batch_rests_while_a_caller_waits_and_is_cancelled(house: ServerProcess, client: openai.OpenAI) -> None:
-    """Callers' streams go on beside it, the gauges say that it rests, and a cancelled one keeps what is done."""
+    """A batch pauses for interactive streams, metrics show that it is paused, and a canceled one keeps its results."""
     batch = made(client, [ask(str(at), max_tokens=100, ignore_eos=True) for at in range(30)])
     house.wait("it is under way", lambda: house.gauge("homeport:batches_running") == 1)
     house.wait("lines are running", lambda: house.gauge("vllm:num_requests_running") >= 1)
@@ -152,12 +152,12 @@ BAD: Sequence[dict[str, Any]] = (
     {"custom_id": None},
     {"custom_id": "0"},
 )
-"""Ways for a line to be wrong, ten of them."""
+"""Ten kinds of invalid lines."""
 
 
 @pytest.mark.soak
 def test_a_batch_outlives_two_kills(tmp_path: Path, smollm2: Path, scale: Scale) -> None:
-    """The whole server is killed twice in the middle: each line comes to one outcome, every good one to an answer."""
+    """A server killed twice during a batch completes it: each line has one result, and each valid line an answer."""
     assert smollm2.exists()
     n_lines, n_bad = scale(60, 1000), scale(10, 20)
     lines: list[dict[str, Any]] = []
@@ -215,7 +215,7 @@ def _check(
 
 
 def test_a_stopped_server_goes_on_at_once(tmp_path: Path, smollm2: Path) -> None:
-    """A server that is told to stop leaves a batch for the next start, which takes it up without waiting."""
+    """A server that is stopped leaves a batch for the next start, which resumes it without waiting."""
     assert smollm2.exists()
     kept = {"DATABASE_URL": f"sqlite:///{tmp_path}/kept.db", "BLOBS": str(tmp_path / "blobs")}
     with (

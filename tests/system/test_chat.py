@@ -15,7 +15,7 @@ def _chat(client: openai.OpenAI, **wish: object) -> openai.types.chat.ChatComple
 
 
 def test_a_question_is_answered(client: openai.OpenAI) -> None:
-    """A user turn gets an assistant turn with a true usage and documented fields."""
+    """A user turn gets an assistant turn with correct usage and documented fields."""
     answer = client.chat.completions.create(model=MODEL, messages=ASK, temperature=0, max_tokens=24)  # type: ignore[arg-type]
     message = answer.choices[0].message
     assert message.role == "assistant"
@@ -28,7 +28,7 @@ def test_a_question_is_answered(client: openai.OpenAI) -> None:
 
 
 def test_2023_names_reach_the_local_model_and_keep_their_name(client: openai.OpenAI) -> None:
-    """gpt-3.5-turbo answers; `model` is the name asked for and a header tells the real one."""
+    """gpt-3.5-turbo answers; `model` is the requested name and a header has the served one."""
     raw = client.chat.completions.with_raw_response.create(model="gpt-3.5-turbo", messages=ASK, max_tokens=4)  # type: ignore[arg-type]
     assert raw.parse().model == "gpt-3.5-turbo"
     assert raw.headers["x-homeport-model"] == MODEL
@@ -38,7 +38,7 @@ def test_2023_names_reach_the_local_model_and_keep_their_name(client: openai.Ope
 
 
 def test_max_completion_tokens_bounds_the_answer(client: openai.OpenAI) -> None:
-    """Today's name of the limit works like max_tokens and ends with `length`."""
+    """The current name of the limit works like max_tokens and ends with `length`."""
     answer = _chat(client, max_tokens=None, max_completion_tokens=3)
     assert answer.usage is not None
     assert answer.usage.completion_tokens == 3
@@ -57,14 +57,14 @@ def test_a_system_and_a_developer_turn_mean_the_same(client: openai.OpenAI) -> N
 
 
 def test_text_parts_are_the_text(client: openai.OpenAI) -> None:
-    """Content as text parts is the same prompt as the parts put together."""
+    """Content as text parts is the same prompt as the joined parts."""
     parts = [{"type": "text", "text": "What is the capital"}, {"type": "text", "text": " of France?"}]
     split = _chat(client, messages=[{"role": "user", "content": parts}])
     assert split.choices[0].message.content == _chat(client).choices[0].message.content
 
 
 def test_a_name_reaches_the_model(client: openai.OpenAI) -> None:
-    """A speaker's name is part of what the model reads."""
+    """A speaker's name is part of the prompt."""
     plain, named = _chat(client), _chat(client, messages=[{**ASK[0], "name": "alice"}])
     assert plain.usage is not None
     assert named.usage is not None
@@ -130,7 +130,7 @@ def test_forged_role_markers_change_no_role(client: openai.OpenAI) -> None:
     ],
 )
 def test_what_is_not_served_is_refused_by_name(client: openai.OpenAI, field: str, value: object) -> None:
-    """A field whose feature is not here, or a value out of range, is a 400 that names the field."""
+    """An unsupported field, or a value out of range, is a 400 that names the field."""
     with pytest.raises(openai.BadRequestError) as caught:
         _chat(client, **{"logprobs": True, field: value} if field == "top_logprobs" else {field: value})
     assert (caught.value.param or "").split("[")[0].split(".")[0] == field
@@ -144,19 +144,19 @@ def test_what_is_not_served_is_refused_by_name(client: openai.OpenAI, field: str
     ],
 )  # fmt: skip
 def test_harmless_values_pass(client: openai.OpenAI, field: str, value: object) -> None:
-    """Values that ask for nothing special are taken."""
+    """Values that request nothing special are accepted."""
     assert _chat(client, max_tokens=1, **{field: value}).choices
 
 
 def test_the_default_model_knows_paris(home: ServerProcess) -> None:
-    """Under the name gpt-4 the default model answers a simple question rightly."""
+    """Under the name gpt-4 the default model answers a simple question correctly."""
     with openai.OpenAI(base_url=home.base, api_key="x", max_retries=0, timeout=120) as client:
         answer = client.chat.completions.create(model="gpt-4", messages=ASK, max_tokens=24, temperature=0)  # type: ignore[arg-type]
     assert "Paris" in (answer.choices[0].message.content or "")
 
 
 def test_the_default_model_speaks_chinese(home: ServerProcess) -> None:
-    """Asked in Chinese, the default model answers in Chinese, and no character breaks in the stream."""
+    """The default model answers a Chinese question in Chinese, and the stream splits no character."""
     with openai.OpenAI(base_url=home.base, api_key="x", max_retries=0, timeout=120) as client:
         chunks = client.chat.completions.create(
             model="gpt-4",

@@ -1,4 +1,4 @@
-"""Completions by the newest official client, on real weights: each parameter does what OpenAI documents."""
+"""Completions with the current official client, on real weights: each parameter does what OpenAI documents."""
 
 import math
 
@@ -12,7 +12,7 @@ PROMPT = "The capital of France is"
 
 
 def test_a_string_prompt_continues_and_usage_adds_up(client: openai.OpenAI) -> None:
-    """A plain prompt gives text, `length` at the default of 16 tokens, and a true usage."""
+    """A plain prompt gives text, `length` at the default of 16 tokens, and correct usage."""
     answer = client.completions.create(model=MODEL, prompt=PROMPT, temperature=0)
     assert answer.object == "text_completion"
     assert answer.model == MODEL
@@ -71,7 +71,7 @@ def test_logprob_tokens_spell_the_text_and_offsets_are_right(client: openai.Open
 
 
 def test_echo_gives_the_prompt_back_with_its_scores(client: openai.OpenAI) -> None:
-    """Echo with no new tokens scores the prompt: the first entry is null, the tokens spell it, usage says so."""
+    """Echo without new tokens scores the prompt: the first entry is null, the tokens spell it, usage counts it."""
     answer = client.completions.create(model=MODEL, prompt=PROMPT, max_tokens=0, echo=True, logprobs=1)
     choice = answer.choices[0]
     assert choice.text == PROMPT
@@ -185,7 +185,7 @@ def test_stop_strings_end_the_text_and_never_show(client: openai.OpenAI) -> None
 
 
 def test_a_stream_carries_what_the_whole_answer_carries(client: openai.OpenAI) -> None:
-    """n, several prompts, echo and logprobs stream: the pieces put together are the whole answer."""
+    """n, several prompts, echo and logprobs stream: the joined pieces are the whole answer."""
     wish = {
         "model": MODEL, "prompt": [PROMPT, "Water is"], "max_tokens": 6, "n": 2, "echo": True, "logprobs": 2,
         "seed": 11, "temperature": 0,
@@ -206,7 +206,7 @@ def test_a_stream_carries_what_the_whole_answer_carries(client: openai.OpenAI) -
 
 
 def test_penalties_act_on_generated_tokens(client: openai.OpenAI) -> None:
-    """A frequency penalty of 2 breaks a loop that greedy decoding falls into; the prompt's tokens are not punished."""
+    """A frequency penalty of 2 breaks a loop of greedy decoding; the prompt's tokens are not penalized."""
     prompt = "na na na na na na na na na na na na"
     loop = client.completions.create(model=MODEL, prompt=prompt, max_tokens=24, temperature=0)
     freed = client.completions.create(model=MODEL, prompt=prompt, max_tokens=24, temperature=0, frequency_penalty=2)
@@ -218,7 +218,7 @@ def test_penalties_act_on_generated_tokens(client: openai.OpenAI) -> None:
 
 
 def test_top_p_near_zero_is_greedy(client: openai.OpenAI) -> None:
-    """top_p 0 keeps the likeliest token alone, whatever the temperature."""
+    """top_p 0 keeps the likeliest token alone, at any temperature."""
     greedy = client.completions.create(model=MODEL, prompt=PROMPT, max_tokens=8, temperature=0)
     narrow = client.completions.create(model=MODEL, prompt=PROMPT, max_tokens=8, temperature=2, top_p=0)
     assert narrow.choices[0].text == greedy.choices[0].text
@@ -238,14 +238,14 @@ def test_extensions_of_local_users_narrow_the_draw(client: openai.OpenAI, extens
 
 
 def test_suffix_is_refused_by_a_model_without_fill_in_the_middle(client: openai.OpenAI) -> None:
-    """A model that has no fill-in-the-middle tokens says so and names `suffix`."""
+    """A model without fill-in-the-middle tokens refuses `suffix` by name."""
     with pytest.raises(openai.BadRequestError) as caught:
         client.completions.create(model=MODEL, prompt="def f(", suffix="return x")
     assert caught.value.param == "suffix"
 
 
 def test_a_prompt_over_the_window_is_refused_with_both_numbers(client: openai.OpenAI) -> None:
-    """Prompt plus max_tokens over the window is context_length_exceeded, never a cut."""
+    """Prompt plus max_tokens over the window is context_length_exceeded; nothing is truncated."""
     with pytest.raises(openai.BadRequestError) as caught:
         client.completions.create(model=MODEL, prompt=[[504] * 8000], max_tokens=500)
     assert caught.value.code == "context_length_exceeded"

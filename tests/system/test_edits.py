@@ -1,4 +1,4 @@
-"""Edits, models and the 2023 shapes over plain HTTP, on real weights."""
+"""Edits, models and the legacy response formats over plain HTTP, on real weights."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.system.server import ServerProcess
 
 
 def test_the_seed_documents_edit_comes_out_right(home: ServerProcess) -> None:
-    """The document's own example: the spelling mistake is mended and nothing else comes back."""
+    """In the documented example the spelling mistakes are corrected, and nothing else is returned."""
     wish = {
         "model": "text-davinci-edit-001",
         "input": "What day of the wek is it?",
@@ -31,7 +31,7 @@ def test_the_seed_documents_edit_comes_out_right(home: ServerProcess) -> None:
     ],
 )
 def test_edits_follow_the_instruction(home: ServerProcess, given: str, instruction: str, expected: str) -> None:
-    """Small edits of prose and code come out as asked, without preamble or fences."""
+    """Small edits of prose and code are as requested, without preamble or fences."""
     wish = {"model": "text-davinci-edit-001", "input": given, "instruction": instruction, "temperature": 0, "n": 2}
     choices = home.call("POST", "/v1/edits", wish).json()["choices"]
     assert [choice["index"] for choice in choices] == [0, 1]
@@ -41,14 +41,14 @@ def test_edits_follow_the_instruction(home: ServerProcess, given: str, instructi
 
 
 def test_edits_go_through_the_old_engines_path(home: ServerProcess) -> None:
-    """2023's /v1/engines/{id}/edits takes the model from the path."""
+    """The legacy path /v1/engines/{id}/edits has the model's name."""
     wish = {"input": "What day of the wek is it?", "instruction": "Fix the spelling mistakes", "temperature": 0}
     answer = home.call("POST", "/v1/engines/text-davinci-edit-001/edits", wish)
     assert answer.json()["choices"][0]["text"] == "What day of the week is it?"
 
 
 def test_models_are_listed_with_2023s_and_todays_fields(home: ServerProcess) -> None:
-    """Real names and aliases are listed; an alias names its root; window and capabilities come along."""
+    """Real names and aliases are listed; an alias names its root; window and capabilities are included."""
     listed = home.call("GET", "/v1/models").json()
     by_id = {model["id"]: model for model in listed["data"]}
     assert listed["object"] == "list"
@@ -78,7 +78,7 @@ def test_models_are_listed_with_2023s_and_todays_fields(home: ServerProcess) -> 
 def test_wrong_requests_get_the_envelope(
     home: ServerProcess, method: str, path: str, body: object, status: int, code: str | None
 ) -> None:
-    """Every wrong request answers with the envelope, a request id and a string or null code."""
+    """Every invalid request is answered with the envelope, a request id and a string or null code."""
     answer = home.call(method, path, body)
     assert answer.status == status
     assert set(answer.error) == {"message", "type", "param", "code"}
@@ -89,7 +89,7 @@ def test_wrong_requests_get_the_envelope(
 
 
 def test_a_near_match_is_named(home: ServerProcess) -> None:
-    """A typo in a model's name lists what was probably meant."""
+    """The error for a misspelled model lists similar names."""
     assert "gpt-3.5-turbo" in home.call("GET", "/v1/models/gpt-3.5-tubro").error["message"]
 
 
@@ -101,6 +101,6 @@ def test_a_wrong_content_type_is_refused(home: ServerProcess) -> None:
 
 
 def test_a_foreign_host_or_origin_is_refused(home: ServerProcess) -> None:
-    """Without keys, web pages and rebound names reach nothing."""
+    """Without keys, requests from web pages and rebound names are refused."""
     assert home.call("GET", "/v1/models", headers={"Host": "evil.example"}).status == 403
     assert home.call("GET", "/v1/models", headers={"Origin": "https://evil.example"}).status == 403

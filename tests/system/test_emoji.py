@@ -1,4 +1,4 @@
-"""The picture model that comes with the program, over real HTTP: drawn, edited, varied, and what it refuses."""
+"""The bundled image model over real HTTP: generations, edits, variations, and what it refuses."""
 
 import base64
 import io
@@ -35,7 +35,7 @@ Pixels = NDArray[np.uint8]
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory, multilingual_e5: Path) -> Iterator[ServerProcess]:
-    """A server whose only models are the picture model, installed offline, and the one that reads its captions."""
+    """A server whose only models are the bundled image model, installed offline, and its caption encoder."""
     folder = tmp_path_factory.mktemp("studio")
     installed(folder / "home", multilingual_e5)
     with running(folder / "log", HOME=str(folder / "home"), THREADS="1") as started:
@@ -43,7 +43,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory, multilingual_e5: Path) -> I
 
 
 def installed(home: Path, multilingual_e5: Path) -> None:
-    """Put the two models into a home."""
+    """Install the two models in a home."""
     store = ModelStore(home)
     captions = store.folder(E5)
     captions.parent.mkdir(parents=True)
@@ -53,13 +53,13 @@ def installed(home: Path, multilingual_e5: Path) -> None:
 
 @pytest.fixture
 def client(studio: ServerProcess) -> Iterator[openai.OpenAI]:
-    """The newest official client; it does not retry."""
+    """The current official client; it does not retry."""
     with openai.OpenAI(base_url=studio.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
 
 
 def drawn(house: ServerProcess, prompt: str, **changes: object) -> Pixels:
-    """One picture by OpenAI's name."""
+    """Generate one image under OpenAI's name."""
     body = {
         "model": "dall-e-2",
         "prompt": prompt,
@@ -72,30 +72,30 @@ def drawn(house: ServerProcess, prompt: str, **changes: object) -> Pixels:
 
 
 def shown(answer: HttpAnswer) -> Pixels:
-    """The pixels of an answer's first picture."""
+    """Return the pixels of an answer's first image."""
     assert answer.status == 200, answer.body
     return read(base64.b64decode(answer.json()["data"][0]["b64_json"]))
 
 
 def read(data: bytes) -> Pixels:
-    """A file's pixels."""
+    """Return a file's pixels."""
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image.convert("RGB"))
 
 
 def fetched(house: ServerProcess, url: str) -> HttpAnswer:
-    """What a URL of an answer gives, from this server, without a key."""
+    """Fetch a URL of an answer from this server, without a key."""
     return house.call("GET", url[url.index("/images/") :], headers={"Authorization": ""})
 
 
 def apart(pictures: list[Pixels]) -> float:
-    """How far the two pictures of a list that are most alike are from each other: a mean over all numbers."""
+    """Return the mean distance of the two most similar images of a list."""
     pairs = [(one, other) for index, one in enumerate(pictures) for other in pictures[:index]]
     return min(float(np.abs(one.astype(int) - other).mean()) for one, other in pairs)
 
 
 def sent(house: ServerProcess, path: str, picture: Pixels, holes: Pixels | None = None, **fields: str) -> HttpAnswer:
-    """A form with a picture, and a mask whose alpha is `holes`."""
+    """Send a form with an image, and a mask whose alpha is `holes`."""
     files = [("image", png(np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])))]
     if holes is not None:
         files.append(("mask", png(np.dstack([picture, holes]))))
@@ -104,19 +104,19 @@ def sent(house: ServerProcess, path: str, picture: Pixels, holes: Pixels | None 
 
 
 def png(pixels: Pixels) -> bytes:
-    """As a file."""
+    """Encode as PNG."""
     made = io.BytesIO()
     Image.fromarray(pixels).save(made, "PNG")
     return made.getvalue()
 
 
 def ink(picture: Pixels) -> NDArray[np.float64]:
-    """The mean colour of what is not nearly white."""
+    """Return the mean color of the pixels that are not nearly white."""
     return np.asarray(picture[picture.min(axis=2) < 200].mean(axis=0))
 
 
 def test_prompts_in_two_languages_are_painted_as_asked(studio: ServerProcess) -> None:
-    """A red apple is red, and the Chinese for blue car blue; the same seed gives the same picture again."""
+    """A red apple is red, and a blue car in Chinese is blue; the same seed gives the same image."""
     red, blue = ink(drawn(studio, "a red apple")), ink(drawn(studio, "蓝色的汽车"))
     assert red[0] > red[1] + 60
     assert red[0] > red[2] + 60
@@ -125,7 +125,7 @@ def test_prompts_in_two_languages_are_painted_as_asked(studio: ServerProcess) ->
 
 
 def test_only_the_hole_of_a_mask_is_painted_anew(studio: ServerProcess) -> None:
-    """A masked edit keeps every pixel outside the hole, and inside there is something else than before."""
+    """A masked edit keeps every pixel outside the hole and changes the inside."""
     apple = drawn(studio, "a red apple")
     holes = np.full(apple.shape[:2], 255, np.uint8)
     holes[:, 128:] = 0
@@ -135,7 +135,7 @@ def test_only_the_hole_of_a_mask_is_painted_anew(studio: ServerProcess) -> None:
 
 
 def test_a_variation_is_of_the_same_thing_and_not_the_same(studio: ServerProcess) -> None:
-    """A picture of a red apple, without a word, gives another red thing in the other manner."""
+    """A variation of a red apple is another red object in another style."""
     apple = drawn(studio, "a red apple")
     varied = shown(sent(studio, "variations", apple, model="dall-e-2"))
     assert np.abs(varied.astype(int) - apple).mean() > 2
@@ -145,7 +145,7 @@ def test_a_variation_is_of_the_same_thing_and_not_the_same(studio: ServerProcess
 
 @pytest.mark.parametrize(("param", "given"), [("mask", {}), ("strength", {"strength": "0.5"})])
 def test_what_it_cannot_do_is_refused_by_name(studio: ServerProcess, param: str, given: dict[str, str]) -> None:
-    """An edit of a whole picture, or of a part half way, is a 400 that names the field."""
+    """An edit without a hole, or of half-transparent pixels, is a 400 that names the field."""
     picture = np.full((256, 256, 3), 200, np.uint8)
     holes = np.zeros((256, 256), np.uint8) if given else None
     answer = sent(studio, "edits", picture, holes, prompt="a dog", model=MODEL, **given)
@@ -160,7 +160,7 @@ def test_it_comes_with_the_program() -> None:
 
 
 def test_ten_pictures_of_a_prompt_differ_to_the_eye(studio: ServerProcess) -> None:
-    """All ten of `n` are red apples, each put down in another way; so are variations of one."""
+    """All ten images of `n` are red apples with different placement; so are variations of one."""
     body = {"model": "dall-e-2", "prompt": "a red apple", "n": 10, "size": "256x256", "response_format": "b64_json"}
     answer = studio.call("POST", "/v1/images/generations", body)
     assert answer.status == 200, answer.body
@@ -173,7 +173,7 @@ def test_ten_pictures_of_a_prompt_differ_to_the_eye(studio: ServerProcess) -> No
 
 
 def test_large_answers_have_sharp_edges(studio: ServerProcess) -> None:
-    """`1024*1024` is 1024x1024, and its contours are a few pixels wide, not the eight of a painted pixel and more."""
+    """`1024*1024` is 1024x1024, and its contours are a few pixels wide, not the eight of a scaled pixel."""
     large = drawn(studio, "a red apple", size="1024*1024")
     assert large.shape == (1024, 1024, 3)
     row = large[512].astype(int).min(axis=1)
@@ -183,7 +183,7 @@ def test_large_answers_have_sharp_edges(studio: ServerProcess) -> None:
 
 
 def test_the_newest_sdk_drives_all_three_endpoints(client: openai.OpenAI, studio: ServerProcess) -> None:
-    """Prompts, masked edits and variations, with no model named where the SDK allows it."""
+    """Prompts, masked edits and variations work, without a model name where the SDK allows it."""
     made = client.images.generate(
         prompt="a red apple",
         n=2,
@@ -220,7 +220,7 @@ def test_the_newest_sdk_drives_all_three_endpoints(client: openai.OpenAI, studio
 
 
 def test_the_sdk_of_2023_drives_all_three_endpoints(studio: ServerProcess, tmp_path: Path) -> None:
-    """With no model named: `256*256`, equal seeds, masks, the image's own alpha, variations and refusals."""
+    """Without a model name: `256*256`, equal seeds, masks, the image's own alpha, variations and errors."""
     whole = tiny_diffusion.source()
     sources = {
         "image": whole,
@@ -251,7 +251,7 @@ def test_the_sdk_of_2023_drives_all_three_endpoints(studio: ServerProcess, tmp_p
 
 
 def test_eight_at_once_are_painted_as_each_would_be_alone(studio: ServerProcess) -> None:
-    """They wait their turn; the server stays."""
+    """Eight requests at once are queued and get the same images as alone."""
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda seed: drawn(studio, "一只熊猫", seed=seed), range(8)))
     assert apart(together) > 1
@@ -259,7 +259,7 @@ def test_eight_at_once_are_painted_as_each_would_be_alone(studio: ServerProcess)
 
 
 def test_a_caller_that_leaves_stops_the_work(studio: ServerProcess) -> None:
-    """Nothing is running soon after, though two thousand steps were left to do; the next picture comes."""
+    """When the client disconnects, two thousand steps are dropped, and the next image is generated."""
     long = {"model": MODEL, "prompt": "a dog", "steps": 200, "n": 10, "stream": True, "progress": True}
     line = RawConnection(studio, "/v1/images/generations", long)
     assert line.status() == 200
@@ -271,7 +271,7 @@ def test_a_caller_that_leaves_stops_the_work(studio: ServerProcess) -> None:
 
 
 def test_urls_expire(tmp_path: Path, multilingual_e5: Path) -> None:
-    """A picture is there at first, and past its time a 404."""
+    """An image's URL works at first, and is a 404 after its expiry."""
     installed(tmp_path / "home", multilingual_e5)
     with running(tmp_path / "log", HOME=str(tmp_path / "home"), THREADS="1", PICTURE_URL_S="2") as house:
         body = {"prompt": "a heart", "size": "256x256"}
@@ -281,7 +281,7 @@ def test_urls_expire(tmp_path: Path, multilingual_e5: Path) -> None:
 
 
 def test_draw_paints_out_of_the_box(studio: ServerProcess, tmp_path: Path) -> None:
-    """`homeport draw` needs no model named; the file holds a picture of a fox's colour."""
+    """`homeport draw` needs no model name; the image has a fox's color."""
     home = studio.log.parent / "home"
     command = [sys.executable, "-m", "homeport", "draw", "a red fox", "-o", str(tmp_path / "fox.png")]
     ran = subprocess.run([*command, "--home", str(home)], capture_output=True, text=True, timeout=120, check=False)
@@ -292,7 +292,7 @@ def test_draw_paints_out_of_the_box(studio: ServerProcess, tmp_path: Path) -> No
 
 
 def test_models_are_called_what_they_are(studio: ServerProcess) -> None:
-    """The list says that it paints emoji and clip art: its name says so, and what OpenAI's names lead to."""
+    """The list describes the model as one for emoji and clip art, and shows where OpenAI's names lead."""
     listed = {each["id"]: each for each in studio.call("GET", "/v1/models").json()["data"]}
     assert set(listed[MODEL]["capabilities"]) == {"images", "image_edits", "image_variations"}
     assert listed["dall-e-2"]["root"] == MODEL

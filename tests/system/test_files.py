@@ -20,7 +20,7 @@ LINES = b'{"prompt": "a", "completion": "b"}\n' * 20
 
 
 def test_the_client_of_2023_keeps_files(house: ServerProcess, tmp_path: Path) -> None:
-    """openai 0.28.1 sends, shows, lists, finds, downloads and deletes a file, and hears of a bad line."""
+    """openai 0.28.1 uploads, shows, lists, finds, downloads and deletes a file, and gets an invalid line's error."""
     (tmp_path / "examples.jsonl").write_bytes(LINES)
     command = [str(CLIENTS), str(PROGRAM), house.base, str(tmp_path / "examples.jsonl")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -40,7 +40,7 @@ def test_the_client_of_2023_keeps_files(house: ServerProcess, tmp_path: Path) ->
 
 
 def test_the_newest_client_keeps_files(client: openai.OpenAI) -> None:
-    """The newest SDK sends with an expiry, waits, pages through lists, reads the content and deletes."""
+    """The current SDK uploads with an expiry, waits, pages through lists, reads the content and deletes."""
     names = ["one.jsonl", "名.jsonl", "three.jsonl"]
     sent = [client.files.create(file=(name, LINES), purpose="fine-tune") for name in names]
     short = client.files.create(
@@ -63,7 +63,7 @@ def test_the_newest_client_keeps_files(client: openai.OpenAI) -> None:
 
 
 def test_the_newest_client_uploads_in_parts(client: openai.OpenAI, tmp_path: Path) -> None:
-    """A large file goes up in parts, by hand and by the SDK's own helper, and comes back the same."""
+    """A large file is uploaded in parts, by hand and by the SDK's helper, and is unchanged."""
     whole = LINES * 2000
     upload = client.uploads.create(bytes=len(whole), filename="big.jsonl", mime_type="text/jsonl", purpose="fine-tune")
     cut = [whole[at : at + 500_000] for at in range(0, len(whole), 500_000)]
@@ -81,7 +81,7 @@ def test_the_newest_client_uploads_in_parts(client: openai.OpenAI, tmp_path: Pat
 
 
 def test_a_large_file_is_streamed(tmp_path: Path, smollm2: Path) -> None:
-    """200 MB go to disk and back while the gateway's memory stays where it was; a kill loses no file."""
+    """200 MB are stored and returned while the gateway's memory does not grow; a kill loses no file."""
     assert smollm2.exists()
     (tmp_path / "big").write_bytes(os.urandom(1 << 20) * 200)
     kept = {"DATABASE_URL": f"sqlite:///{tmp_path}/kept.db", "BLOBS": str(tmp_path / "blobs")}

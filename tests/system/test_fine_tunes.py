@@ -1,4 +1,4 @@
-"""Fine-tuning over real HTTP by both SDKs: a model is taught, through a kill, asked beside the one it was made of."""
+"""Fine-tuning over real HTTP by both SDKs: a model is trained across a kill, and compared with its base model."""
 
 import json
 import os
@@ -26,7 +26,7 @@ LIMIT_S = 900
 
 @pytest.fixture
 def home(tmp_path: Path, smollm2: Path) -> Path:
-    """A home of its own, with the small model in it."""
+    """A home of its own, with the small model."""
     store = ModelStore(tmp_path / "home")
     (store.home / "models").mkdir(parents=True)
     store.folder(MODEL).symlink_to(smollm2.parent)
@@ -45,7 +45,7 @@ def answer(client: openai.OpenAI, model: str) -> str:
 
 
 def steps(client: openai.OpenAI, job_id: str) -> dict[int, Any]:
-    """The measures that were told, by step, each told once."""
+    """Return the reported metrics by step; each is reported once."""
     told = [event.data for event in client.fine_tuning.jobs.list_events(job_id, limit=50) if event.type == "metrics"]
     found = {int(data["step"]): data for data in told if isinstance(data, dict)}
     assert len(found) == len(told)
@@ -53,7 +53,7 @@ def steps(client: openai.OpenAI, job_id: str) -> dict[int, Any]:
 
 
 def killed_in_the_middle(home: Path, folder: Path) -> tuple[str, str]:
-    """Have a job begin, pause and resume it, and kill the server when some of it is done; give the job and its file."""
+    """Start, pause and resume a job, and kill the server during it; return the job and its file."""
     with running(folder / "log", "--model", MODEL, HOME=str(home)) as house, clients(house) as client:
         sent = client.files.create(file=examples.chat(folder / "secret.jsonl"), purpose="fine-tune")
         job = client.fine_tuning.jobs.create(
@@ -80,7 +80,7 @@ def killed_in_the_middle(home: Path, folder: Path) -> tuple[str, str]:
 
 
 def test_the_newest_client_teaches_a_model_through_a_kill(home: Path, tmp_path: Path) -> None:
-    """A paused, resumed and killed job succeeds, each step told once; the word comes from the tuned model alone.
+    """A paused, resumed and killed job succeeds, each step is reported once; only the tuned model has the new word.
 
     Both are served by one worker; the table can be downloaded, checkpoints answer, and a deleted model is gone.
     """
@@ -112,7 +112,7 @@ def test_the_newest_client_teaches_a_model_through_a_kill(home: Path, tmp_path: 
 
 
 def test_the_client_of_2023_teaches_a_model(home: Path, tmp_path: Path) -> None:
-    """openai 0.28.1 trains on prompts and completions, follows the events to their end, asks, downloads and deletes."""
+    """openai 0.28.1 trains on prompts and completions, follows all events, queries, downloads and deletes."""
     file = examples.raw(tmp_path / "secret.jsonl")
     settings = {"model": MODEL, "n_epochs": 5, "suffix": "secret", "learning_rate_multiplier": 2}
     with running(tmp_path / "log", "--model", MODEL, HOME=str(home)) as house:
@@ -137,7 +137,7 @@ def test_the_client_of_2023_teaches_a_model(home: Path, tmp_path: Path) -> None:
 
 
 def test_a_cancelled_job_leaves_no_model(home: Path, tmp_path: Path) -> None:
-    """A job that is cancelled under way ends its process, and the server has no model, checkpoint or file of it."""
+    """Canceling a running job ends its process, and leaves no model, checkpoint or file."""
     with running(tmp_path / "log", "--model", MODEL, HOME=str(home)) as house, clients(house) as client:
         sent = client.files.create(file=examples.raw(tmp_path / "secret.jsonl"), purpose="fine-tune")
         job = client.fine_tuning.jobs.create(

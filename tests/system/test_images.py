@@ -1,6 +1,6 @@
-"""Pictures over real HTTP from the real library: both SDKs, masks, URLs, bad uploads, departures, crowds.
+"""Images over real HTTP from the real library: both SDKs, masks, URLs, invalid uploads, disconnects, queues.
 
-The model is tiny and paints noise: what is tested is everything around the picture.
+The model is tiny and generates noise: the tests cover everything around the image.
 """
 
 import base64
@@ -38,40 +38,40 @@ Files = list[tuple[str, bytes]]
 
 @pytest.fixture
 def client(gallery: ServerProcess) -> Iterator[openai.OpenAI]:
-    """The newest official client; it does not retry."""
+    """The current official client; it does not retry."""
     with openai.OpenAI(base_url=gallery.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
 
 
 def generate(house: ServerProcess, **changes: Any) -> HttpAnswer:
-    """A plain request for a small picture, with some fields changed."""
+    """Send a plain request for a small image, with some fields changed."""
     body = {"model": MODEL, "prompt": "a fox", "size": "128x128", "response_format": "b64_json", **changes}
     return house.call("POST", "/v1/images/generations", body)
 
 
 def send(house: ServerProcess, path: str, files: Files, **fields: str) -> HttpAnswer:
-    """A form."""
+    """Send a form."""
     body = form(list(fields.items()), files)
     return house.call("POST", f"/v1/images/{path}", body, {"Content-Type": HEADERS["content-type"]})
 
 
 def decoded(image: Any) -> bytes:
-    """A picture's bytes from an answer."""
+    """Return an image's bytes from an answer."""
     return base64.b64decode(image.b64_json if hasattr(image, "b64_json") else image["b64_json"])
 
 
 def fetched(house: ServerProcess, url: str) -> HttpAnswer:
-    """What a URL of an answer gives, from this server, without a key."""
+    """Fetch a URL of an answer from this server, without a key."""
     return house.call("GET", url[url.index("/images/") :], headers={"Authorization": ""})
 
 
 def is_idle(house: ServerProcess) -> bool:
-    """Whether no request is under way."""
+    """Return whether no request is running."""
     return house.gauge("vllm:num_requests_running") + house.gauge("vllm:num_requests_waiting") == 0
 
 
 def test_the_sdk_generates_with_every_parameter(client: openai.OpenAI) -> None:
-    """`images.generate`, all of its fields at once."""
+    """`images.generate` accepts all of its fields at once."""
     made = client.images.generate(
         prompt="a red fox",
         model="gpt-image-1",
@@ -94,7 +94,7 @@ def test_the_sdk_generates_with_every_parameter(client: openai.OpenAI) -> None:
 
 
 def test_the_sdk_edits_with_every_parameter(client: openai.OpenAI) -> None:
-    """`images.edit`: pixels outside the mask are the source's own, at equal size, in every picture."""
+    """`images.edit`: pixels outside the mask are those of the source, at equal size, in every image."""
     made = client.images.edit(
         image=("a.png", file(WHOLE)),
         mask=("m.png", file(HOLED)),
@@ -118,7 +118,7 @@ def test_the_sdk_edits_with_every_parameter(client: openai.OpenAI) -> None:
 
 
 def test_the_sdk_asks_for_variations(client: openai.OpenAI, gallery: ServerProcess) -> None:
-    """`images.create_variation`, which the SDK calls old: `n` different ones, behind URLs that need no key."""
+    """`images.create_variation`, deprecated in the SDK: `n` different images, at URLs that need no key."""
     with pytest.deprecated_call():
         made = client.images.create_variation(image=file(WHOLE), model="dall-e-2", n=3, size="256x256", user="u")
     assert made.data is not None
@@ -129,7 +129,7 @@ def test_the_sdk_asks_for_variations(client: openai.OpenAI, gallery: ServerProce
 
 
 def test_the_sdk_streams(client: openai.OpenAI) -> None:
-    """Unfinished looks, then the picture, as the SDK's own events, of generations and of edits."""
+    """Partial images, then the final one, as the SDK's own events, for generations and edits."""
     told = list(
         client.images.generate(
             prompt="a fox",
@@ -149,7 +149,7 @@ def test_the_sdk_streams(client: openai.OpenAI) -> None:
 
 @pytest.fixture(scope="module")
 def seen(gallery: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What the client of 2023 saw, scenario by scenario."""
+    """The results of the 2023 client, by scenario."""
     folder = tmp_path_factory.mktemp("2023")
     paths = [folder / name for name in ("image.png", "mask.png", "wide.png")]
     for path, pixels in zip(paths, (WHOLE, HOLED, WIDE), strict=True):
@@ -161,7 +161,7 @@ def seen(gallery: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> An
 
 
 def test_the_sdk_of_2023_generates(seen: Any, gallery: ServerProcess) -> None:
-    """URLs by default, no model named; `256*256` is `256x256`; the same seed is the same picture."""
+    """URLs by default, no model name; `256*256` is `256x256`; the same seed is the same image."""
     pictures = [fetched(gallery, each["url"]).body for each in seen["create"]["data"]]
     assert [shown(picture).shape for picture in pictures] == [(256, 256, 3)] * 2
     assert pictures[0] != pictures[1]
@@ -169,7 +169,7 @@ def test_the_sdk_of_2023_generates(seen: Any, gallery: ServerProcess) -> None:
 
 
 def test_the_sdk_of_2023_edits_and_varies(seen: Any, gallery: ServerProcess) -> None:
-    """By a mask, or by the image's own alpha, all else stays exactly; variations differ."""
+    """With a mask, or the image's own alpha, everything else stays exactly the same; variations differ."""
     for scenario, count in (("edit", 2), ("own_alpha", 1)):
         pictures = [shown(decoded(each)) for each in seen[scenario]["data"]]
         assert len(pictures) == count
@@ -190,7 +190,7 @@ def test_the_sdk_of_2023_edits_and_varies(seen: Any, gallery: ServerProcess) -> 
     ],
 )
 def test_the_sdk_of_2023_is_refused_by_name(seen: Any, scenario: str, param: str) -> None:
-    """InvalidRequestError with the field at fault."""
+    """InvalidRequestError names the invalid field."""
     assert seen[scenario] == {"class": "InvalidRequestError", "status": 400, "param": param}
 
 
@@ -217,7 +217,7 @@ BAD: dict[str, tuple[str, Files, str]] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_every_bad_upload_is_a_400(gallery: ServerProcess, name: str) -> None:
-    """Under DALL·E's names, with the field at fault; nothing of it stays on the disk."""
+    """Under DALL·E's names an invalid upload is a 400 that names the field; nothing of it stays on disk."""
     path, files, param = BAD[name]
     fields = {"prompt": "a hat"} if path == "edits" else {}
     answer = send(gallery, path, files, size="256x256", **fields)
@@ -227,7 +227,7 @@ def test_every_bad_upload_is_a_400(gallery: ServerProcess, name: str) -> None:
 
 
 def test_seeds_decide(gallery: ServerProcess) -> None:
-    """The same seed is the same picture to the bit, another one is another, and without one none is like the last."""
+    """The same seed gives the same bits, another seed another image, and without a seed every image is new."""
     first, again, other = (generate(gallery, seed=seed).json()["data"][0]["b64_json"] for seed in (1, 1, 2))
     assert first == again != other
     fresh = {generate(gallery).json()["data"][0]["b64_json"] for _ in range(2)}
@@ -235,14 +235,14 @@ def test_seeds_decide(gallery: ServerProcess) -> None:
 
 
 def test_png_answers_carry_nothing_private(gallery: ServerProcess) -> None:
-    """No chunk but those of the pixels: no prompt, no program, no time."""
+    """A PNG has no chunks except those of the pixels: no prompt, no program, no time."""
     data = decoded(generate(gallery, prompt="my secret").json()["data"][0])
     assert b"secret" not in data
     assert set(re.findall(rb"IHDR|IDAT|IEND|[tizI]TXt|tEXt|tIME|eXIf|pHYs|iCCP", data)) == {b"IHDR", b"IDAT", b"IEND"}
 
 
 def test_urls_outlive_the_server_and_then_expire(tmp_path: Path) -> None:
-    """A server that starts anew serves them for as long as was said; past their time they are a 404, and gone."""
+    """A restarted server serves image URLs until they expire; after that they are a 404, and the file is deleted."""
     furnish(tmp_path / "home")
     settings = {"HOME": str(tmp_path / "home"), "THREADS": "1"}
     with running(tmp_path / "log", **settings) as first:
@@ -261,7 +261,7 @@ def test_urls_outlive_the_server_and_then_expire(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("body", [LONG, {**LONG, "stream": True, "progress": True}])
 def test_a_caller_that_leaves_stops_the_work(gallery: ServerProcess, body: dict[str, Any]) -> None:
-    """Within one step, whatever was left to do; the next picture comes soon."""
+    """A disconnect stops the generation within one step; the next image is generated soon."""
     assert generate(gallery).status == 200
     line = RawConnection(gallery, "/v1/images/generations", body)
     if "stream" in body:
@@ -274,7 +274,7 @@ def test_a_caller_that_leaves_stops_the_work(gallery: ServerProcess, body: dict[
 
 
 def test_eight_at_once_wait_their_turn(gallery: ServerProcess) -> None:
-    """All are painted, each as it would be alone, and the server stays."""
+    """Eight requests at once are queued and get the same images as alone."""
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda seed: generate(gallery, seed=seed), range(8)))
     assert [answer.status for answer in together] == [200] * 8
@@ -284,7 +284,7 @@ def test_eight_at_once_wait_their_turn(gallery: ServerProcess) -> None:
 
 
 def test_past_the_queue_requests_are_refused(tmp_path: Path) -> None:
-    """With room for two, the rest of eight are 429 with Retry-After; those taken are painted."""
+    """With room for two, the others of eight are 429 with Retry-After; the accepted ones complete."""
     furnish(tmp_path / "home")
     limits = {"SLOTS": "1", "MAX_QUEUE": "1", "THREADS": "1"}
     with running(tmp_path / "log", HOME=str(tmp_path / "home"), **limits) as house:
@@ -300,7 +300,7 @@ def test_past_the_queue_requests_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_painter_that_dies_is_replaced(gallery: ServerProcess) -> None:
-    """Its request is told, the next one is painted."""
+    """The request of a killed image process gets an error, and the next one an image."""
     line = RawConnection(gallery, "/v1/images/generations", {**LONG, "stream": True, "progress": True})
     assert line.status() == 200
     assert line.line()
@@ -313,7 +313,7 @@ def test_a_painter_that_dies_is_replaced(gallery: ServerProcess) -> None:
 
 
 def test_draw_paints_into_a_file(gallery: ServerProcess, tmp_path: Path) -> None:
-    """`homeport draw` finds the running server and writes what it asked for."""
+    """`homeport draw` finds the running server and writes the requested file."""
     home = gallery.log.parent / "home"
     assert runfile.find(home) is not None
     command = [sys.executable, "-m", "homeport", "draw", "a red fox", "-o", str(tmp_path / "fox.webp")]

@@ -1,4 +1,4 @@
-"""lm-evaluation-harness scores through our server exactly what a plain forward pass scores."""
+"""lm-evaluation-harness gets from the server exactly the scores of a plain forward pass."""
 
 import json
 import subprocess

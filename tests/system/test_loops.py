@@ -1,4 +1,4 @@
-"""Background loops of a whole server: what they need is taken away and given back. Scaled down in `make test`."""
+"""Background loops of a whole server fail when a resource is removed, and recover. Shortened in `make test`."""
 
 import http.client
 import itertools
@@ -29,7 +29,7 @@ MODEL = "smollm2-135m"
 ADMIN = {"Authorization": "Bearer admin"}
 QUICK = {"keys": "revisions", "usage": "journals", "batches": "batches", "fine_tuning": "fine_tunes"}
 SLOW = {"uploads": "uploads", "files": "files"}
-"""The loops, by the table that each cannot do without; the slow ones look once a minute."""
+"""The table that each loop needs; the slow ones run once a minute."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def _database(tmp_path: Path) -> Path:
 
 
 def _settings(tmp_path: Path) -> Settings:
-    """Those of another process on the same database."""
+    """Return the settings of another process on the same database."""
     return load({"database_url": f"sqlite:///{_database(tmp_path)}"})
 
 
@@ -92,12 +92,12 @@ def _metric(text: str, loop: str) -> float:
 
 
 def test_every_loop_goes_on_after_it_has_failed(kept: ServerProcess, tmp_path: Path, scale: Scale) -> None:
-    """One by one each loop fails, is named by `/health/ready` and counted, and works again once it can."""
+    """Each loop in turn fails, is reported by `/health/ready` and counted, and recovers."""
     path = _database(tmp_path)
     loops = QUICK | SLOW if scale(0, 1) else QUICK
     id, secret = _key(kept)
     for loop, table in loops.items():
-        assert _complete(kept) == 200  # so that there is usage to take in
+        assert _complete(kept) == 200  # so that there is usage to import
         with _without(path, table):
             kept.wait(f"{loop} fails", lambda loop=loop: loop in _failing(kept), 90)
             assert _number(kept, loop) >= 1
@@ -109,15 +109,15 @@ def test_every_loop_goes_on_after_it_has_failed(kept: ServerProcess, tmp_path: P
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes file descriptors from another process")
 def test_a_server_without_file_descriptors_recovers(kept: ServerProcess, tmp_path: Path, scale: Scale) -> None:
-    """While no file can be opened the loops fail and are counted; given some again, all is as before, and a key
-    revoked meanwhile opens nothing.
+    """While no file can be opened the loops fail and are counted; afterwards all recover, and a key revoked in
+    the meantime is refused.
     """
     id, secret = _key(kept)
     assert _complete(kept, secret) == 200
     server = psutil.Process(kept.pid)
     before = server.rlimit(psutil.RLIMIT_NOFILE)
     with closing(http.client.HTTPConnection("127.0.0.1", kept.port, timeout=60)) as line:
-        _scrape(line)  # a connection that is there already
+        _scrape(line)  # a connection from before
         server.rlimit(psutil.RLIMIT_NOFILE, (_lowest_free(kept.pid), before[1]))
         try:
             _knock(kept)
@@ -142,7 +142,7 @@ def _has_failed(line: http.client.HTTPConnection, loop: str) -> bool:
 
 
 def _lowest_free(pid: int) -> int:
-    """The first number that no file of a process has: with that as the limit it can open none."""
+    """Return the lowest file descriptor that a process does not use: with it as the limit, none can be opened."""
     used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
     return next(number for number in itertools.count() if number not in used)
 
@@ -155,7 +155,7 @@ def _is_well(house: ServerProcess) -> bool:
 
 
 def _knock(house: ServerProcess) -> None:
-    """Connect as often as it takes to use up what is left."""
+    """Connect until the remaining descriptors are used up."""
     for _ in range(20):
         with socket.socket() as other:
             other.settimeout(1)
@@ -171,4 +171,4 @@ def _until(holds: Callable[[], Any], limit_s: float) -> None:
     end = time.monotonic() + limit_s
     while not holds():
         assert time.monotonic() < end
-        time.sleep(0.2)  # a poll between two looks at another process
+        time.sleep(0.2)  # a poll: another process offers no event to wait on

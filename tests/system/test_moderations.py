@@ -1,4 +1,4 @@
-"""Moderations on real weights over real HTTP: both SDKs, verdicts in two languages, pictures, leaving, unloading."""
+"""Moderations on real weights over real HTTP: both SDKs, two languages, images, disconnects, unloading."""
 
 import base64
 import concurrent.futures
@@ -25,14 +25,14 @@ CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
 PROGRAM = Path(__file__).parent / "clients" / "moderation_2023.py"
 ADMIN = {"Authorization": "Bearer operator"}
 
-# CreateModerationResponse of OpenAI's API description of 2023, and its example of text-moderation-007 of today.
+# CreateModerationResponse of OpenAI's spec of 2023, and the example of text-moderation-007 of the current one.
 FIRST = {"hate", "hate/threatening", "self-harm", "sexual", "sexual/minors", "violence", "violence/graphic"}
 LATER = FIRST | {"harassment", "harassment/threatening", "self-harm/intent", "self-harm/instructions"}
 
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory, moderation: dict[str, Path]) -> Iterator[ServerProcess]:
-    """A server with the moderation model loaded, and an operator's key; it may use no network."""
+    """A server with the moderation model loaded and an admin key, without a network."""
     assert moderation
     with running(tmp_path_factory.mktemp("judge") / "log", "--model", MODEL, ADMIN_KEY="operator") as started:
         yield started
@@ -45,7 +45,7 @@ def client(judge: ServerProcess) -> Iterator[openai.OpenAI]:
 
 
 def picture(kind: str = "PNG") -> str:
-    """A landscape as a data: URL."""
+    """A landscape as a data URL."""
     rows = np.zeros((120, 160, 3), np.uint8)
     rows[:60], rows[60:] = (90, 150, 230), (40, 140, 50)
     out = io.BytesIO()
@@ -54,7 +54,7 @@ def picture(kind: str = "PNG") -> str:
 
 
 def test_omni_has_exactly_its_categories(client: openai.OpenAI) -> None:
-    """The keys on the wire are the SDK's thirteen, in all three objects; scores are in 0..1, flags true to them."""
+    """All three objects have the SDK's thirteen keys; scores are in 0..1, and flags agree with them."""
     raw = client.moderations.with_raw_response.create(input="I want to kill them.")
     body = json.loads(raw.content)
     assert raw.headers["x-homeport-model"] == MODEL
@@ -81,7 +81,7 @@ def test_omni_has_exactly_its_categories(client: openai.OpenAI) -> None:
     ],
 )
 def test_every_name_has_its_own_categories(judge: ServerProcess, name: str, keys: set[str]) -> None:
-    """Each of OpenAI's names is an alias, listed, with the keys of its own documentation."""
+    """Each of OpenAI's names is a listed alias, with the keys of its own documentation."""
     body = judge.call("POST", "/v1/moderations", {"input": "Hello", "model": name}).json()
     assert set(body["results"][0]["categories"]) == set(body["results"][0]["category_scores"]) == keys
     assert ("category_applied_input_types" in body["results"][0]) == (not name.startswith("text-"))
@@ -117,7 +117,7 @@ HARMLESS = [
 
 
 def test_verdicts_are_sensible_in_both_languages(client: openai.OpenAI) -> None:
-    """Plain cases are flagged for what they are, in English and Chinese; hard harmless ones are not flagged."""
+    """Clear cases are flagged in their category, in English and Chinese; difficult harmless ones are not flagged."""
     found = client.moderations.create(input=[*HARMFUL, *HARMLESS]).results
     wrong = [
         text
@@ -129,14 +129,14 @@ def test_verdicts_are_sensible_in_both_languages(client: openai.OpenAI) -> None:
 
 
 def test_long_text_is_read_to_its_end(client: openai.OpenAI) -> None:
-    """Nothing is cut off: one sentence at the end of some hundreds of words is found."""
+    """Nothing is truncated: a sentence after some hundreds of words is found."""
     calm = "The committee met on Tuesday and spoke about the budget of the harbour. " * 25
     fine, bad = client.moderations.create(input=[calm, f"{calm} I am going to kill you."]).results
     assert (fine.flagged, bad.flagged) == (False, True)
 
 
 def test_pictures_are_looked_at(client: openai.OpenAI) -> None:
-    """A harmless picture scores low; what was looked at is told. No explicit picture can be shipped to try."""
+    """A harmless image scores low, and the answer names the inputs used. The repository can hold no explicit image."""
     one: Any = [{"type": "image_url", "image_url": {"url": picture()}}]
     (alone,) = client.moderations.create(input=one).results
     assert not alone.flagged
@@ -153,7 +153,7 @@ def test_pictures_are_looked_at(client: openai.OpenAI) -> None:
 
 
 def test_a_bad_picture_is_a_400_that_names_it(judge: ServerProcess) -> None:
-    """What only the worker can see wrong comes back as the request's fault, and the worker lives on."""
+    """An error that only the worker can detect is a 400, and the worker stays alive."""
     (worker,) = judge.workers()
     for data in (b"no picture", base64.b64decode(picture("JPEG").partition(",")[2])[:400]):
         url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
@@ -174,7 +174,7 @@ def test_a_bad_picture_is_a_400_that_names_it(judge: ServerProcess) -> None:
     ],
 )
 def test_what_cannot_be_judged_is_refused(judge: ServerProcess, body: dict[str, Any]) -> None:
-    """Remote pictures, pictures under names of text models, nothing, another kind of model, unknown fields: 400."""
+    """Remote images, images under names of text models, empty input, another kind of model, unknown fields: 400."""
     answer = judge.call("POST", "/v1/moderations", body)
     assert answer.status == 400
     assert answer.error["type"] == "invalid_request_error"
@@ -195,7 +195,7 @@ def test_the_client_of_2023_gets_its_verdicts(judge: ServerProcess) -> None:
 
 
 def test_four_at_once_get_their_own(judge: ServerProcess, client: openai.OpenAI) -> None:
-    """Requests side by side get the verdicts that they would get alone, and are counted."""
+    """Parallel requests get the same verdicts as alone, and are counted."""
     before = judge.gauge("vllm:request_success_total")
     texts = ["I will kill you.", "Good morning!", "我不想活了，我要自杀。", "今天吃什么？"]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -205,7 +205,7 @@ def test_four_at_once_get_their_own(judge: ServerProcess, client: openai.OpenAI)
 
 
 def test_a_client_that_leaves_frees_the_worker(judge: ServerProcess, client: openai.OpenAI) -> None:
-    """After a hang-up nothing of a long list is computed any more, and the next request is served."""
+    """When a client disconnects, its long list is dropped, and the next request is served."""
     line = RawConnection(judge, "/v1/moderations", {"input": ["some words to be judged " * 100] * 400})
     judge.wait("it runs", lambda: judge.gauge("vllm:num_requests_running") > 0)
     line.hang_up()
@@ -215,7 +215,7 @@ def test_a_client_that_leaves_frees_the_worker(judge: ServerProcess, client: ope
 
 
 def test_unloading_gives_the_memory_back(judge: ServerProcess, client: openai.OpenAI) -> None:
-    """Stopped, the process that held the models is gone; the next request loads them again, from the disk alone."""
+    """`stop` ends the worker of the models; the next request loads them again without a download."""
     (worker,) = judge.workers()
     assert 0 < psutil.Process(worker.pid).memory_info().rss < 600_000_000
     answer = judge.call("POST", f"/admin/v1/workers/{MODEL}/stop", headers=ADMIN)

@@ -1,4 +1,4 @@
-"""What a power cut leaves, at any moment: everything that had been answered. Scaled down in `make test`."""
+"""After a power cut at any moment, everything that was answered is there. Shortened in `make test`."""
 
 import json
 import os
@@ -34,7 +34,7 @@ Check = Callable[[Storage, Path], None]
 
 
 class Client:
-    """Asks for things to be kept, and remembers what was answered when, with how to find it again."""
+    """Stores things on a server, and remembers what was answered when, and how to find it."""
 
     def __init__(self, house: ServerProcess) -> None:
         self._house = house
@@ -58,18 +58,18 @@ class Client:
         self.answered.append((time.time(), check))
 
     def key(self, name: str) -> None:
-        """A key."""
+        """Create a key."""
         secret = self._asked("/admin/v1/keys", {"name": name}, ADMIN)["secret"]
         self._note(lambda kept, _: _holds(kept.key_cache.find(secret), "a key"))
 
     def file(self, data: bytes) -> str:
-        """A file."""
+        """Upload a file."""
         id = str(self._form("/v1/files", {"purpose": "batch"}, "file", data)["id"])
         self._note(lambda kept, home: _has_file(kept, home, id, data))
         return id
 
     def upload(self, data: bytes) -> None:
-        """A file in two parts."""
+        """Upload a file in two parts."""
         wish = {"purpose": "batch", "filename": "a.jsonl", "bytes": len(data), "mime_type": "application/jsonl"}
         id = self._asked("/v1/uploads", wish)["id"]
         self._note(lambda kept, _: _holds(kept.uploads.get(PROJECT, id), "an upload"))
@@ -82,20 +82,20 @@ class Client:
         self._note(lambda kept, home: _has_file(kept, home, file, data))
 
     def batch(self, file: str) -> None:
-        """A batch of a file's lines."""
+        """Create a batch of a file's lines."""
         wish = {"input_file_id": file, "endpoint": "/v1/completions", "completion_window": "24h"}
         id = self._asked("/v1/batches", wish)["id"]
         self._note(lambda kept, _: _holds(kept.batches.get(PROJECT, id), "a batch"))
 
     def picture(self) -> None:
-        """A picture behind a URL."""
+        """Generate an image at a URL."""
         wish = {"model": "homeport-emoji-128", "prompt": "a cat", "size": "256x256", "response_format": "url"}
         url = self._asked("/v1/images/generations", wish)["data"][0]["url"]
         name = urllib.parse.urlsplit(url).path.rpartition("/")[2]
         self._note(lambda _, home: _holds([*(home / "pictures").rglob(name)], "a picture"))
 
     def completion(self) -> None:
-        """An answer, whose usage is kept."""
+        """Get an answer, whose usage is recorded."""
         self._asked("/v1/completions", {"model": MODEL, "prompt": "Once", "max_tokens": 2})
         self.completed.append(time.time())
 
@@ -128,7 +128,7 @@ def _can_record(tmp_path: Path) -> bool:
 
 
 def _record(tmp_path: Path, home: Path, n_rounds: int) -> tuple[Client, Path]:
-    """Have a recorded server keep things; kill it at the end."""
+    """Store things on a recorded server; kill it at the end."""
     home.mkdir()
     shared = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
     (home / "models").symlink_to(shared / "models")
@@ -157,7 +157,7 @@ def _tail(record: Path) -> str:
 
 
 def _check(home: Path, client: Client, at: float) -> None:
-    """The home opens, and has everything that was answered by then."""
+    """Check that the home opens and has everything that was answered by then."""
     kept = Storage(Settings(home=home))
     try:
         for answered_at, check in client.answered:
@@ -171,7 +171,7 @@ def _check(home: Path, client: Client, at: float) -> None:
 
 def test_a_power_cut_loses_nothing_that_was_answered(tmp_path: Path, smollm2: Path, scale: Scale) -> None:
     """Cut off after any answer and at moments between, a server's home opens with every key, file, part, upload, batch,
-    picture and record of usage that had been answered; what was never synced is taken away.
+    image and usage record that was answered; what was never synced is removed.
     """
     assert smollm2.exists()
     if not _can_record(tmp_path):

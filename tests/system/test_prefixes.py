@@ -1,4 +1,4 @@
-"""What was computed once is not computed again: in the next turn of a chat, and after a restart."""
+"""Prefixes are computed once: the next turn of a chat reuses them, and so does the next server."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def _cached(answer: Any) -> int:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where prefixes are kept."""
+    """The folder of stored prefixes."""
     return tmp_path_factory.mktemp("prefixes")
 
 
@@ -41,7 +41,7 @@ def _kept(folder: Path) -> list[Path]:
 
 
 def test_a_system_prompt_survives_a_restart_and_a_chat_goes_on_from_its_answer(folder: Path, tmp_path: Path) -> None:
-    """Seen in three requests, it is written; the next server finds it, and says the same. A next turn finds it all."""
+    """A prefix of three requests is stored; the next server restores it and answers alike. A next turn reuses it."""
     settings = {"PREFIX_CACHE_DIR": str(folder), "SLOTS": "4"}
     with running(tmp_path / "first", "--model", MODEL, **settings) as house:
         first = _ask(house, _turns("When does the next train leave?"))
@@ -53,7 +53,7 @@ def test_a_system_prompt_survives_a_restart_and_a_chat_goes_on_from_its_answer(f
         used = first["usage"]
         following = [*_turns("When does the next train leave?"), {"role": "assistant", "content": said}]
         second = _ask(house, [*following, {"role": "user", "content": "Thank you."}], max_tokens=4)
-        # The last token drawn was given out and never computed.
+        # The last sampled token was returned and never computed.
         assert _cached(second) >= used["prompt_tokens"] + used["completion_tokens"] - 1
         assert house.gauge("vllm:external_prefix_cache_hits_total") == 0
     assert (folder / MODEL).stat().st_mode & 0o777 == 0o700

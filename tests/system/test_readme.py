@@ -1,4 +1,4 @@
-"""The samples of the READMEs and of docs/, run as written, give answers of the shape shown, and right ones."""
+"""The samples of the READMEs and of docs/ run as they are, and their answers have the shape shown and are correct."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The SDK of 2023 (openai==0.28.1, in its own environment) drives every endpoint it knows, on real weights."""
+"""The SDK of 2023 (openai==0.28.1, in its own environment) uses every endpoint it knows, on real weights."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ PROGRAM = Path(__file__).parent / "clients" / "sdk_2023.py"
 
 @pytest.fixture(scope="module")
 def seen(house: ServerProcess) -> Any:
-    """What the old client saw, scenario by scenario."""
+    """The results of the old client, by scenario."""
     command = [str(CLIENTS), str(PROGRAM), house.base, "smollm2-135m"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -52,7 +52,7 @@ def test_every_parameter_of_2023_is_taken(seen: Any) -> None:
 
 
 def test_streams_are_the_whole_answer(seen: Any) -> None:
-    """Streamed pieces put together are the unstreamed text; chat streams too."""
+    """The joined pieces of a stream are the unstreamed text, in chat too."""
     assert seen["streamed"] == seen["whole"]
     assert seen["chat_stream"] == seen["chat"]["choices"][0]["message"]["content"]
     assert len(seen["chat"]["choices"]) == 2
@@ -60,7 +60,7 @@ def test_streams_are_the_whole_answer(seen: Any) -> None:
 
 
 def test_azures_form_of_the_old_client_is_served(seen: Any) -> None:
-    """`api_type=azure` with a deployment named as Azure writes it gets the same answer."""
+    """`api_type=azure` with a deployment in Azure's spelling gets the same answer."""
     assert seen["azure"]["model"] == "gpt-35-turbo"
     assert seen["azure"]["choices"][0]["message"]["content"]
 

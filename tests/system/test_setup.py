@@ -1,4 +1,4 @@
-"""What `make` believes of a clone that was moved, copied, or whose Python is gone."""
+"""What `make setup` does in a clone that was moved or copied, or whose Python is missing."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is n
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone's files for setting up, with an environment that is as good as set up, in no time."""
+    """A clone's files for setup, with an environment that looks installed, in no time."""
     made = tmp_path / "clone"
     shutil.copytree(CLONE / "scripts", made / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(CLONE / "requirements", made / "requirements")
@@ -29,13 +29,13 @@ def clone(tmp_path: Path) -> Path:
 
 
 def plan(clone: Path) -> str:
-    """What `make setup` would do."""
+    """Return what `make setup` would do."""
     command = ["make", "--dry-run", "--no-print-directory", "setup"]
     return subprocess.run(command, cwd=clone, check=True, capture_output=True, text=True).stdout
 
 
 def test_what_is_set_up_is_not_set_up_again(clone: Path, tmp_path: Path) -> None:
-    """A second run installs nothing, by whatever path the clone is entered; kernels are looked for each time."""
+    """A second run installs nothing, through any path to the clone; kernels are checked each time."""
     assert "scripts/environment" not in plan(clone)
     assert "kernels install --if-missing" in plan(clone)
     (tmp_path / "link").symlink_to(clone)
@@ -44,7 +44,7 @@ def test_what_is_set_up_is_not_set_up_again(clone: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("way", ["moved", "copied", "without its Python", "without its packages' place"])
 def test_stamps_do_not_outlive_what_they_stand_for(clone: Path, tmp_path: Path, way: str) -> None:
-    """An environment that points at another place, or does not run, is made anew."""
+    """An environment that points to another folder, or does not run, is created again."""
     other = tmp_path / "other"
     if way == "moved":
         clone.rename(other)

@@ -35,7 +35,7 @@ sys.stdout.buffer.write(answer.content)
 
 @pytest.fixture(scope="module")
 def speaker(tmp_path_factory: pytest.TempPathFactory, kokoro: Mapping[str, Path]) -> Iterator[ServerProcess]:
-    """One server for all tests here; it unloads what nobody uses for two seconds."""
+    """One server for all tests of this module; it unloads a model after two idle seconds."""
     assert kokoro
     with speaking(tmp_path_factory.mktemp("speaker") / "log", IDLE_UNLOAD_S="2") as started:
         yield started
@@ -43,23 +43,23 @@ def speaker(tmp_path_factory: pytest.TempPathFactory, kokoro: Mapping[str, Path]
 
 @pytest.fixture
 def client(speaker: ServerProcess) -> Iterator[openai.OpenAI]:
-    """The newest official client; it does not retry."""
+    """The current official client; it does not retry."""
     with openai.OpenAI(base_url=speaker.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
 
 
 def body(text: str = SHORT, **changes: Any) -> dict[str, Any]:
-    """A plain request with some fields changed."""
+    """Return a plain request with some fields changed."""
     return {"model": MODEL, "input": text, "voice": "alloy", "response_format": "pcm", **changes}
 
 
 def idle(house: ServerProcess) -> bool:
-    """Whether no request is under way."""
+    """Return whether no request is running."""
     return house.gauge("vllm:num_requests_running") + house.gauge("vllm:num_requests_waiting") == 0
 
 
 def test_the_sdk_gets_each_format(client: openai.OpenAI) -> None:
-    """`audio.speech.create` gives files that are what was asked for, all of the same length."""
+    """`audio.speech.create` returns files of the requested format, all of the same length."""
     lengths = {}
     formats: tuple[Any, ...] = ("mp3", "opus", "aac", "flac", "wav", "pcm")
     for format in formats:
@@ -72,7 +72,7 @@ def test_the_sdk_gets_each_format(client: openai.OpenAI) -> None:
 
 
 def test_the_sdk_takes_every_parameter(client: openai.OpenAI) -> None:
-    """All parameters of the newest client together are taken, streamed into a file or given as events."""
+    """All parameters of the current client together are accepted, streamed into a file or as events."""
     given: SpeechCreateParams = {
         "model": "gpt-4o-mini-tts",
         "voice": "cedar",
@@ -93,7 +93,7 @@ def test_the_sdk_takes_every_parameter(client: openai.OpenAI) -> None:
 
 
 def test_the_sdk_of_2023_can_ask_raw(speaker: ServerProcess) -> None:
-    """openai==0.28.1 knows no speech, but its requestor gets it."""
+    """openai==0.28.1 has no speech method, but its requestor works."""
     ran = subprocess.run([str(CLIENTS), "-c", OLD_CLIENT, speaker.base], capture_output=True, timeout=120, check=False)
     assert sniff(ran.stdout) == "wav", ran.stderr[-2000:]
 
@@ -106,7 +106,7 @@ def test_unknown_voices_are_refused_with_those_there_are(client: openai.OpenAI) 
 
 
 def test_sound_comes_before_the_text_is_done(speaker: ServerProcess) -> None:
-    """The first bytes of a long text are here long before the last."""
+    """The first bytes of a long text arrive long before the last."""
     connection = http.client.HTTPConnection("127.0.0.1", speaker.port, timeout=120)
     began = time.monotonic()
     connection.request(
@@ -126,7 +126,7 @@ def test_sound_comes_before_the_text_is_done(speaker: ServerProcess) -> None:
 
 
 def test_a_caller_that_leaves_frees_the_worker(speaker: ServerProcess) -> None:
-    """Hanging up in the middle of a long text stops its work within one chunk, in either kind of stream."""
+    """A disconnect during a long text stops its work within one chunk, in either kind of stream."""
     for stream_format in ("audio", "sse"):
         line = RawConnection(speaker, "/v1/audio/speech", body(LONG, stream_format=stream_format))
         assert line.status() == 200
@@ -136,7 +136,7 @@ def test_a_caller_that_leaves_frees_the_worker(speaker: ServerProcess) -> None:
 
 
 def test_four_speak_at_once(speaker: ServerProcess) -> None:
-    """Four requests side by side each get the sound they would get alone."""
+    """Four parallel requests each get the same audio as alone."""
     texts = ["Good morning.", "早上好。", "Good evening.", "晚上好。"]
     alone = [speaker.call("POST", "/v1/audio/speech", body(text)).body for text in texts]
     with ThreadPoolExecutor(4) as pool:
@@ -146,7 +146,7 @@ def test_four_speak_at_once(speaker: ServerProcess) -> None:
 
 
 def test_a_worker_that_dies_cuts_the_sound_off(speaker: ServerProcess) -> None:
-    """A killed worker's stream breaks instead of ending, the next request works."""
+    """A killed worker's stream breaks instead of ending; the next request works."""
     connection = http.client.HTTPConnection("127.0.0.1", speaker.port, timeout=120)
     connection.request("POST", "/v1/audio/speech", json.dumps(body(LONG)), JSON)
     answer = connection.getresponse()
@@ -160,7 +160,7 @@ def test_a_worker_that_dies_cuts_the_sound_off(speaker: ServerProcess) -> None:
 
 
 def test_memory_returns_and_the_next_request_loads_again(speaker: ServerProcess) -> None:
-    """Unused, the model's process ends; asked again, it comes back. What was spoken is in the metrics."""
+    """The process of an idle model ends, and the next request starts another. Metrics count the characters."""
     assert speaker.call("POST", "/v1/audio/speech", body("Hello.")).status == 200
     assert speaker.gauge("vllm:generation_tokens_total") > 20
     assert speaker.gauge("vllm:prompt_tokens_total") > 5

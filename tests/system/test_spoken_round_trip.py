@@ -1,4 +1,4 @@
-"""What is spoken is understood: speech goes back through transcription, over HTTP, and the words are counted."""
+"""Speech goes back through transcription, over HTTP, and the words are compared."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,18 +29,18 @@ def client(
 
 
 def heard(client: openai.OpenAI, text: str, voice: str, language: str) -> str:
-    """The text, spoken and written down again."""
+    """Return the text after speech and transcription."""
     sound = client.audio.speech.create(model="tts-1", voice=voice, input=text).read()
     return client.audio.transcriptions.create(model="whisper-1", file=("a.mp3", sound), language=language).text
 
 
 def units(text: str) -> list[str]:
-    """Latin words, single Han characters, and numbers."""
+    """Return Latin words, single Han characters, and numbers."""
     return re.findall(r"[a-z']+|\d[\d,.:]*(?<=\d)|[\u4e00-\u9fff]", text.lower())
 
 
 def error_rate(said: str, understood: str) -> float:
-    """Edits from what was said to what was understood, for each unit said."""
+    """Return the edit distance per unit of the original."""
     wanted, got = units(said), units(understood)
     row: Sequence[int] = range(len(got) + 1)
     for i, each in enumerate(wanted, 1):
@@ -62,20 +62,20 @@ def error_rate(said: str, understood: str) -> float:
     ],
 )
 def test_what_is_spoken_is_understood(client: openai.OpenAI, text: str, voice: str, language: str) -> None:
-    """At most one word (character) of ten is misheard."""
+    """At most one word (character) in ten is wrong."""
     understood = heard(client, text, voice, language)
     assert error_rate(text, understood) <= 0.1, understood
 
 
 def test_english_numbers_are_understood(client: openai.OpenAI) -> None:
-    """Money, a percentage, a unit and a year come back as they were written."""
+    """Money, a percentage, a unit and a year are transcribed as they were written."""
     understood = heard(client, "In 1999 she paid $25 for 3 kg of apples, 12.5% more than before.", "onyx", "en")
     for spellings in (("1999",), ("$25", "25 dollars"), ("3 k", "3k", "three k"), ("12.5%", "12.5 percent")):
         assert any(each in understood for each in spellings), understood
 
 
 def test_mandarin_numbers_are_understood(client: openai.OpenAI) -> None:
-    """A date and an amount come back as digits or in words."""
+    """A date and an amount are transcribed as digits or as words."""
     understood = heard(client, "我在2026年11月25日花了25美元买书。", "echo", "zh")
     for spellings in (
         ("2026", "二零二六"),

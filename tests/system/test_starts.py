@@ -1,4 +1,4 @@
-"""What keeps a server or a command from starting is told in one sentence, not in a traceback."""
+"""A server or command that cannot start prints one sentence, not a traceback."""
 
 import os
 import sqlite3
@@ -20,7 +20,7 @@ COMMANDS = ["serve", "keys list", "keys create bot", "db upgrade", "db check", "
 
 
 def _said(home: Path, *command: str) -> tuple[int, str]:
-    """What a command that must end by itself comes to: its status and what it says on standard error."""
+    """Run a command that must end by itself; return its status and its standard error."""
     environ = {**os.environ, "HOMEPORT_HOME": str(home), "HOMEPORT_OFFLINE": "1", "HOMEPORT_LAYOUT": "original"}
     done = subprocess.run(
         [sys.executable, "-m", "homeport", *command],
@@ -34,14 +34,14 @@ def _said(home: Path, *command: str) -> tuple[int, str]:
 
 
 def _told(said: str) -> str:
-    """The one sentence, of what may be logged before it."""
+    """Return the one error, without log lines before it."""
     [told] = [line for line in said.splitlines() if line.startswith("Error: ")]
     assert "Traceback" not in said, said
     return told
 
 
 def _block(name: str) -> Callable[[Path], None]:
-    """Have a file stand where a folder is to be made, as root too cannot write there."""
+    """Return a function that puts a file where a folder is needed: root cannot write there either."""
     return lambda home: (home / name).touch()
 
 
@@ -76,7 +76,7 @@ def _scribble(home: Path) -> None:
 def test_a_server_that_cannot_start_says_why(
     tmp_path: Path, smollm2: Path, spoil: Callable[[Path], None], names: str
 ) -> None:
-    """A folder that cannot be made, a database that is none, keys that are lost: the sentence names the file."""
+    """A folder that cannot be created, a file that is no database, a lost key secret: the error names the file."""
     assert smollm2.exists()
     shared = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
     (tmp_path / "models").symlink_to(shared / "models")
@@ -88,7 +88,7 @@ def test_a_server_that_cannot_start_says_why(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_home_that_cannot_be_written_is_said(tmp_path: Path, command: str) -> None:
-    """Where the home folder cannot be made, every command says so in a sentence, or does without it."""
+    """If the home folder cannot be created, every command prints one error, or works without it."""
     (tmp_path / "file").touch()
     status, said = _said(tmp_path / "file" / "home", *command.split())
     assert status in (0, 1)

@@ -1,4 +1,4 @@
-"""Drives the audio endpoints with openai==0.28.1 as code of 2023 did. Prints one JSON object: scenario → what came.
+"""Calls the audio endpoints with openai==0.28.1 as code of 2023 did. Prints one JSON object: scenario → result.
 
 Run as `python audio_2023.py BASE_URL ENGLISH_FILE CHINESE_FILE`.
 """

@@ -30,7 +30,7 @@ def _sent() -> Any:
 
 
 def main() -> dict[str, Any]:
-    """Send a file, find it again in every way, and delete it."""
+    """Upload a file, find it in every way, and delete it."""
     sent = _sent()
     size = FILE.stat().st_size
     return {

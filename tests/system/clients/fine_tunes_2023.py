@@ -31,7 +31,7 @@ def _said(model: str) -> str:
 
 
 def main() -> dict[str, Any]:
-    """Train a model, follow its events, ask it beside the one it was made of, and delete it."""
+    """Train a model, follow its events, query it and its base model, and delete it."""
     with FILE.open("rb") as file:
         sent = openai.File.create(file=file, purpose="fine-tune", user_provided_filename="examples.jsonl")
     created = openai.FineTune.create(training_file=sent.id, **SETTINGS)

@@ -1,6 +1,6 @@
-"""Drives the image endpoints with openai==0.28.1 as code of 2023 did. Prints one JSON object: scenario → what came.
+"""Calls the image endpoints with openai==0.28.1 as code of 2023 did. Prints one JSON object: scenario → result.
 
-Run as `python images_2023.py BASE_URL IMAGE_FILE MASK_FILE WIDE_FILE`: square PNGs, and one that is not.
+Run as `python images_2023.py BASE_URL IMAGE_FILE MASK_FILE WIDE_FILE`: square PNGs, and one that is not square.
 """
 
 import importlib
