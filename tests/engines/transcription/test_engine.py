@@ -24,7 +24,7 @@ from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
 from homeport.engines.transcription import speech_chunks
 from homeport.engines.transcription.engine import Transcriber, load
-from tests.engines.transcription.conftest import Listen
+from tests.engines.transcription.conftest import Transcribe
 from tests.samples.audio_samples import (
     CHINESE,
     ENGLISH,
@@ -34,7 +34,6 @@ from tests.samples.audio_samples import (
     spoken,
     tone,
 )
-from tests.engines.transcription.conftest import Transcribe
 
 
 def test_english_is_transcribed_without_errors(run: Transcribe) -> None:
