@@ -108,7 +108,7 @@ def test_tensors_that_cannot_be_there_are_refused(tmp_path: Path, fault: dict[st
 
 def test_an_endless_header_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A header that a sparse file makes huge is refused before it is read."""
-    monkeypatch.setattr(gguf_reader, "_MOST_HEADER", 1 << 20)
+    monkeypatch.setattr(gguf_reader, "_MAX_HEADER_BYTES", 1 << 20)
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"k" + struct.pack("<IIQ", 9, 8, 2**32))
     with path.open("r+b") as file:

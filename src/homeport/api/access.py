@@ -24,7 +24,7 @@ from homeport.domain.errors import Forbidden, Unauthenticated
 from homeport.domain.ports.store import KeyCache
 from homeport.domain.security import is_loopback, mask_secret
 
-_ISSUED_BY = "whoever runs this Homeport server"
+_ISSUED_BY = "the operator of this Homeport server"
 ADMIN_PREFIX = "/admin/"
 ORGANIZATION_PREFIX = "/v1/organization/"
 PUBLIC_IMAGE_PREFIX = "/images/"

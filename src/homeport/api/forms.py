@@ -65,7 +65,7 @@ async def read_form(request: Request, max_bytes: int = MAX_FORM_BYTES) -> AsyncI
 
 @asynccontextmanager
 async def spool_folder(request: Request) -> AsyncIterator[Path]:
-    """Name a folder for one request's files, which is deleted at the end. Whoever writes to it creates it."""
+    """Name a folder for one request's files, which is deleted at the end. The first writer creates it."""
     folder = services(request).spool / uuid.uuid4().hex
     try:
         yield folder

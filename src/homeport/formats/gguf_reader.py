@@ -22,10 +22,10 @@ _STRING, _ARRAY = 8, 9
 _MAX_KEYS = 100_000
 _MAX_KEY_BYTES = 65_535  # the format's own limit
 _MAX_STRING_BYTES = 16 << 20  # the longest are chat templates, some ten kilobytes
-_MOST_HEADER = 128 << 20  # in total; large vocabularies take some ten megabytes
-_MOST_DIMENSIONS = 4
-_ALIGNMENT, _MOST_ALIGNMENT = 32, 1 << 20
-_LEAST_INFO = 24  # header bytes of a tensor without a name and dimensions
+_MAX_HEADER_BYTES = 128 << 20  # in total; large vocabularies take some ten megabytes
+_MAX_DIMENSIONS = 4
+_ALIGNMENT, _MAX_ALIGNMENT = 32, 1 << 20
+_MIN_INFO_BYTES = 24  # header bytes of a tensor without a name and dimensions
 _TOKENS = "tokenizer.ggml.tokens"
 _INFILL_KEYS = (
     {"tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.fim_suf_token_id", "tokenizer.ggml.fim_mid_token_id"},
@@ -133,7 +133,7 @@ class _HeaderReader:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
         self._size = self._left = size
-        self._header = _MOST_HEADER
+        self._header = _MAX_HEADER_BYTES
         self._n_tensors = 0
 
     def pairs(self) -> tuple[dict[str, Value], set[bytes]]:
@@ -145,7 +145,7 @@ class _HeaderReader:
             raise _Broken(f"format version {version} is not supported (2 and 3 are)")
         self._n_tensors = self._number("<Q")
         count = self._number("<Q")
-        if self._n_tensors * _LEAST_INFO > self._left:
+        if self._n_tensors * _MIN_INFO_BYTES > self._left:
             raise _Broken(f"it claims {self._n_tensors} tensors, more than the file has room for")
         if count > _MAX_KEYS:
             raise _Broken(f"it claims {count} header entries")
@@ -162,13 +162,13 @@ class _HeaderReader:
 
     def end(self, alignment: Value) -> int:
         """Return the end of the last tensor, by the offsets after the pairs."""
-        if not isinstance(alignment, int) or not 0 < alignment <= _MOST_ALIGNMENT:
+        if not isinstance(alignment, int) or not 0 < alignment <= _MAX_ALIGNMENT:
             raise _Broken(f"its alignment is {alignment} bytes")
         ends = [0]
         for _ in range(self._n_tensors):
             self._string(_MAX_KEY_BYTES)
             n_dimensions = self._number("<I")
-            if n_dimensions > _MOST_DIMENSIONS:
+            if n_dimensions > _MAX_DIMENSIONS:
                 raise _Broken(f"a tensor has {n_dimensions} dimensions")
             shape = [self._number("<Q") for _ in range(n_dimensions)]
             kind, offset = self._number("<I"), self._number("<Q")
@@ -216,7 +216,7 @@ class _HeaderReader:
         self._spend(size)
         self._header -= size
         if self._header < 0:
-            raise _Broken(f"its header has more than {_MOST_HEADER} bytes")
+            raise _Broken(f"its header has more than {_MAX_HEADER_BYTES} bytes")
         data = self._file.read(size)
         if len(data) != size:
             raise _Broken("it ends in the middle of its header")

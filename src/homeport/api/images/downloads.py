@@ -1,4 +1,4 @@
-"""Images under URLs of this server: `GET /images/{name}` serves them to whoever knows the name, until they expire."""
+"""Images under URLs of this server: `GET /images/{name}` serves them to callers that know the name."""
 
 import asyncio
 

@@ -34,21 +34,21 @@ def upscale_contours(pixels: Pixels, size: ImageSize, *, rounding: float = 0.0) 
     `rounding`: width of the smoothing of contours, in pixels of the small image, so that they show no steps.
     """
     factor = size.width / pixels.shape[1]
-    enlarged = _resize(pixels, size, Image.Resampling.BICUBIC)
+    upscaled = _resize(pixels, size, Image.Resampling.BICUBIC)
     # Cubic interpolation overshoots at edges: values are clipped to the range of the small image's nearest pixels.
     minima, maxima = (
         _resize(_window_extremum(pixels, 1, choose), size, Image.Resampling.BILINEAR)
         for choose in (np.minimum, np.maximum)
     )
-    enlarged = np.clip(enlarged, minima, maxima)
+    upscaled = np.clip(upscaled, minima, maxima)
     if rounding:
-        with Image.fromarray(enlarged) as image:
-            enlarged = np.asarray(image.filter(ImageFilter.GaussianBlur(rounding * factor)))
+        with Image.fromarray(upscaled) as image:
+            upscaled = np.asarray(image.filter(ImageFilter.GaussianBlur(rounding * factor)))
     radius = max(1, round(1.5 * factor))
-    low, high = _window_extremum(enlarged, radius, np.minimum), _window_extremum(enlarged, radius, np.maximum)
+    low, high = _window_extremum(upscaled, radius, np.minimum), _window_extremum(upscaled, radius, np.maximum)
     floor = low.astype(np.float32)
     span = high.astype(np.float32) - floor
-    level = (enlarged.astype(np.float32) - floor) / np.maximum(span, 1)
+    level = (upscaled.astype(np.float32) - floor) / np.maximum(span, 1)
     gain = 1 + (_GAIN - 1) * min(1.0, (factor - 1) / 3)
     steep = np.clip((level - np.float32(0.5)) * np.float32(gain) + np.float32(0.5), 0, 1)
     weight = np.clip((span - _LOW_CONTRAST) / (_HIGH_CONTRAST - _LOW_CONTRAST), 0, 1)
