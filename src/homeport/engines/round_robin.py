@@ -149,15 +149,15 @@ class RoundRobinEngine(Generic[R]):
         """Wait for requests that have credit; none at the end."""
         while True:
             with self._changed:
-                cancelled = [active.id for active in self._requests.values() if active.is_cancelled]
-                for id in cancelled:
+                canceled = [active.id for active in self._requests.values() if active.is_cancelled]
+                for id in canceled:
                     del self._requests[id]
                 ready = [active for active in self._requests.values() if active.credit > 0]
                 if self._is_closed:
                     return []
-                if not cancelled and not ready:
+                if not canceled and not ready:
                     self._changed.wait()
-            for id in cancelled:
+            for id in canceled:
                 self._work.drop(id)
             if ready:
                 return ready

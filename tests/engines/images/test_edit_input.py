@@ -18,11 +18,11 @@ OWN = ImageSize(512, 512)
 
 def png(path: Path, width: int = 64, height: int = 64, transparent: slice | None = None) -> Path:
     """Write an image of noise; `transparent`: rows that are fully transparent."""
-    result_input: NDArray[np.uint8] = np.random.default_rng(1).integers(0, 256, (height, width, 4), np.uint8)
-    result_input[..., 3] = 255
+    array: NDArray[np.uint8] = np.random.default_rng(1).integers(0, 256, (height, width, 4), np.uint8)
+    array[..., 3] = 255
     if transparent:
-        result_input[transparent, :, 3] = 0
-    Image.fromarray(result_input).save(path)
+        array[transparent, :, 3] = 0
+    Image.fromarray(array).save(path)
     return path
 
 
@@ -32,8 +32,8 @@ def image(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def mask_file(tmp_path: Path) -> Path:
-    return png(tmp_path / "mask_file.png", transparent=slice(0, 32))
+def half_transparent(tmp_path: Path) -> Path:
+    return png(tmp_path / "half_transparent.png", transparent=slice(0, 32))
 
 
 def edit_input(source: ImageSource, size: ImageSize | None = None) -> EditInput:
@@ -47,31 +47,31 @@ def test_a_prompt_alone_has_the_models_own_size() -> None:
     assert EditInput.from_request(ImageRequest("x", size=ImageSize(64, 128)), OWN).size == ImageSize(64, 128)
 
 
-def test_transparent_pixels_of_the_mask_are_edited(image: Path, mask_file: Path) -> None:
+def test_transparent_pixels_of_the_mask_are_edited(image: Path, half_transparent: Path) -> None:
     """Outside the mask the source's own pixels are returned exactly, at equal size."""
-    result_input = edit_input(ImageSource(Attachment(image), Attachment(mask_file)))
-    assert result_input.mask is not None
-    assert result_input.mask[:32].all()
-    assert not result_input.mask[32:].any()
+    edit = edit_input(ImageSource(Attachment(image), Attachment(half_transparent)))
+    assert edit.mask is not None
+    assert edit.mask[:32].all()
+    assert not edit.mask[32:].any()
     generated = np.full((64, 64, 3), 9, np.uint8)
-    result = result_input.composite(generated)
+    result = edit.composite(generated)
     with Image.open(image) as source:
         assert (result[32:] == np.asarray(source)[32:, :, :3]).all()
     assert (result[:32] == 9).all()
 
 
-def test_without_a_mask_the_images_own_alpha_counts(mask_file: Path) -> None:
+def test_without_a_mask_the_images_own_alpha_counts(half_transparent: Path) -> None:
     """Without a mask the image's alpha is used, as OpenAI documents."""
-    result_input = edit_input(ImageSource(Attachment(mask_file)))
-    assert result_input.mask is not None
-    assert result_input.mask.sum() == 32 * 64
+    edit = edit_input(ImageSource(Attachment(half_transparent)))
+    assert edit.mask is not None
+    assert edit.mask.sum() == 32 * 64
 
 
 def test_half_transparent_pixels_are_kept(tmp_path: Path) -> None:
     """Only pixels with alpha 0 are edited."""
-    result_input = np.full((64, 64, 4), 128, np.uint8)
-    result_input[0, 0, 3] = 0
-    Image.fromarray(result_input).save(tmp_path / "a.png")
+    edit = np.full((64, 64, 4), 128, np.uint8)
+    edit[0, 0, 3] = 0
+    Image.fromarray(edit).save(tmp_path / "a.png")
     found = edit_input(ImageSource(Attachment(tmp_path / "a.png"))).mask
     assert found is not None
     assert found.sum() == 1
@@ -112,15 +112,15 @@ def test_only_the_current_api_accepts_images_that_are_not_square(tmp_path: Path)
     assert edit_input(ImageSource(Attachment(wide), is_strict=False)).size == ImageSize(128, 64)
 
 
-def test_another_size_keeps_the_aspect_ratio(mask_file: Path) -> None:
+def test_another_size_keeps_the_aspect_ratio(half_transparent: Path) -> None:
     """Source and mask are resized to the output size; one that would distort them is refused."""
-    result_input = edit_input(ImageSource(Attachment(mask_file)), ImageSize(128, 128))
-    assert result_input.source is not None
-    assert result_input.mask is not None
-    assert (result_input.source.shape, result_input.mask.shape) == ((128, 128, 4), (128, 128))
-    assert result_input.mask[:64].all()
+    edit = edit_input(ImageSource(Attachment(half_transparent)), ImageSize(128, 128))
+    assert edit.source is not None
+    assert edit.mask is not None
+    assert (edit.source.shape, edit.mask.shape) == ((128, 128, 4), (128, 128))
+    assert edit.mask[:64].all()
     with pytest.raises(InvalidRequest, match="aspect ratio") as refused:
-        edit_input(ImageSource(Attachment(mask_file)), ImageSize(128, 256))
+        edit_input(ImageSource(Attachment(half_transparent)), ImageSize(128, 256))
     assert refused.value.param == "size"
 
 
@@ -132,16 +132,16 @@ def test_an_image_of_an_unsupported_size_needs_a_size(tmp_path: Path) -> None:
     assert edit_input(ImageSource(Attachment(small)), ImageSize(64, 64)).size == ImageSize(64, 64)
 
 
-def test_a_variation_ignores_transparency(mask_file: Path) -> None:
+def test_a_variation_ignores_transparency(half_transparent: Path) -> None:
     """A variation regenerates the whole image."""
-    result_input = EditInput.from_request(
-        ImageRequest("", source=ImageSource(Attachment(mask_file), is_variation=True)), OWN
+    edit = EditInput.from_request(
+        ImageRequest("", source=ImageSource(Attachment(half_transparent), is_variation=True)), OWN
     )
-    assert result_input.mask is None
-    start, mask = result_input.at_size(ImageSize(128, 128))
+    assert edit.mask is None
+    start, mask = edit.at_size(ImageSize(128, 128))
     assert start is not None
     assert (start.shape, mask) == ((128, 128, 3), None)
-    assert (result_input.composite(np.zeros((64, 64, 3), np.uint8)) == 0).all()
+    assert (edit.composite(np.zeros((64, 64, 3), np.uint8)) == 0).all()
 
 
 def test_a_mask_for_a_photo_is_upright_or_as_stored(tmp_path: Path) -> None:
@@ -152,10 +152,10 @@ def test_a_mask_for_a_photo_is_upright_or_as_stored(tmp_path: Path) -> None:
     with Image.open(seen) as mask:
         photos.stored(6, mask).save(tmp_path / "stored.png")
     for mask_file in (seen, tmp_path / "stored.png"):
-        result_input = edit_input(ImageSource(Attachment(photo), Attachment(mask_file), is_strict=False))
-        assert result_input.size == ImageSize(photos.WIDTH, photos.HEIGHT)
-        assert result_input.mask is not None
-        assert result_input.mask[:8].all()
-        assert not result_input.mask[8:].any()
+        edit = edit_input(ImageSource(Attachment(photo), Attachment(mask_file), is_strict=False))
+        assert edit.size == ImageSize(photos.WIDTH, photos.HEIGHT)
+        assert edit.mask is not None
+        assert edit.mask[:8].all()
+        assert not edit.mask[8:].any()
     with pytest.raises(InvalidRequest, match="same dimensions"):
         edit_input(ImageSource(Attachment(seen), Attachment(tmp_path / "stored.png"), is_strict=False))
