@@ -17,7 +17,7 @@ from homeport.domain.models import EngineStats, LoadedModel
 from homeport.domain.ports.engine import EmitEvents, Engine
 from homeport.domain.text import TextRequest
 from homeport.domain.worker_messages import EngineRequest, EngineSpec
-from homeport.serving.workers.engine_table import ENGINES
+from homeport.serving.workers.engine_entry_points import ENGINES
 
 STEPS_PER_S = 100
 WITHOUT_USAGE = "--without-usage"

@@ -10,13 +10,13 @@ import pytest
 from homeport.domain.events import Event, TextDelta
 from homeport.domain.models import InstalledModel, ModelFacts
 from homeport.domain.text import TextPrompt, TextRequest
-from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
+from homeport.serving.worker_serving import WorkerServing
 
 DEADLINE_S = 20.0
 
 Value = str | int | float | bool | None
-Serve = Callable[..., LocalServing]
+Serve = Callable[..., WorkerServing]
 
 QUICK = ServingOptions(heartbeat_s=0.05, heartbeat_limit_s=1.0, restart_backoff_s=0.2, restart_backoff_limit_s=0.5)
 
@@ -40,12 +40,12 @@ async def until(what: Callable[[], object], within_s: float = DEADLINE_S) -> Non
         await asyncio.sleep(0.01)
 
 
-def n_leases(serving: LocalServing) -> int:
+def n_leases(serving: WorkerServing) -> int:
     """Return the leases of all models."""
     return sum(entry.leases.count for entry in serving._pool.entries)
 
 
-async def events(serving: LocalServing, text: str, model: InstalledModel | None = None) -> list[Event]:
+async def events(serving: WorkerServing, text: str, model: InstalledModel | None = None) -> list[Event]:
     """Run one request to its end; return its events."""
     async with asyncio.timeout(DEADLINE_S):
         stream = await serving.open(model or scripted(), prompt(text))
@@ -56,7 +56,7 @@ async def events(serving: LocalServing, text: str, model: InstalledModel | None 
             await stream.aclose()
 
 
-async def answer(serving: LocalServing, text: str, model: InstalledModel | None = None) -> str:
+async def answer(serving: WorkerServing, text: str, model: InstalledModel | None = None) -> str:
     """Run one request to its end; return its text."""
     return "".join(event.text for event in await events(serving, text, model) if isinstance(event, TextDelta))
 
@@ -67,10 +67,10 @@ async def serve() -> AsyncIterator[Callable[..., object]]:
 
     Arguments: the options, then the engine options of every model by keyword.
     """
-    started: list[LocalServing] = []
+    started: list[WorkerServing] = []
 
-    async def build(options: ServingOptions = QUICK, **engine_options: Value) -> LocalServing:
-        serving = LocalServing(
+    async def build(options: ServingOptions = QUICK, **engine_options: Value) -> WorkerServing:
+        serving = WorkerServing(
             options, {"scripted": "tests.serving.scripted_engine:load"}, engine_options=lambda _: dict(engine_options)
         )
         await serving.start()

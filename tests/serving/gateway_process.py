@@ -8,13 +8,13 @@ import sys
 
 import uvloop
 
-from homeport.serving.local import LocalServing
+from homeport.serving.worker_serving import WorkerServing
 from tests.serving.conftest import QUICK, prompt, scripted, until
 
 
 async def main(text: str) -> None:
     """Open one stream and wait."""
-    serving = LocalServing(QUICK, {"scripted": "tests.serving.scripted_engine:load"})
+    serving = WorkerServing(QUICK, {"scripted": "tests.serving.scripted_engine:load"})
     await serving.start()
     stream = await serving.open(scripted(), prompt(text))
     await stream.admitted()

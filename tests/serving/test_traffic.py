@@ -9,10 +9,10 @@ import msgspec
 import psutil
 
 from homeport.domain.errors import EngineFailed, HomeportError, Overloaded, Unavailable
-from homeport.serving.local import LocalServing
+from homeport.serving.worker_serving import WorkerServing
 from tests.serving.conftest import QUICK, answer, n_leases, prompt, scripted, until
 
-Serve = Callable[..., Awaitable[LocalServing]]
+Serve = Callable[..., Awaitable[WorkerServing]]
 
 MODELS = [scripted(f"m{number}", 400_000_000) for number in range(5)]
 OPTIONS = msgspec.structs.replace(
@@ -20,7 +20,7 @@ OPTIONS = msgspec.structs.replace(
 )
 
 
-async def run_client(serving: LocalServing, chance: random.Random) -> str:
+async def run_client(serving: WorkerServing, chance: random.Random) -> str:
     """Run one client: requests some model, may disconnect early; return its outcome as a word."""
     model = chance.choice(MODELS)
     text = chance.choice(["count 20"] * 16 + ["wait", "wait", "abort 3", "reject"])

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from homeport.api import legacy_engines, monitoring
+from homeport.api import legacy_engine_list, monitoring
 from homeport.api.admin import keys, usage, workers
 from homeport.api.azure import AzureMiddleware
 from homeport.api.batches import routes as batches
@@ -17,7 +17,7 @@ from homeport.api.chat import routes as chat
 from homeport.api.completions import routes as completions
 from homeport.api.edits import routes as edits
 from homeport.api.embeddings import routes as embeddings
-from homeport.api.errors import error_response
+from homeport.api.error_responses import error_response
 from homeport.api.files import routes as files
 from homeport.api.fine_tuning import legacy_routes
 from homeport.api.fine_tuning import routes as jobs
@@ -84,11 +84,11 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/fine_tuning/jobs/{job_id}/resume": {"POST": jobs.resume},
     "/v1/fine_tuning/jobs/{job_id}/events": {"GET": jobs.events},
     "/v1/fine_tuning/jobs/{job_id}/checkpoints": {"GET": jobs.checkpoints},
-    "/v1/engines": {"GET": legacy_engines.list_engines},
+    "/v1/engines": {"GET": legacy_engine_list.list_engines},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},
     "/v1/engines/{engine:path}/embeddings": {"POST": embeddings.create},
-    "/v1/engines/{engine:path}": {"GET": legacy_engines.retrieve},
+    "/v1/engines/{engine:path}": {"GET": legacy_engine_list.retrieve},
     "/admin/v1/keys": {"GET": keys.list_keys, "POST": keys.create},
     "/admin/v1/keys/{key_id}": {"GET": keys.retrieve, "DELETE": keys.revoke},
     "/admin/v1/keys/{key_id}/rotate": {"POST": keys.rotate},

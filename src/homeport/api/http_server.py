@@ -24,7 +24,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from homeport.api.http.connection import Connection
 from homeport.api.http.connection_pool import ConnectionPool
 from homeport.api.http.limits import ConnectionLimits
-from homeport.api.http.memory import MemoryTrimmer
+from homeport.api.http.memory_trimmer import MemoryTrimmer
 from homeport.domain.errors import Unavailable
 
 _log = logging.getLogger("homeport.errors")

@@ -12,10 +12,10 @@ from typing import cast
 
 from starlette.requests import Request
 
-from homeport.api.access import AccessPolicy
-from homeport.api.caller_registry import CallerRegistry
+from homeport.api.access_policy import AccessPolicy
 from homeport.api.metrics import Metrics
 from homeport.api.request_context import Caller, context_of
+from homeport.api.visible_models import CallerRegistry
 from homeport.domain.models import ResolvedModel
 from homeport.domain.ports.models import ModelRegistry
 from homeport.domain.ports.serving import Serving

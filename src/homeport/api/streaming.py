@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from homeport.api.errors import envelope, foreseen
+from homeport.api.error_responses import envelope, foreseen
 from homeport.domain.errors import EngineFailed
 
 T = TypeVar("T")

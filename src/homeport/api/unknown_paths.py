@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from starlette.routing import Route
 
-from homeport.api.access import is_administrative
+from homeport.api.access_policy import is_administrative
 from homeport.domain.errors import NotFound
 
 _VERSION = "v1"

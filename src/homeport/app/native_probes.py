@@ -17,7 +17,7 @@ from homeport.domain.models import TemplateReport
 from homeport.domain.weight_layouts import LayoutBenchmarkEvent, LayoutBenchmarkJob
 
 _LLAMA = "homeport.engines.llama"
-_LAYOUTS = "homeport.engines.text.executors.llama.layout_benchmark"
+_LAYOUTS = "homeport.engines.text.executors.llama.weight_layout_benchmark"
 _TEMPLATES = "homeport.engines.text.template_report"
 _TIMEOUT_S = 60
 

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import uvloop
 
 import homeport
-from homeport.api.access import AccessPolicy, Scraping
+from homeport.api.access_policy import AccessPolicy, Scraping
 from homeport.api.application import build_application
-from homeport.api.dispatcher import InProcessDispatcher
 from homeport.api.http_server import HttpServer
+from homeport.api.in_process_dispatcher import InProcessDispatcher
 from homeport.api.metrics import Metrics
 from homeport.api.services import Services
 from homeport.app import fine_tuning, log_setup, options, spool, storage
@@ -24,7 +24,7 @@ from homeport.domain.models import InstalledModel
 from homeport.domain.operations import Announcement
 from homeport.domain.ports.serving import Serving
 from homeport.serving.background_loops import BackgroundLoops
-from homeport.serving.local import LocalServing
+from homeport.serving.worker_serving import WorkerServing
 from homeport.settings import Settings, check_exposure
 
 
@@ -52,7 +52,7 @@ class Server:
         self._store = served_store(settings)
         self._registry = model_registry(settings)
         self._loops = BackgroundLoops()
-        self._serving: Serving = LocalServing(
+        self._serving: Serving = WorkerServing(
             options.serving_options(settings),
             engine_options=partial(options.engine_options, settings, self._store),
             engine_files=partial(engine_files, self._store),

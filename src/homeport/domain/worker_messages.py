@@ -39,7 +39,7 @@ def concurrent_choices(request: EngineRequest) -> int:
 
 
 class EngineSpec(msgspec.Struct, frozen=True):
-    """What a worker loads: the engine (a key of `serving.workers.engine_table`), the files by role, the options."""
+    """What a worker loads: engine (a key of `serving.workers.engine_entry_points`), files by role, options."""
 
     engine: str
     model: str

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
-from homeport.api.access import AccessPolicy
+from homeport.api.access_policy import AccessPolicy
 from homeport.api.application import build_application
 from homeport.domain.keys import Key, KeyLimits, NewKey
 from homeport.domain.models import Alias

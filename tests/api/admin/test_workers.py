@@ -3,7 +3,7 @@
 import pytest
 from starlette.types import ASGIApp
 
-from homeport.api.access import AccessPolicy
+from homeport.api.access_policy import AccessPolicy
 from homeport.api.application import build_application
 from homeport.domain.models import EngineStats
 from tests.api.asgi import AsgiResponse, call

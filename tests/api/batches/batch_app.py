@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from homeport.api.access import AccessPolicy
+from homeport.api.access_policy import AccessPolicy
 from homeport.api.application import build_application
-from homeport.api.dispatcher import InProcessDispatcher
+from homeport.api.in_process_dispatcher import InProcessDispatcher
 from homeport.domain.keys import KeyLimits, NewKey
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.batches.runner import BatchRunner

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from homeport.api.access import AccessPolicy
+from homeport.api.access_policy import AccessPolicy
 from homeport.api.application import build_application
 from homeport.api.services import Limits
 from homeport.domain.keys import NewKey

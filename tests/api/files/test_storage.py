@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from homeport.api.access import AccessPolicy
+from homeport.api.access_policy import AccessPolicy
 from homeport.api.application import build_application
 from homeport.store.project_storage import SqlProjectStorage
 from tests.api.asgi import call

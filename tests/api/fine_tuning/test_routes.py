@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from homeport.api.access import AccessPolicy
+from homeport.api.access_policy import AccessPolicy
 from homeport.api.application import build_application
 from homeport.domain.errors import ExtraNotInstalled, InvalidRequest
 from tests.api.asgi import call

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from homeport.api.access import AccessPolicy
+from homeport.api.access_policy import AccessPolicy
 from homeport.api.application import build_application
 from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import services

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from homeport.api.access import AccessPolicy
+from homeport.api.access_policy import AccessPolicy
 from homeport.api.application import build_application
 from tests.api.asgi import call
 from tests.api.fakes import services

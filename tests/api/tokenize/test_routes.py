@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from homeport.api.access import AccessPolicy
+from homeport.api.access_policy import AccessPolicy
 from homeport.api.application import build_application
 from homeport.domain.content import text_message
 from homeport.domain.events import Admitted, Done, Tokenised, TokenizerFacts, Usage

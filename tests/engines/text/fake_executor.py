@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homeport.domain.errors import EngineFailed, Unavailable
+from homeport.engines.text.assertions import require
 from homeport.engines.text.executor import (
     ExecutorTraits,
     InfillTokens,
@@ -25,7 +26,6 @@ from homeport.engines.text.executor import (
     TokenBatch,
     Vocabulary,
 )
-from homeport.engines.text.invariant import require
 from homeport.engines.text.options import TextOptions
 
 START, END, IM_START, IM_END, FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE = range(256, 263)

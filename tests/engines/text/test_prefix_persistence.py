@@ -17,13 +17,13 @@ from homeport.domain.text import (
 from homeport.engines.text import prefix_persistence
 from homeport.engines.text.engine import TextEngine
 from homeport.engines.text.kv_cache import KVCache
+from homeport.engines.text.prefix_disk_store import PrefixDiskStore
 from homeport.engines.text.prefix_persistence import (
     MAX_COPY_S,
     MAX_DEFERRED_STEPS,
     PrefixHitCounter,
     PrefixPersistence,
 )
-from homeport.engines.text.prefix_store import PrefixStore
 from homeport.engines.text.scheduled_request import ScheduledRequest
 from tests.engines.text.engine_runner import TextEngineRunner, TextEvents
 from tests.engines.text.fake_executor import FakeExecutor
@@ -159,7 +159,7 @@ def test_a_growing_conversation_is_not_written_each_turn(tmp_path: Path) -> None
 def test_copies_delay_a_busy_engine_rarely_and_briefly(tmp_path: Path) -> None:
     """While others decode, a copy waits for its turn and must be short; at rest it is made at once."""
     executor = FakeExecutor(traits(window=4096, cells=8192, batch=4096, state="tokens"))
-    cache, store = KVCache(executor), PrefixStore(tmp_path, "m", 1_000_000)
+    cache, store = KVCache(executor), PrefixDiskStore(tmp_path, "m", 1_000_000)
     persistence = PrefixPersistence(cache, executor, store, max_tokens=4096, on_loaded=lambda *_: None)
     for length, may_interrupt in ((100, True), (int(MAX_COPY_S / 50e-6) + 100, False)):
         tokens = [length % 7] * length

@@ -11,20 +11,20 @@ import psutil
 import pytest
 
 from homeport.domain.errors import HomeportError, Unavailable
-from homeport.serving.local import LocalServing
 from homeport.serving.pool.pooled_model import PooledModel
+from homeport.serving.worker_serving import WorkerServing
 from homeport.serving.workers.frames import LaunchMessage
 from homeport.serving.workers.session import WorkerSession
 from tests.conftest import Scale
 from tests.serving.conftest import DEADLINE_S, QUICK, answer, prompt, scripted, until
 
-Serve = Callable[..., Awaitable[LocalServing]]
+Serve = Callable[..., Awaitable[WorkerServing]]
 
 TIGHT = msgspec.structs.replace(QUICK, memory_bytes=1_000_000_000, room_patience_s=0.1, room_wait_s=DEADLINE_S)
 BIG = 600_000_000
 
 
-def names(serving: LocalServing) -> list[str]:
+def names(serving: WorkerServing) -> list[str]:
     """Return the models in the pool."""
     return [status.model for status in serving.worker_status()]
 
@@ -165,7 +165,7 @@ async def test_replaced_files_are_reloaded(serve: Serve) -> None:
     assert names(serving) == ["m"]
 
 
-async def cycle(serving: LocalServing, times: int) -> None:
+async def cycle(serving: WorkerServing, times: int) -> None:
     """Load, serve and unload; then descriptors, children and tasks are as few as after the first time."""
     this = psutil.Process()
 

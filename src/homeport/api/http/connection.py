@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 
 from homeport.api.http.connection_pool import ConnectionPool
 from homeport.api.http.request_reader import RequestReader, head_length
-from homeport.api.http.response_writer import ResponseWriter
+from homeport.api.http.send_buffer import SendBuffer
 from homeport.api.http.transaction import Transaction
 from homeport.api.http.transfer_rates import BodyRate
 from homeport.api.request_context import refused_for
@@ -37,7 +37,7 @@ _EARLY_S = (0.4, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2)
 """The pauses between checks whether a half-closed client is still connected."""
 
 
-class Connection(ResponseWriter):
+class Connection(SendBuffer):
     """One client's connection."""
 
     def __init__(

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Scope
 
-from homeport.api.errors import error_response
+from homeport.api.error_responses import error_response
 from homeport.domain.errors import HomeportError
 
 _log = logging.getLogger("homeport.errors")

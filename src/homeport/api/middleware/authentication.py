@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from homeport.api.access import (
+from homeport.api.access_policy import (
     _FORWARDED,
     ADMIN_PREFIX,
     ORGANIZATION_PREFIX,

@@ -8,8 +8,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from homeport.api.access import AccessPolicy, is_administrative
-from homeport.api.errors import error_response
+from homeport.api.access_policy import AccessPolicy, is_administrative
+from homeport.api.error_responses import error_response
 from homeport.domain.errors import Forbidden
 
 _RATES = tuple(f"x-ratelimit-{what}-{of}" for of in ("requests", "tokens") for what in ("limit", "remaining", "reset"))

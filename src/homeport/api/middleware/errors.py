@@ -8,7 +8,7 @@ import logging
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from homeport.api.errors import STATUS, error_response, foreseen
+from homeport.api.error_responses import STATUS, error_response, foreseen
 from homeport.api.request_context import context_of
 from homeport.domain.errors import HomeportError
 

@@ -10,7 +10,7 @@ import re
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from homeport.api.errors import error_response
+from homeport.api.error_responses import error_response
 from homeport.api.metrics import Metrics
 from homeport.api.request_context import RequestContext, refusal_of, start_context
 

@@ -15,7 +15,7 @@ from homeport.domain.content import Message
 from homeport.domain.errors import InvalidRequest
 from homeport.engines.text.control_tokens import ControlTokenGuard, TextSpan
 from homeport.engines.text.executor import Tokenizer
-from homeport.engines.text.length_limits import TokenLimit
+from homeport.engines.text.prompt_length_limits import TokenLimit
 from homeport.engines.text.template_renderer import Check, RenderedConversation, TemplateRenderer
 from homeport.engines.text.template_sandbox import ChatTemplateError
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from homeport.engines.text.executor import Tokenizer
-from homeport.engines.text.length_limits import TokenLimit
+from homeport.engines.text.prompt_length_limits import TokenLimit
 
 _NEVER = re.compile(r"(?!)")
 

@@ -27,15 +27,15 @@ from homeport.domain.models import EngineStats, LoadedModel
 from homeport.domain.ports.engine import EmitEvents, Engine
 from homeport.domain.text import TextRequest, TokenRequest
 from homeport.domain.worker_messages import EngineRequest, EngineSpec
-from homeport.engines.text.adapters import AdapterCache
+from homeport.engines.text.adapter_cache import AdapterCache
 from homeport.engines.text.executor import Executor, Logits
 from homeport.engines.text.kv_cache import KVCache
 from homeport.engines.text.logprobs import TokenScore, score, score_runs
 from homeport.engines.text.options import TextOptions, build_executor
 from homeport.engines.text.output_processor import OutputProcessor
 from homeport.engines.text.prefill_budget import CostFile, PrefillBudget
+from homeport.engines.text.prefix_disk_store import PrefixDiskStore
 from homeport.engines.text.prefix_persistence import PrefixPersistence
-from homeport.engines.text.prefix_store import PrefixStore
 from homeport.engines.text.prompt_processor import PromptProcessor
 from homeport.engines.text.request_queue import PreparedRequest, QueueUpdates, RequestQueue
 from homeport.engines.text.sampling import sample_runs
@@ -66,7 +66,7 @@ def build_engine(spec: EngineSpec, options: TextOptions, executor: Executor) -> 
         raise
 
 
-def _open_prefix_store(spec: EngineSpec, executor: Executor, options: TextOptions) -> PrefixStore | None:
+def _open_prefix_store(spec: EngineSpec, executor: Executor, options: TextOptions) -> PrefixDiskStore | None:
     """Open the store of prefixes on disk; None if there is none."""
     kv_format = executor.traits.kv_format
     if options.prefixes is None or not options.prefix_bytes:
@@ -77,7 +77,7 @@ def _open_prefix_store(spec: EngineSpec, executor: Executor, options: TextOption
         return None
     identity = f"{spec.digest} | {executor.kernels} | {kv_format} | homeport {homeport.__version__}"
     try:
-        return PrefixStore(Path(options.prefixes), identity, options.prefix_bytes)
+        return PrefixDiskStore(Path(options.prefixes), identity, options.prefix_bytes)
     except OSError as error:
         raise Unavailable(f"The prefix cache {options.prefixes} cannot be used: {error.strerror}.") from error
 
@@ -101,7 +101,7 @@ class TextEngine:
         executor: Executor,
         options: TextOptions,
         costs: CostFile | None = None,
-        prefix_store: PrefixStore | None = None,
+        prefix_store: PrefixDiskStore | None = None,
     ) -> None:
         traits, self._vocabulary = executor.traits, executor.vocabulary
         window, retained_cells = min(traits.window, traits.cells), options.retained_cells(traits)

@@ -10,10 +10,10 @@ Knows nothing of requests.
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Protocol
 
+from homeport.engines.text.assertions import require, require_value
 from homeport.engines.text.executor import ExecutorTraits
-from homeport.engines.text.invariant import require, require_value
 from homeport.engines.text.prefix_tree import PrefixMatch, PrefixTree
-from homeport.engines.text.slot_placement import choose_slot, find_slot_move
+from homeport.engines.text.slot_compaction import choose_slot, find_slot_move
 
 
 class KVMemory(Protocol):

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from homeport.domain.errors import EngineFailed
 from homeport.engines.text.kv_cache import KVCache
-from homeport.engines.text.prefix_store import OnLoaded, PrefixStore, StoredPrefix
+from homeport.engines.text.prefix_disk_store import OnLoaded, PrefixDiskStore, StoredPrefix
 from homeport.engines.text.prefix_tree import common_length
 from homeport.engines.text.scheduled_request import Candidate, ScheduledRequest
 
@@ -80,7 +80,7 @@ class PrefixPersistence:
     """
 
     def __init__(
-        self, cache: KVCache, serializer: KVSerializer, store: PrefixStore, *, max_tokens: int, on_loaded: OnLoaded
+        self, cache: KVCache, serializer: KVSerializer, store: PrefixDiskStore, *, max_tokens: int, on_loaded: OnLoaded
     ) -> None:
         self._cache = cache
         self._serializer = serializer

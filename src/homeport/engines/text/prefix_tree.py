@@ -9,7 +9,7 @@ or eviction.
 from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from homeport.engines.text.invariant import require, require_value
+from homeport.engines.text.assertions import require, require_value
 
 
 @dataclass(eq=False, slots=True)

@@ -1,7 +1,7 @@
 """From a request to token ids: tokenizes prompts, checks them against vocabulary and window, maps the bias.
 
 Uses the CPU only and keeps nothing between requests, so any thread may prepare. A prompt that is far too long is
-refused before it is tokenized (`length_limits`). Knows nothing of scheduling.
+refused before it is tokenized (`prompt_length_limits`). Knows nothing of scheduling.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,18 +24,18 @@ from homeport.engines import encodings
 from homeport.engines.text import edit_prompts
 from homeport.engines.text.chat_template import ChatTemplate
 from homeport.engines.text.executor import Executor
-from homeport.engines.text.length_limits import (
-    Check,
-    LengthLimits,
-    TokenLimit,
-    nothing,
-)
 from homeport.engines.text.prepared_prompt import (
     PreparedPrompt,
     PreparedPrompts,
     SharedStateBuilder,
     check_bans,
     check_size,
+)
+from homeport.engines.text.prompt_length_limits import (
+    Check,
+    LengthLimits,
+    TokenLimit,
+    nothing,
 )
 from homeport.engines.text.sampling import LogitBias
 

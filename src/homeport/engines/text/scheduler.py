@@ -9,8 +9,8 @@ candidate is preempted and recomputed later, its tokens unchanged.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from homeport.engines.text.assertions import require, require_value
 from homeport.engines.text.executor import ExecutorTraits
-from homeport.engines.text.invariant import require, require_value
 from homeport.engines.text.kv_cache import KVCache
 from homeport.engines.text.prefix_tree import common_length
 from homeport.engines.text.prompt_lookup import assumed_min_acceptance

@@ -6,8 +6,8 @@ from itertools import groupby
 
 import numpy as np
 
+from homeport.engines.text.assertions import require_value
 from homeport.engines.text.executor import TokenBatch
-from homeport.engines.text.invariant import require_value
 from homeport.engines.text.scheduled_request import Candidate
 
 

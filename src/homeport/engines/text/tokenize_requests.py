@@ -16,8 +16,8 @@ from homeport.domain.text import (
 )
 from homeport.engines import encodings
 from homeport.engines.text.executor import Tokenizer
-from homeport.engines.text.length_limits import Check
 from homeport.engines.text.prepared_prompt import PreparedPrompts
+from homeport.engines.text.prompt_length_limits import Check
 from homeport.engines.text.prompt_processor import PromptProcessor
 from homeport.engines.text.utf8 import token_text
 

@@ -15,7 +15,7 @@ from homeport.domain.errors import HomeportError, InvalidRequest, NotFound
 from homeport.domain.ports.batches import RequestDispatcher
 from homeport.domain.ports.serving import IdleGate
 from homeport.domain.ports.store import BatchRepository, FileRepository
-from homeport.serving.batches import input_file, results
+from homeport.serving.batches import input_file, result_lines
 from homeport.serving.batches.input_file import BatchInput, BatchLine, InvalidInputFile
 
 P = ParamSpec("P")
@@ -95,14 +95,16 @@ class BatchRun:
             return
         unfinished = await self._unfinished(batch_input)
         self.lines_left = len(unfinished)
-        await self._record([results.rejected_result(line, line.error) for line in unfinished if line.error is not None])
+        await self._record(
+            [result_lines.rejected_result(line, line.error) for line in unfinished if line.error is not None]
+        )
         self._latest = self._batch
         self._ended.clear()
         await self.renew()
         await self._run_until_stopped([line for line in unfinished if line.error is None])
         if self._latest.status == "in_progress":
             await self._start_finalizing(
-                expired=[results.expired_result(line) for line in await self._unfinished(batch_input)]
+                expired=[result_lines.expired_result(line) for line in await self._unfinished(batch_input)]
             )
 
     def _read(self) -> BatchInput:
@@ -146,7 +148,7 @@ class BatchRun:
     async def _dispatch_line(self, line: BatchLine) -> LineResult:
         """Dispatch a line until its response is final."""
         if self._is_full:
-            return results.rejected_result(line, BatchError(code=_FULL_CODE, message=_FULL, line=line.number))
+            return result_lines.rejected_result(line, BatchError(code=_FULL_CODE, message=_FULL, line=line.number))
         body = await self._retry_forever(input_file.read_request, self._file, line)
         n_attempts = 0
         while True:
@@ -154,10 +156,10 @@ class BatchRun:
                 await self._deps.idle_gate.wait_open()
                 batch = self._batch
                 response = await self._deps.dispatch(batch.project, batch.key, batch.endpoint, body)
-            pause_s = results.wait_s(response, n_attempts, self._left_s)
+            pause_s = result_lines.wait_s(response, n_attempts, self._left_s)
             if pause_s is None:
-                return results.response_result(line, response)
-            n_attempts += results.counts_as_attempt(response)
+                return result_lines.response_result(line, response)
+            n_attempts += result_lines.counts_as_attempt(response)
             await asyncio.sleep(pause_s)
 
     async def _record(self, batch_input: Sequence[LineResult]) -> None:

@@ -64,7 +64,7 @@ def _digest(*parts: bytes) -> bytes:
     return digest.digest()
 
 
-class PrefixStore:
+class PrefixDiskStore:
     """The prefixes of one model. `identity`: describes all that their KV depends on; `limit`: bytes of all files.
 
     Raises OSError if the folder cannot be created or read. Any thread may call its methods.

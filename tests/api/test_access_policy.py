@@ -3,10 +3,7 @@
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from homeport.api.access import (
-    AccessPolicy,
-    Scraping,
-)
+from homeport.api.access_policy import AccessPolicy, Scraping
 from homeport.api.application import build_application
 from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import services

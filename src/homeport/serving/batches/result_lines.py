@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from homeport.domain.batches import BatchError, DispatchedResponse, LineResult
-from homeport.serving.background import PREEMPTED_CODE
+from homeport.serving.background_requests import PREEMPTED_CODE
 from homeport.serving.batches.input_file import BatchLine
 
 MAX_ATTEMPTS = 5

@@ -6,7 +6,7 @@ from typing import cast
 from homeport.api.http.transfer_rates import ResponseProgress
 
 
-class ResponseWriter(asyncio.Protocol):
+class SendBuffer(asyncio.Protocol):
     """Sends bytes, buffering what a client has not read. `is_blocked`: the buffer is full; `drained` waits for it."""
 
     def __init__(self, now: float) -> None:

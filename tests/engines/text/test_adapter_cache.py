@@ -15,7 +15,7 @@ from homeport.domain.text import (
     TextPrompt,
     TextRequest,
 )
-from homeport.engines.text.adapters import MAX_IDLE_ADAPTERS, AdapterCache
+from homeport.engines.text.adapter_cache import MAX_IDLE_ADAPTERS, AdapterCache
 from tests.engines.text.engine_runner import TextEngineRunner
 
 REQUEST = TextRequest(

@@ -12,11 +12,11 @@ from homeport.domain.operations import WorkerReport
 from homeport.domain.ports.serving import IdleGate, More
 from homeport.domain.worker_messages import EngineRequest, EngineSpec
 from homeport.serving.admission import Admission, AdmissionTicket
-from homeport.serving.background import BackgroundRequests, ForegroundRequest
 from homeport.serving.background_loops import BackgroundLoops
+from homeport.serving.background_requests import BackgroundRequests, ForegroundRequest
 from homeport.serving.options import ServingOptions
 from homeport.serving.pool.model_pool import ModelPool
-from homeport.serving.workers.engine_table import ENGINES, entry_point
+from homeport.serving.workers.engine_entry_points import ENGINES, entry_point
 from homeport.serving.workers.frames import LaunchMessage
 from homeport.serving.workers.stream import WorkerStream
 
@@ -42,7 +42,7 @@ def weights_size(model: InstalledModel) -> int:
     return model.facts.size_bytes
 
 
-class LocalServing:
+class WorkerServing:
     """Runs requests in worker processes.
 
     `engines` names each engine's `module:function`. `engine_options` returns a model's engine options; `engine_files`

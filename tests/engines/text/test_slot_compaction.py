@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.engines.text.kv_cache import KVCache
-from homeport.engines.text.slot_placement import choose_slot, find_slot_move
+from homeport.engines.text.slot_compaction import choose_slot, find_slot_move
 from tests.engines.text.fake_executor import FakeExecutor
 from tests.engines.text.simulation import traits
 

@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
-from homeport.api.access import AccessPolicy
+from homeport.api.access_policy import AccessPolicy
 from homeport.api.application import build_application
-from homeport.api.dispatcher import InProcessDispatcher
+from homeport.api.in_process_dispatcher import InProcessDispatcher
 from homeport.domain.errors import Overloaded, Unavailable
 from tests.api.asgi import call
 from tests.api.fakes import FakeServing, answer, services

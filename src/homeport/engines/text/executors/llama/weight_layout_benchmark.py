@@ -1,6 +1,6 @@
 """Benchmarks weight layouts in a process of its own, which may crash.
 
-`python -m homeport.engines.text.executors.llama.layout_benchmark JOB`: JOB is a `LayoutBenchmarkJob` as JSON; the
+Started with `-m`; its argument JOB is a `LayoutBenchmarkJob` as JSON. The
 parent process keeps standard input open while it wants the result.
 Each line of stdout is one `LayoutBenchmarkEvent` as JSON; the last one contains the trials.
 Knows nothing of models' names, manifests or which layout is kept.
@@ -17,7 +17,7 @@ import msgspec
 from homeport.domain.errors import HomeportError
 from homeport.domain.weight_layouts import LayoutBenchmarkEvent, LayoutBenchmarkJob, Trial
 from homeport.engines.llama.library import LlamaLibrary, kernels
-from homeport.engines.text import layout_comparison
+from homeport.engines.text import executor_comparison
 from homeport.engines.text.executors.llama import executor as llama
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.executors.llama.requantize import TYPES, requantize
@@ -41,8 +41,8 @@ def run_benchmark(job: LayoutBenchmarkJob, report: Callable[[str], None]) -> tup
         if not wanted:
             return tuple(trials)
         report("scoring the reference texts with the original weights")
-        texts = layout_comparison.windows(original)
-        before = [layout_comparison.scores(original, window) for window in texts]
+        texts = executor_comparison.windows(original)
+        before = [executor_comparison.scores(original, window) for window in texts]
     finally:
         original.close()
     scored_trials = {}
@@ -59,7 +59,7 @@ def _measure_speed(job: LayoutBenchmarkJob, name: str, original: LlamaExecutor, 
     requantize(_kernels(job), Path(job.source), part, name)
     candidate = _load(job, part)
     try:
-        speeds = layout_comparison.speeds({"original": original, name: candidate}, job.rounds)
+        speeds = executor_comparison.speeds({"original": original, name: candidate}, job.rounds)
     finally:
         candidate.close()
     trial = Trial(name, speeds[name], speeds["original"], part.stat().st_size)
@@ -68,11 +68,11 @@ def _measure_speed(job: LayoutBenchmarkJob, name: str, original: LlamaExecutor, 
 
 
 def _measure_fidelity(
-    job: LayoutBenchmarkJob, trial: Trial, before: list[layout_comparison.WindowScores], texts: list[list[int]]
+    job: LayoutBenchmarkJob, trial: Trial, before: list[executor_comparison.WindowScores], texts: list[list[int]]
 ) -> Trial:
     candidate = _load(job, job.part(trial.layout))
     try:
-        return msgspec.structs.replace(trial, fidelity=layout_comparison.fidelity(before, candidate, texts))
+        return msgspec.structs.replace(trial, fidelity=executor_comparison.fidelity(before, candidate, texts))
     finally:
         candidate.close()
 
@@ -83,10 +83,10 @@ def _kernels(job: LayoutBenchmarkJob) -> LlamaLibrary:
 
 def _load(job: LayoutBenchmarkJob, weights: Path) -> LlamaExecutor:
     options = llama.LlamaOptions(
-        window=layout_comparison.WINDOW,
-        cells=2 * layout_comparison.WINDOW,
+        window=executor_comparison.WINDOW,
+        cells=2 * executor_comparison.WINDOW,
         sequences=_SEQUENCES,
-        batch=layout_comparison.WINDOW,
+        batch=executor_comparison.WINDOW,
         threads=job.threads,
         library=Path(job.library) if job.library else None,
     )

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from homeport.domain.batches import BatchError, DispatchedResponse, LineResult
-from homeport.serving.background import PREEMPTED_CODE
-from homeport.serving.batches import results
+from homeport.serving.background_requests import PREEMPTED_CODE
+from homeport.serving.batches import result_lines
 from homeport.serving.batches.input_file import BatchLine
 
 LINE = BatchLine(4, 0, 1, "é")
@@ -28,7 +28,7 @@ def written(outcome: LineResult) -> dict[str, object]:
 def test_an_answer_is_one_line() -> None:
     """Body, status and request id are the server's own, on one line, and its tokens are counted."""
     usage = b'"usage": {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 3}}'
-    outcome = results.response_result(LINE, reply(200, b'{\n "a": "b\\n",\n' + usage + b"}"))
+    outcome = result_lines.response_result(LINE, reply(200, b'{\n "a": "b\\n",\n' + usage + b"}"))
     assert (outcome.line, outcome.is_answer) == (4, True)
     assert (outcome.input_tokens, outcome.cached_tokens, outcome.output_tokens) == (9, 3, 4)
     text = written(outcome)
@@ -50,22 +50,22 @@ def test_an_answer_is_one_line() -> None:
 )
 def test_tokens_are_counted_for_each_kind(body: bytes, tokens: tuple[int, int]) -> None:
     """Embeddings have no output tokens, images their own names, and some answers no tokens at all."""
-    outcome = results.response_result(LINE, reply(200, body))
+    outcome = result_lines.response_result(LINE, reply(200, body))
     assert (outcome.input_tokens, outcome.output_tokens) == tokens
 
 
 def test_errors_have_a_reason() -> None:
     """A failed request has the server's answer; a line that did not run has a code and a message with its number."""
-    refused = results.response_result(LINE, reply(404, b'{"error": {"code": "model_not_found"}}'))
+    refused = result_lines.response_result(LINE, reply(404, b'{"error": {"code": "model_not_found"}}'))
     assert not refused.is_answer
     assert written(refused)["response"] == {
         "status_code": 404,
         "request_id": "req_1",
         "body": {"error": {"code": "model_not_found"}},
     }
-    undone = written(results.rejected_result(LINE, BatchError(code="c", message="Bad.", line=4)))
+    undone = written(result_lines.rejected_result(LINE, BatchError(code="c", message="Bad.", line=4)))
     assert undone == {"custom_id": "é", "response": None, "error": {"code": "c", "message": "Line 4: Bad."}}
-    late = written(results.expired_result(LINE))
+    late = written(result_lines.expired_result(LINE))
     assert late["error"] == {
         "code": "batch_expired",
         "message": "This request could not be executed before the completion window expired.",
@@ -92,5 +92,5 @@ def test_errors_have_a_reason() -> None:
 )
 def test_what_may_succeed_later_is_retried(answer: DispatchedResponse, n_tries: int, waited_s: float | None) -> None:
     """Limits are waited for if they end in time, faults are retried a few times, all else is final."""
-    assert results.wait_s(answer, n_tries, 100) == waited_s
-    assert results.counts_as_attempt(answer) == (answer.status in (500, 503) and answer.code is None)
+    assert result_lines.wait_s(answer, n_tries, 100) == waited_s
+    assert result_lines.counts_as_attempt(answer) == (answer.status in (500, 503) and answer.code is None)

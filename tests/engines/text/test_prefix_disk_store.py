@@ -11,17 +11,17 @@ from typing import Self
 
 import pytest
 
-from homeport.engines.text import prefix_store as module
-from homeport.engines.text.prefix_store import PrefixStore
+from homeport.engines.text import prefix_disk_store as module
+from homeport.engines.text.prefix_disk_store import PrefixDiskStore
 
 TOKENS = tuple(range(100, 300))
 STATE = bytes(range(256)) * 40
 
 
 @contextmanager
-def opened(folder: Path, identity: str = "model", limit: int = 10_000_000) -> Iterator[PrefixStore]:
+def opened(folder: Path, identity: str = "model", limit: int = 10_000_000) -> Iterator[PrefixDiskStore]:
     """Open and start a store."""
-    store = PrefixStore(folder, identity, limit)
+    store = PrefixDiskStore(folder, identity, limit)
     store.start()
     try:
         yield store
@@ -29,7 +29,7 @@ def opened(folder: Path, identity: str = "model", limit: int = 10_000_000) -> It
         store.close()
 
 
-def read(store: PrefixStore, namespace: Hashable, tokens: tuple[int, ...] = TOKENS) -> bytes | None:
+def read(store: PrefixDiskStore, namespace: Hashable, tokens: tuple[int, ...] = TOKENS) -> bytes | None:
     """Return the KV stored for these tokens; None if there is none, or it is lost."""
     found = store.find(namespace, tokens, len(tokens))
     if found is None:
@@ -39,7 +39,7 @@ def read(store: PrefixStore, namespace: Hashable, tokens: tuple[int, ...] = TOKE
     return results.get(timeout=10)
 
 
-def put(store: PrefixStore, namespace: Hashable, tokens: tuple[int, ...] = TOKENS, state: bytes = STATE) -> None:
+def put(store: PrefixDiskStore, namespace: Hashable, tokens: tuple[int, ...] = TOKENS, state: bytes = STATE) -> None:
     """Store a prefix and wait until it is written."""
     store.write_later(namespace, tokens, state)
     assert store.wait(10)

@@ -6,7 +6,7 @@ import platform
 import psutil
 import pytest
 
-from homeport.api.http.memory import MemoryTrimmer, glibc_trim
+from homeport.api.http.memory_trimmer import MemoryTrimmer, glibc_trim
 
 
 async def test_it_trims_once_after_work() -> None:

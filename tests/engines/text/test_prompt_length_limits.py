@@ -6,7 +6,7 @@ import pytest
 from homeport.domain.errors import ContextOverflow
 from homeport.engines.text.executor import Vocabulary
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
-from homeport.engines.text.length_limits import (
+from homeport.engines.text.prompt_length_limits import (
     MIN_COUNTED,
     SLICE,
     LengthLimits,

@@ -8,17 +8,17 @@ import pytest
 
 from homeport.domain.errors import EngineFailed, HomeportError, Overloaded, Unavailable
 from homeport.domain.events import TextDelta
-from homeport.serving.background import PREEMPTED_CODE, BackgroundRequests
+from homeport.serving.background_requests import PREEMPTED_CODE, BackgroundRequests
 from homeport.serving.idle_gate import IdleGatePolicy
-from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
+from homeport.serving.worker_serving import WorkerServing
 from homeport.serving.workers.stream import WorkerStream
 from tests.serving.conftest import DEADLINE_S, QUICK, answer, prompt, scripted, until
 
-Serve = Callable[..., Awaitable[LocalServing]]
+Serve = Callable[..., Awaitable[WorkerServing]]
 
 
-async def background(serving: LocalServing, text: str, name: str = "m", size_bytes: int = 0) -> WorkerStream:
+async def background(serving: WorkerServing, text: str, name: str = "m", size_bytes: int = 0) -> WorkerStream:
     stream = await serving.open(scripted(name, size_bytes), prompt(text), is_background=True)
     await stream.admitted()
     return stream

@@ -11,11 +11,11 @@ import pytest
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.weight_layouts import LayoutBenchmarkJob
 from homeport.engines.llama.library import kernels
-from homeport.engines.text import layout_comparison
+from homeport.engines.text import executor_comparison
 from homeport.engines.text.executor import TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
-from homeport.engines.text.executors.llama.layout_benchmark import run_benchmark
 from homeport.engines.text.executors.llama.requantize import requantize
+from homeport.engines.text.executors.llama.weight_layout_benchmark import run_benchmark
 from tests.engines.text.executors.llama.conftest import THREADS
 
 
@@ -47,7 +47,7 @@ def test_layouts_are_measured_against_the_original(
     tmp_path: Path, smollm2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A benchmark of one layout has both speeds, its fidelity, and a usable file."""
-    monkeypatch.setattr(layout_comparison, "_WINDOWS_PER_TEXT", {"english": 1})
+    monkeypatch.setattr(executor_comparison, "_WINDOWS_PER_TEXT", {"english": 1})
     source = tmp_path / smollm2.name
     source.symlink_to(smollm2)
     job = LayoutBenchmarkJob(str(source), "q8_0", rounds=1, threads=THREADS)
@@ -67,7 +67,7 @@ def test_measuring_ends_with_its_parent(tmp_path: Path, smollm2: Path) -> None:
     source = tmp_path / smollm2.name
     source.symlink_to(smollm2)
     job = msgspec.json.encode(LayoutBenchmarkJob(str(source), "q8_0", threads=THREADS, rounds=1000)).decode()
-    command = [sys.executable, "-m", "homeport.engines.text.executors.llama.layout_benchmark", job]
+    command = [sys.executable, "-m", "homeport.engines.text.executors.llama.weight_layout_benchmark", job]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin is not None
         try:
@@ -94,6 +94,6 @@ def test_unknown_layouts_and_broken_files_are_refused(tmp_path: Path, library: P
 
 def test_windows_begin_with_the_models_start(small: LlamaExecutor) -> None:
     """Each window is full, begins with the model's own start token, and all texts are used."""
-    found = layout_comparison.windows(small)
-    assert [len(window) for window in found] == [layout_comparison.WINDOW] * 5
+    found = executor_comparison.windows(small)
+    assert [len(window) for window in found] == [executor_comparison.WINDOW] * 5
     assert {window[0] for window in found} == {small.vocabulary.document_token}

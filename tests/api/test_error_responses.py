@@ -2,7 +2,7 @@
 
 import pytest
 
-from homeport.api.errors import STATUS, envelope, error_response
+from homeport.api.error_responses import STATUS, envelope, error_response
 from homeport.domain.errors import (
     ContextOverflow,
     EngineFailed,

@@ -26,21 +26,21 @@ from homeport.domain.events import (
     Usage,
 )
 from homeport.domain.ports.serving import Serving
-from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
+from homeport.serving.worker_serving import WorkerServing
 from tests.serving.conftest import DEADLINE_S, QUICK, answer, events, n_leases, prompt, scripted, until
 
-Serve = Callable[..., Awaitable[LocalServing]]
+Serve = Callable[..., Awaitable[WorkerServing]]
 
 
-def pid_of(serving: LocalServing) -> int:
+def pid_of(serving: WorkerServing) -> int:
     """Return the process id of the only worker."""
     (status,) = serving.worker_status()
     assert status.pid is not None
     return status.pid
 
 
-def running(serving: LocalServing) -> int:
+def running(serving: WorkerServing) -> int:
     """Return the requests in the only worker's engine, as of its last heartbeat."""
     return serving.stats()["m"].running
 
