@@ -66,8 +66,9 @@ def test_a_run_equals_sampling_one_by_one(sampling: SamplingParams, seed: int, r
     expected = _one_by_one(10, _sampler(sampling, seed))
     draft = expected[:right] + wrong
     run = _verified(draft, _sampler(sampling, seed), seed_rows=2)
-    agreed = next((n for n, (token, token) in enumerate(zip(draft, expected, strict=False)) if token != token), None)
-    assert run == expected[: (len(draft) if agreed is None else agreed) + 1]
+    differs = (drafted != token for drafted, token in zip(draft, expected, strict=False))
+    agreed = next((n for n, differing in enumerate(differs) if differing), len(draft))
+    assert run == expected[: agreed + 1]
 
 
 def test_rows_of_many_candidates_are_sampled_together() -> None:
@@ -86,8 +87,8 @@ def test_every_token_of_a_run_is_scored_from_its_own_row() -> None:
     """Scores of a run are those of its rows one by one; a row without scores has none."""
     logits: Logits = np.random.default_rng(1).normal(size=(5, 40)).astype(np.float32)
     rows = [LogitsRow(0, _candidate(), (1, 2, 3)), LogitsRow(4, _candidate())]
-    counts = score_runs(logits, rows, [[1, 2, 9], [7]], [2, None])
-    assert counts == [list(score(logits[:3], [1, 2, 9], [2, 2, 2])), [None]]
+    scores = score_runs(logits, rows, [[1, 2, 9], [7]], [2, None])
+    assert scores == [list(score(logits[:3], [1, 2, 9], [2, 2, 2])), [None]]
 
 
 def test_the_distribution_is_unchanged_by_drafts() -> None:
