@@ -13,8 +13,7 @@ BEGIN, END, DOCUMENT_END = 256, 257, 258
 
 
 class Bytes:
-    """Implements `training.tokenization.ModelReader`. `forgets`: its template omits earlier answers, as reasoning ones
-    do."""
+    """Implements `ModelReader`. `forgets`: its template omits earlier answers, as those of reasoning models do."""
 
     window = 100
     parameters = 0

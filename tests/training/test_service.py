@@ -50,8 +50,7 @@ def test_names_are_openais_and_can_be_folders(service: LocalTrainingService) -> 
 def test_only_a_model_in_one_file_is_accepted(
     service: LocalTrainingService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model is accepted with its hash, a fine-tuned one with two; a missing one is refused, and any without
-    PyTorch."""
+    """A model is accepted with its hash, a fine-tuned one with two; a missing one, or any without PyTorch, is refused."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: ModuleSpec(name, None))
     tuned(ModelStore(tmp_path), tmp_path)
     digest = ModelStore(tmp_path).manifest(SMALL).digest
@@ -150,8 +149,7 @@ def test_a_cancelled_one_leaves_nothing(real: LocalTrainingService, tmp_path: Pa
 
 @pytest.mark.training
 def test_classes_are_distinguished_in_the_end(real: LocalTrainingService, tmp_path: Path) -> None:
-    """The result file has the legacy API's classification columns, computed at the end of each epoch, and they
-    improve."""
+    """The result file has the classification columns of the legacy API, once per epoch, and they improve."""
     file, other = tmp_path / "train.jsonl", tmp_path / "valid.jsonl"
     fruits, animals = ("apple", "pear", "plum", "cherry"), ("cat", "horse", "cow", "dog")
     lines = [(f"{noun} ->", kind) for kind, nouns in ((" fruit", fruits), (" animal", animals)) for noun in nouns]
