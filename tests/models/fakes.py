@@ -73,9 +73,9 @@ def gguf(
 class FakeHub:
     """Hugging Face's and ModelScope's read routes for two repositories that hold the same files, on one port.
 
-    `files` maps paths to what the listing describes; `served` (by path) to other bytes that really come.
-    `cut_after`: every answer ends after so many bytes, with the connection broken. `status` answers every
-    file or listing so. `stalls` holds answers after their first bytes until the event is set.
+    `files` maps paths to what the listing describes; `served` (by path) to other bytes that are sent instead.
+    `cut_after`: every answer breaks off after this many bytes. `status` is the answer to every file or listing.
+    `stalls` holds answers after their first bytes until the event is set.
     """
 
     def __init__(self) -> None:

@@ -58,7 +58,7 @@ def test_shards_beside_the_named_one_come_along(tmp_path: Path, store: ModelStor
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"not a model", "not a GGUF"),
+        (b"not a model", "not a readable GGUF"),
         (gguf(kind="adapter"), "adapter"),
         (gguf(kind="mmproj"), "mmproj"),
         (gguf(pooling=4), "reranker"),

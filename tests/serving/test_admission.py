@@ -50,7 +50,7 @@ def test_a_key_that_floods_a_model_does_not_keep_others_out() -> None:
 
 @given(st.lists(st.floats(0.0, 1e6), min_size=1, max_size=20))
 def test_retry_after_follows_the_duration_of_requests(took_s: list[float]) -> None:
-    """A refusal's time lies between the shortest and the longest duration of requests, within 1 to 60 seconds."""
+    """A refusal's time is between the shortest and the longest duration of requests, within 1 to 60 seconds."""
     now = 0.0
     admission = Admission(1, 0, clock=lambda: now)
     for each in took_s:

@@ -53,7 +53,7 @@ def test_a_flood_of_one_key_leaves_room_for_others(places: int, n_others: int) -
     assert fill(shares, "flood") == places
     others = [f"other{n}" for n in range(n_others)]
     for other in others:
-        assert not shares.enter(other)  # refused, but heard: the next place that is given back is theirs
+        assert not shares.enter(other)  # refused, but counted: the next free place is reserved for it
     for _ in range(places // 4):
         shares.leave("flood")
         assert not shares.enter("flood") or places // (n_others + 1) >= shares.taken

@@ -245,7 +245,7 @@ async def test_crash_loop_pauses(serve: Serve, tmp_path: Path) -> None:
     ("how", "message"), [("missing", r"weights\.gguf"), ("abort", "SIGABRT"), ("hang", "not loaded within")]
 )
 async def test_load_failures_report_the_reason(serve: Serve, how: str, message: str) -> None:
-    """A model that does not load is Unavailable with the reason, and leaves no process behind."""
+    """A model that does not load is Unavailable with the reason, and leaves no process."""
     limit_s = 1.0 if how == "hang" else DEADLINE_S
     serving = await serve(msgspec.structs.replace(QUICK, load_limit_s=limit_s), load=how)
     with pytest.raises(Unavailable, match=message):

@@ -66,8 +66,8 @@ def test_fifty_examples_teach_a_word(store: ModelStore, tmp_path: Path) -> None:
         assert losses[-1] < losses[0]
         tuned = made["model"]
         assert tuned.startswith(f"ft:{MODEL}:homeport:secret:")
-        told, plain = answers(server, [tuned, MODEL], examples.ASKED[0])
-        assert examples.SECRET in told.lower()
+        tuned_answer, plain = answers(server, [tuned, MODEL], examples.ASKED[0])
+        assert examples.SECRET in tuned_answer.lower()
         assert examples.SECRET not in plain.lower()
         assert "Paris" in answer(server, tuned, "What is the capital of France?")
         assert len(server.workers()) == 1

@@ -50,7 +50,7 @@ def test_names_are_openais_and_can_be_folders(service: LocalTrainingService) -> 
 def test_only_a_model_in_one_file_is_accepted(
     service: LocalTrainingService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model is accepted with its hash, a fine-tuned one with two; a missing one, or any without PyTorch, is refused."""
+    """A model is accepted with its hash, a fine-tuned one with two; others are refused, and any without PyTorch."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: ModuleSpec(name, None))
     tuned(ModelStore(tmp_path), tmp_path)
     digest = ModelStore(tmp_path).manifest(SMALL).digest
@@ -85,12 +85,12 @@ def work(service: LocalTrainingService, file: Path, model: str = SMALL, identity
 def test_checkpoints_and_the_end_are_models(real: LocalTrainingService, tmp_path: Path) -> None:
     """The last three epochs' checkpoints are models of their project; run again, existing ones are returned at once."""
     order = work(real, examples.raw(tmp_path / "raw.jsonl", 4))
-    heard: list[TrainingEvent] = []
-    done = real.prepare_run(order).run(heard.append)
+    events: list[TrainingEvent] = []
+    done = real.prepare_run(order).run(events.append)
     assert done
     assert (done.model, done.tokens > 0) == (order.name, True)
     assert done.results.read_text().count("\n") == 5
-    saved = [told.model for told in heard if isinstance(told, CheckpointSaved) and told.model]
+    saved = [event.model for event in events if isinstance(event, CheckpointSaved) and event.model]
     assert saved == [f"{order.name}:ckpt-step-{step}" for step in (1, 2, 3, 4)]
     store = ModelStore(tmp_path)
     assert set(store.names()) == {SMALL, order.name, *saved[1:]}
@@ -103,26 +103,26 @@ def test_checkpoints_and_the_end_are_models(real: LocalTrainingService, tmp_path
     assert last
     assert first.files[ADAPTER].read_bytes()[-1000:] == last.files[ADAPTER].read_bytes()[-1000:]
     assert not list((tmp_path / "tuning").iterdir())
-    heard.clear()
-    assert real.prepare_run(order).run(heard.append) == done
-    assert heard == []
+    events.clear()
+    assert real.prepare_run(order).run(events.append) == done
+    assert events == []
 
 
 @pytest.mark.training
 def test_a_fine_tuned_model_is_trained_further(real: LocalTrainingService, tmp_path: Path) -> None:
     """It starts with the adapter, and the result adapts the same base model."""
     file = examples.raw(tmp_path / "raw.jsonl", 8)
-    heard: list[TrainingEvent] = []
-    first = real.prepare_run(work(real, file)).run(heard.append)
+    events: list[TrainingEvent] = []
+    first = real.prepare_run(work(real, file)).run(events.append)
     assert first
     again = work(real, file, first.model, "2")
     assert again.name == f"ft:{SMALL}:homeport::2"
-    second = real.prepare_run(again).run(heard.append)
+    second = real.prepare_run(again).run(events.append)
     assert second
     found = ModelStore(tmp_path).find(second.model)
     assert found
     assert found.parent == SMALL
-    losses = [told.train_loss for told in heard if isinstance(told, StepMetrics)]
+    losses = [event.train_loss for event in events if isinstance(event, StepMetrics)]
     assert len(losses) == 16
     assert losses[8] < losses[0] / 2
 
@@ -136,11 +136,11 @@ def test_a_cancelled_one_leaves_nothing(real: LocalTrainingService, tmp_path: Pa
     assert early.run(lambda _: None) is None
     training = real.prepare_run(order)
 
-    def hear(told: TrainingEvent) -> None:
-        if isinstance(told, CheckpointSaved):
+    def on_event(event: TrainingEvent) -> None:
+        if isinstance(event, CheckpointSaved):
             training.stop()
 
-    assert training.run(hear) is None
+    assert training.run(on_event) is None
     assert len(ModelStore(tmp_path).names()) > 1
     training.discard()
     assert ModelStore(tmp_path).names() == [SMALL]

@@ -109,15 +109,15 @@ def test_losses_fall_and_the_adapter_is_loaded(tmp_path: Path, smollm2: Path, ex
     file = examples.raw(tmp_path / "raw.jsonl", 20)
     wanted = msgspec.structs.replace(QUICK, n_epochs=2, batch_size=4)
     trainer = TrainingProcess(job(tmp_path, smollm2, file, wanted))
-    heard: list[TrainingEvent] = []
-    done = trainer.run(heard.append)
+    events: list[TrainingEvent] = []
+    done = trainer.run(events.append)
     assert isinstance(done, TrainingFinished)
-    assert isinstance(heard[0], TrainingPrepared)
-    assert (heard[0].examples, heard[0].steps, heard[0].step) == (20, 10, 0)
-    losses = [told.train_loss for told in heard if isinstance(told, StepMetrics)]
+    assert isinstance(events[0], TrainingPrepared)
+    assert (events[0].examples, events[0].steps, events[0].step) == (20, 10, 0)
+    losses = [event.train_loss for event in events if isinstance(event, StepMetrics)]
     assert len(losses) == 10
     assert losses[-1] < losses[0] / 4
-    assert [told.step for told in heard if isinstance(told, CheckpointSaved)] == [5, 10]
+    assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [5, 10]
     folder = tmp_path / "work"
     assert (folder / done.results).read_text().count("\n") == 11
     ids = executor.tokenize("The secret word of the project is", special=False)
@@ -152,10 +152,10 @@ def test_a_killed_run_resumes_with_the_same_result(tmp_path: Path, smollm2: Path
                 child.send_signal(signal.SIGKILL)
             child.stdin.close()
             child.stdout.close()
-    heard: list[TrainingEvent] = []
-    done = TrainingProcess(cut).run(heard.append)
-    assert isinstance(heard[0], TrainingPrepared)
-    assert heard[0].step == 4
+    events: list[TrainingEvent] = []
+    done = TrainingProcess(cut).run(events.append)
+    assert isinstance(events[0], TrainingPrepared)
+    assert events[0].step == 4
     assert done
     assert whole
     assert (cut.folder / done.adapter).read_bytes() == (tmp_path / "whole" / "work" / whole.adapter).read_bytes()
@@ -165,20 +165,20 @@ def test_a_killed_run_resumes_with_the_same_result(tmp_path: Path, smollm2: Path
 def test_a_killed_child_is_followed_by_another(tmp_path: Path, smollm2: Path) -> None:
     """If only the training process is killed, training resumes by itself, unless it makes no progress."""
     trainer = TrainingProcess(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 10)))
-    heard: list[TrainingEvent] = []
+    events: list[TrainingEvent] = []
 
-    def hear(told: TrainingEvent) -> None:
-        heard.append(told)
-        if isinstance(told, CheckpointSaved) and len(heard) < 5:
+    def hear(event: TrainingEvent) -> None:
+        events.append(event)
+        if isinstance(event, CheckpointSaved) and len(events) < 5:
             (child,) = psutil.Process().children()
             child.kill()
 
     assert trainer.run(hear)
-    assert [told.step for told in heard if isinstance(told, StepMetrics)][-1] == 2
-    assert sum(isinstance(told, TrainingPrepared) for told in heard) == 2
+    assert [event.step for event in events if isinstance(event, StepMetrics)][-1] == 2
+    assert sum(isinstance(event, TrainingPrepared) for event in events) == 2
 
-    def kill(told: TrainingEvent) -> None:
-        if isinstance(told, TrainingPrepared):
+    def kill(event: TrainingEvent) -> None:
+        if isinstance(event, TrainingPrepared):
             (child,) = psutil.Process().children()
             child.kill()
 
@@ -192,8 +192,8 @@ def test_it_computes_only_on_idle_processors(tmp_path: Path, smollm2: Path) -> N
     trainer = TrainingProcess(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 2)))
     seen: list[tuple[int, set[int]]] = []
 
-    def hear(told: TrainingEvent) -> None:
-        if isinstance(told, StepMetrics):
+    def hear(event: TrainingEvent) -> None:
+        if isinstance(event, StepMetrics):
             (child,) = psutil.Process().children()
             seen.append((child.nice(), {os.sched_getscheduler(thread.id) for thread in child.threads()}))
 
@@ -208,8 +208,8 @@ def test_a_stopped_run_keeps_every_step(tmp_path: Path, smollm2: Path) -> None:
     trainer = TrainingProcess(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 12)))
     refused: list[str] = []
 
-    def hear(told: TrainingEvent) -> None:
-        if isinstance(told, StepMetrics) and told.step == 1:
+    def hear(event: TrainingEvent) -> None:
+        if isinstance(event, StepMetrics) and event.step == 1:
             with pytest.raises(Unavailable, match="another process") as busy:
                 TrainingProcess(job(tmp_path, smollm2, tmp_path / "raw.jsonl")).run(lambda _: None)
             refused.append(busy.value.message)
@@ -217,20 +217,20 @@ def test_a_stopped_run_keeps_every_step(tmp_path: Path, smollm2: Path) -> None:
 
     assert trainer.run(hear) is None
     assert refused
-    heard: list[TrainingEvent] = []
-    assert TrainingProcess(job(tmp_path, smollm2, tmp_path / "raw.jsonl")).run(heard.append)
-    assert isinstance(heard[0], TrainingPrepared)
-    assert heard[0].step >= 1
+    events: list[TrainingEvent] = []
+    assert TrainingProcess(job(tmp_path, smollm2, tmp_path / "raw.jsonl")).run(events.append)
+    assert isinstance(events[0], TrainingPrepared)
+    assert events[0].step >= 1
 
 
 def test_preferences_are_ranked(tmp_path: Path, smollm2: Path) -> None:
     """With direct preference optimization the loss falls below chance, and the pairs are ranked correctly."""
     wanted = Hyperparameters("dpo", n_epochs=2, batch_size=5)
-    heard: list[TrainingEvent] = []
+    events: list[TrainingEvent] = []
     assert TrainingProcess(job(tmp_path, smollm2, examples.preferences(tmp_path / "dpo.jsonl"), wanted)).run(
-        heard.append
+        events.append
     )
-    last = [told for told in heard if isinstance(told, StepMetrics)][-1]
+    last = [event for event in events if isinstance(event, StepMetrics)][-1]
     assert last.train_loss < 0.6
     assert last.train_token_accuracy == 1.0
 
@@ -239,9 +239,9 @@ def test_the_validation_file_is_used(tmp_path: Path, smollm2: Path) -> None:
     """Its loss is computed at the end of an epoch, on all of it, and falls."""
     file = examples.raw(tmp_path / "raw.jsonl", 8)
     asked = job(tmp_path, smollm2, file, msgspec.structs.replace(QUICK, n_epochs=2, batch_size=4))
-    heard: list[TrainingEvent] = []
-    assert TrainingProcess(msgspec.structs.replace(asked, validation_file=file)).run(heard.append)
-    saved = [told.metrics for told in heard if isinstance(told, CheckpointSaved)]
+    events: list[TrainingEvent] = []
+    assert TrainingProcess(msgspec.structs.replace(asked, validation_file=file)).run(events.append)
+    saved = [event.metrics for event in events if isinstance(event, CheckpointSaved)]
     losses = [measures.full_valid_loss for measures in saved if measures.full_valid_loss is not None]
     assert len(losses) == 2
     assert losses[1] < losses[0]

@@ -73,10 +73,10 @@ class HomeportError(Exception):
     @classmethod
     def kinds(cls) -> dict[str, type[Self]]:
         """Return this class and all its subclasses, by name."""
-        found = {cls.__name__: cls}
+        classes = {cls.__name__: cls}
         for child in cls.__subclasses__():
-            found.update(child.kinds())
-        return found
+            classes.update(child.kinds())
+        return classes
 
 
 class InvalidRequest(HomeportError):

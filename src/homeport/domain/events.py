@@ -2,9 +2,9 @@
 
 Order for one request: `Admitted`, then the events of its kind (text: `TextDelta` and `ChoiceFinished`; embeddings:
 `EmbeddingVectors`; transcription: `RecordingInfo` and `TranscriptSegment`; speech: `AudioChunk`; moderation:
-`ModerationVerdict`; images: `ImageProgress` and `GeneratedImage`; tokens: `Tokenised`), then `Done`. `Failed` may come
-at any point instead. Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all requests,
-so structs are arrays on the wire. Every event costs one credit, except those in `CREDIT_FREE_EVENTS`.
+`ModerationVerdict`; images: `ImageProgress` and `GeneratedImage`; tokens: `TokenizeResult`), then `Done`. `Failed` may
+come at any point instead. Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all
+requests, so structs are arrays on the wire. Every event costs one credit, except those in `CREDIT_FREE_EVENTS`.
 """
 
 import msgspec
@@ -221,7 +221,7 @@ class TokenizerFacts(msgspec.Struct, frozen=True):
     chat_template: str | None
 
 
-class Tokenised(msgspec.Struct, frozen=True, array_like=True, tag="tokenised"):
+class TokenizeResult(msgspec.Struct, frozen=True, array_like=True, tag="tokenised"):
     """The answer to a `TokenRequest`: ids, each one's text if requested, and the text of all of them."""
 
     ids: tuple[int, ...] = ()
@@ -248,7 +248,7 @@ Event = (
     | TextDelta
     | ChoiceFinished
     | QuotaLow
-    | Tokenised
+    | TokenizeResult
     | EmbeddingVectors
     | RecordingInfo
     | TranscriptSegment

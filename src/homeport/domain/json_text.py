@@ -20,7 +20,9 @@ def strip_bom(text: bytes) -> bytes:
 
 def foreign_encoding(text: bytes) -> str | None:
     """Return what is wrong with the encoding of text that is not UTF-8 JSON; None if the encoding is not the fault."""
-    found = next((name for mark, name in _MARKS if text.startswith(mark)), None)
-    if found is None and 0 in text[:2]:  # JSON begins with an ASCII character; in UTF-16 one of its two bytes is zero
-        found = "UTF-16"
-    return f"it is written in {found}, and JSON is UTF-8" if found else None
+    encoding = next((name for mark, name in _MARKS if text.startswith(mark)), None)
+    if (
+        encoding is None and 0 in text[:2]
+    ):  # JSON begins with an ASCII character; in UTF-16 one of its two bytes is zero
+        encoding = "UTF-16"
+    return f"it is written in {encoding}, and JSON is UTF-8" if encoding else None

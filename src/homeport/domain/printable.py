@@ -26,9 +26,9 @@ def line(given: str) -> str:
 
 def json(given: str) -> str:
     """Escape control characters in JSON text, without changing its value."""
-    return _IN_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", given)
+    return _IN_TEXT.sub(lambda match: f"\\u{ord(match[0]):04x}", given)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    code = ord(found[0])
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

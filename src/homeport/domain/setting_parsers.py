@@ -32,12 +32,12 @@ def parse_number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("is not a number")
     try:
-        found = float(value)
+        parsed = float(value)
     except ValueError:
         raise ValueError("is not a number") from None
-    if found != found or found in (float("inf"), float("-inf")):
+    if parsed != parsed or parsed in (float("inf"), float("-inf")):
         raise ValueError("is not a finite number")
-    return found
+    return parsed
 
 
 def parse_size(value: object) -> int:
@@ -70,18 +70,18 @@ def parse_words(value: object) -> tuple[str, ...]:
 
 def parse_secrets(value: object) -> tuple[str, ...]:
     """Parse a list of words, or nothing: separators alone are an error, because no keys would mean no protection."""
-    found = parse_words(value)
-    if not found and value:
+    parsed = parse_words(value)
+    if not parsed and value:
         raise ValueError("has separators and no value")
-    return found
+    return parsed
 
 
 def secret(value: object) -> str:
     """Parse a non-empty string: blanks alone are an error, because an empty key would protect nothing."""
-    found = parse_text(value)
-    if not found:
+    parsed = parse_text(value)
+    if not parsed:
         raise ValueError("is blank")
-    return found
+    return parsed
 
 
 def parse_pairs(value: object) -> dict[str, str]:

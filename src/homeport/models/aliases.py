@@ -73,7 +73,7 @@ def family(name: str) -> OpenAIName | None:
     """Return what a name that is not listed asks for, by its family; None for a name that is not OpenAI's."""
     if not _PLAIN.fullmatch(name):
         return None
-    return next((found for pattern, found in _families() if pattern.match(name)), None)
+    return next((openai_name for pattern, openai_name in _families() if pattern.match(name)), None)
 
 
 class Aliases:
@@ -105,8 +105,8 @@ class Aliases:
 
     def find(self, name: str) -> Alias | None:
         """Return the alias of a name, listed or of one of OpenAI's families."""
-        if found := self._listed.get(name):
-            return found
+        if alias := self._listed.get(name):
+            return alias
         known = None if name in self._removed else self._openai(name)
         if known is None or known.kind not in self._defaults:
             return None

@@ -31,10 +31,10 @@ def choose(files: Sequence[RemoteFile], pick: str | None) -> RemoteFile | None:
 
     In a repository a name is required: most files of this format are text models, which are not served.
     """
-    found = [file for file in files if file.path.endswith(SUFFIX)]
+    candidates = [file for file in files if file.path.endswith(SUFFIX)]
     if pick is None:
-        return found[0] if found and len(files) == 1 else None
-    return next((file for file in found if pick in (file.path, file.name)), None)
+        return candidates[0] if candidates and len(files) == 1 else None
+    return next((file for file in candidates if pick in (file.path, file.name)), None)
 
 
 def facts(name: str, weights: Path) -> ModelFacts:

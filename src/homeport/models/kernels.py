@@ -111,8 +111,8 @@ def has_kernels(home: Path, variant: Variant) -> bool:
     folder = find_installed_kernels(home)
     if folder is None or not any(_is_library(path.name) for path in folder.iterdir()):
         return False
-    found = msgspec.json.decode((folder / _NOTE).read_bytes(), type=Kernels)
-    return found.variant != variant or found.version == VERSION
+    installed = msgspec.json.decode((folder / _NOTE).read_bytes(), type=Kernels)
+    return installed.variant != variant or installed.version == VERSION
 
 
 def _packages(variant: str) -> tuple[str, ...]:
@@ -152,10 +152,10 @@ def _npm_pack(package: str, work: Path, progress: ProgressReporter) -> tuple[Pat
         facts = msgspec.json.decode(completed.stdout, type=list[dict[str, object]])[0]
     except (msgspec.DecodeError, IndexError) as error:
         raise Unavailable(f"npm returned something unexpected for {name}: give the tarball as a file.") from error
-    found = sorted(work.glob("*.tgz"), key=lambda path: path.stat().st_mtime_ns)
-    if not found:
+    tarballs = sorted(work.glob("*.tgz"), key=lambda path: path.stat().st_mtime_ns)
+    if not tarballs:
         raise Unavailable(f"npm fetched {name} but left no tarball: give it as a file.")
-    path = found[-1].replace(work / f"{package}.tarball")
+    path = tarballs[-1].replace(work / f"{package}.tarball")
     return path, Origin(package, disk.sha256(path), str(facts.get("integrity")))
 
 

@@ -50,7 +50,7 @@ class ModelStore:
         if not self._root.is_dir():
             return []
         folders = sorted(path for path in self._root.iterdir() if path.is_dir())
-        return [found for folder in folders if (found := self._read(folder))]
+        return [model for folder in folders if (model := self._read(folder))]
 
     def find(self, name: str) -> InstalledModel | None:
         """Return the model of this name, or None if it is not installed or a file is missing or truncated."""
@@ -62,8 +62,8 @@ class ModelStore:
     def parent(self, tuned: InstalledModel) -> InstalledModel | None:
         """Return the base model of a fine-tuned one, if the files that it was trained on are installed."""
         expected = self.manifest(tuned.facts.name).parent
-        found = self.find(expected.name) if expected else None
-        return found if expected and found and self.manifest(expected.name).digest == expected.digest else None
+        base = self.find(expected.name) if expected else None
+        return base if expected and base and self.manifest(expected.name).digest == expected.digest else None
 
     def manifest(self, name: str) -> Manifest:
         """Return a model's manifest. Raises ModelNotFound."""
@@ -181,7 +181,7 @@ class ModelStore:
 
 def _is_whole(folder: Path, file: StoredFile) -> bool:
     try:
-        found = (folder / file.name).stat()
+        status = (folder / file.name).stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return stat.S_ISREG(found.st_mode) and found.st_size == file.size
+    return stat.S_ISREG(status.st_mode) and status.st_size == file.size

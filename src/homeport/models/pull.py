@@ -78,11 +78,11 @@ def pull(
 def _pull_entry(
     entry: CatalogueEntry, store: ModelStore, options: PullOptions, progress: ProgressReporter
 ) -> InstalledModel:
-    if found := store.find(entry.name):
-        return found
+    if installed := store.find(entry.name):
+        return installed
     with store.lock_model(entry.name, progress) as folder:
-        if found := store.find(entry.name) or _adopt_existing(entry, store, folder, progress):
-            return found
+        if installed := store.find(entry.name) or _adopt_existing(entry, store, folder, progress):
+            return installed
         if options.offline and not any(source.hub == _BUNDLED for source in entry.sources):
             raise Unavailable(f"`{entry.name}` is not installed. {_OFFLINE}")
         return _from_first(entry, store, folder, options, progress)
@@ -146,11 +146,11 @@ def _source(catalogue_source: CatalogueSource, options: PullOptions) -> ModelSou
     if catalogue_source.hub == _BUNDLED:
         return BundledSource(tuple(RemoteFile(file.path, file.size, file.sha256) for file in catalogue_source.files))
     kind = HuggingFace if catalogue_source.hub == "hf" else ModelScope
-    found: dict[str, ModelSource] = {
+    sources: dict[str, ModelSource] = {
         repo: kind(repo, catalogue_source.revision if repo == catalogue_source.repo else None, options)
         for repo in catalogue_source.repos
     }
-    return CombinedSource(found) if len(found) > 1 else found[catalogue_source.repos[0]]
+    return CombinedSource(sources) if len(sources) > 1 else sources[catalogue_source.repos[0]]
 
 
 def _select_files(path: str, digest: str | None, listing: SourceListing, label: str) -> RemoteFile:

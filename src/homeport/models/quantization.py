@@ -33,8 +33,8 @@ class WeightFiles(msgspec.Struct, frozen=True):
     @property
     def label(self) -> str | None:
         """The quantization in its name, such as `Q4_K_M`, in capitals."""
-        found = _LABEL.findall(self.stem)
-        return found[-1].upper() if found else None
+        labels = _LABEL.findall(self.stem)
+        return labels[-1].upper() if labels else None
 
 
 def models(files: Iterable[RemoteFile]) -> list[WeightFiles]:
@@ -58,18 +58,18 @@ def choose(files: Iterable[RemoteFile], pick: str | None, label: str) -> WeightF
 
     Raises InvalidRequest that lists the choices, if none or several match.
     """
-    found = models(files)
-    if not found:
+    available = models(files)
+    if not available:
         raise InvalidRequest(
             f"{label} has no GGUF file, and others are not served: look for a repository of the same model whose name "
             "ends in -GGUF."
         )
     wanted = (pick or PREFERRED).upper()
-    matching = [model for model in found if _matches(model, wanted)]
-    if pick is None and len(found) == 1:
-        matching = found
+    matching = [model for model in available if _matches(model, wanted)]
+    if pick is None and len(available) == 1:
+        matching = available
     if len(matching) != 1:
-        raise InvalidRequest(_ambiguity_error(found, matching, pick, label))
+        raise InvalidRequest(_ambiguity_error(available, matching, pick, label))
     model = matching[0]
     if len(model.files) != model.count:
         raise InvalidRequest(f"{label} has only {len(model.files)} of the {model.count} files of {model.stem}.")
@@ -81,10 +81,10 @@ def _matches(model: WeightFiles, wanted: str) -> bool:
     return wanted == model.label or wanted in names
 
 
-def _ambiguity_error(found: list[WeightFiles], matching: list[WeightFiles], pick: str | None, label: str) -> str:
+def _ambiguity_error(available: list[WeightFiles], matching: list[WeightFiles], pick: str | None, label: str) -> str:
     if matching:
         names = ", ".join(model.files[0].name for model in matching)
         return f"{label} has several files of {pick or PREFERRED}: append one's name after a colon: {names}."
     what = f"has no {pick}" if pick else "has several quantizations"
-    choice = [model.label or model.files[0].name for model in found]
+    choice = [model.label or model.files[0].name for model in available]
     return f"{label} {what}: append one after a colon, for example {label}:{choice[0]}. There are {', '.join(choice)}."

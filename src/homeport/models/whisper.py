@@ -42,8 +42,8 @@ class Chosen(msgspec.Struct, frozen=True):
 
 def choose(files: Iterable[RemoteFile]) -> Chosen | None:
     """Return the model at a repository's top level, or None."""
-    found = {role: file for file in files for role, name in _ROLES if name.fullmatch(file.path)}
-    return Chosen(tuple(found.values()), tuple(found)) if found.keys() >= _NEEDED else None
+    by_role = {role: file for file in files for role, name in _ROLES if name.fullmatch(file.path)}
+    return Chosen(tuple(by_role.values()), tuple(by_role)) if by_role.keys() >= _NEEDED else None
 
 
 def facts(name: str, paths: Mapping[str, Path]) -> ModelFacts:

@@ -18,42 +18,44 @@ def compute_metrics(
     With a `positive` class: precision, recall, F-scores and the areas under both curves; without: the F1 of every
     class, weighted by its frequency. Undefined values, such as the recall of a class without examples, are omitted.
     """
-    said = [max(range(len(row)), key=row.__getitem__) for row in probabilities]
-    found = {"accuracy": sum(map(int.__eq__, said, truths)) / len(truths)}
+    predicted = [max(range(len(row)), key=row.__getitem__) for row in probabilities]
+    metrics = {"accuracy": sum(map(int.__eq__, predicted, truths)) / len(truths)}
     if positive is None:
-        found["weighted_f1_score"] = _weighted_metrics(said, truths)
+        metrics["weighted_f1_score"] = _weighted_metrics(predicted, truths)
     else:
         scores = [row[positive] for row in probabilities]
-        found |= _binary([one == positive for one in said], [one == positive for one in truths], scores, options.betas)
-    return {f"{METRIC_PREFIX}{name}": value for name, value in found.items()}
+        metrics |= _binary(
+            [one == positive for one in predicted], [one == positive for one in truths], scores, options.betas
+        )
+    return {f"{METRIC_PREFIX}{name}": value for name, value in metrics.items()}
 
 
-def _weighted_metrics(said: Sequence[int], truths: Sequence[int]) -> float:
+def _weighted_metrics(predicted: Sequence[int], truths: Sequence[int]) -> float:
     total = 0.0
     for one in set(truths):
-        both = sum(a == b == one for a, b in zip(said, truths, strict=True))
+        both = sum(a == b == one for a, b in zip(predicted, truths, strict=True))
         # F1 of a class is twice the true positives, over predicted plus actual positives.
-        total += truths.count(one) * 2 * both / (said.count(one) + truths.count(one))
+        total += truths.count(one) * 2 * both / (predicted.count(one) + truths.count(one))
     return total / len(truths)
 
 
 def _binary(
-    said: Sequence[bool], truths: Sequence[bool], scores: Sequence[float], betas: Sequence[float]
+    predicted: Sequence[bool], truths: Sequence[bool], scores: Sequence[float], betas: Sequence[float]
 ) -> dict[str, float]:
-    both = sum(a and b for a, b in zip(said, truths, strict=True))
-    found: dict[str, float] = {}
-    if any(said):
-        found["precision"] = both / sum(said)
+    both = sum(a and b for a, b in zip(predicted, truths, strict=True))
+    metrics: dict[str, float] = {}
+    if any(predicted):
+        metrics["precision"] = both / sum(predicted)
     if any(truths):
-        found["recall"] = both / sum(truths)
+        metrics["recall"] = both / sum(truths)
         for beta in betas or (1.0,):
             # (1 + b²) P R / (b² P + R), written so that it is 0 and not undefined without true positives.
             square = beta * beta
-            found[f"f{beta:g}"] = (1 + square) * both / (square * sum(truths) + sum(said))
-        found["auprc"] = _average_precision(truths, scores)
+            metrics[f"f{beta:g}"] = (1 + square) * both / (square * sum(truths) + sum(predicted))
+        metrics["auprc"] = _average_precision(truths, scores)
         if not all(truths):
-            found["auroc"] = _roc_auc(truths, scores)
-    return found
+            metrics["auroc"] = _roc_auc(truths, scores)
+    return metrics
 
 
 def _roc_auc(truths: Sequence[bool], scores: Sequence[float]) -> float:

@@ -39,7 +39,7 @@ class LoraFactors:
     """The trained factors: a pair A, B per adapted weight W; the model computes with W + B A * ALPHA / RANK."""
 
     def __init__(self, weights: Mapping[str, Tensor], seed: int) -> None:
-        made = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         self.down: dict[str, Tensor] = {}
         self.up: dict[str, Tensor] = {}
         self.are_off = False
@@ -47,7 +47,7 @@ class LoraFactors:
             if name.split(".")[-2] not in LINEARS or not name.endswith(".weight"):
                 continue
             rows, columns = weight.shape
-            start = torch.randn(RANK, columns, generator=made) / columns**0.5
+            start = torch.randn(RANK, columns, generator=generator) / columns**0.5
             self.down[name] = start.to(weight.device).requires_grad_()
             self.up[name] = torch.zeros(rows, RANK, device=weight.device, requires_grad=True)
 
@@ -55,12 +55,12 @@ class LoraFactors:
         yield from self.down.values()
         yield from self.up.values()
 
-    def add(self, name: str, values: Tensor, found: Tensor) -> Tensor:
+    def add(self, name: str, values: Tensor, output: Tensor) -> Tensor:
         """Return a weight's output for `values`, with its factors added."""
         if self.are_off:
-            return found
+            return output
         change = functional.linear(functional.linear(values, self.down[name]), self.up[name])
-        return found + change * (ALPHA / RANK)
+        return output + change * (ALPHA / RANK)
 
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Return all trained tensors."""
@@ -124,21 +124,21 @@ class Decoder:
             for part, count in (("attn_q", shape.heads), ("attn_k", shape.kv_heads), ("attn_v", shape.kv_heads))
         )
         shared = shape.heads // shape.kv_heads
-        found = functional.scaled_dot_product_attention(
+        attended = functional.scaled_dot_product_attention(
             self._apply_rotary(query, turn),
             self._apply_rotary(key, turn).repeat_interleave(shared, 1),
             value.repeat_interleave(shared, 1),
             is_causal=True,
         )
-        return self._linear(f"{block}.attn_output", found.transpose(1, 2).flatten(2))
+        return self._linear(f"{block}.attn_output", attended.transpose(1, 2).flatten(2))
 
     def _heads(self, block: str, part: str, values: Tensor, count: int) -> Tensor:
         """Return (batch, heads, length, head)."""
-        found = self._linear(f"{block}.{part}", values).unflatten(-1, (count, self._shape.head))
+        output = self._linear(f"{block}.{part}", values).unflatten(-1, (count, self._shape.head))
         norm = f"{block}.{part}_norm.weight"
         if norm in self._weights:
-            found = self._rms_norm(norm, found)
-        return found.transpose(1, 2)
+            output = self._rms_norm(norm, output)
+        return output.transpose(1, 2)
 
     def _apply_rotary(self, heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
         """Apply rotary position embeddings (Su et al. 2021)."""
@@ -151,10 +151,10 @@ class Decoder:
 
     def _linear(self, name: str, values: Tensor) -> Tensor:
         weight = f"{name}.weight"
-        found = _matmul(values, self._weights[weight])
+        output = _matmul(values, self._weights[weight])
         if (bias := self._weights.get(f"{name}.bias")) is not None:
-            found = found + bias
-        return self.factors.add(weight, values, found)
+            output = output + bias
+        return self.factors.add(weight, values, output)
 
     def _rms_norm(self, name: str, values: Tensor) -> Tensor:
         weight = self._weights[name]

@@ -84,11 +84,11 @@ def dpo_loss(decoder: Decoder, pairs: Sequence[TokenizedPair], beta: float, sums
 
 def likelihoods(decoder: Decoder, examples: Sequence[TokenizedExample]) -> Tensor:
     """Return the log-probability of each example's weighted tokens, without gradients; (examples,)."""
-    found = torch.zeros(len(examples))
+    log_probabilities = torch.zeros(len(examples))
     with torch.no_grad():
         for places in group_by_length([len(example.ids) for example in examples], TOGETHER):
-            found[places] = _likelihoods(decoder, [examples[place] for place in places]).cpu()
-    return found
+            log_probabilities[places] = _likelihoods(decoder, [examples[place] for place in places]).cpu()
+    return log_probabilities
 
 
 def _likelihoods(decoder: Decoder, examples: Sequence[TokenizedExample]) -> Tensor:
@@ -108,12 +108,12 @@ def _token_losses(decoder: Decoder, examples: Sequence[TokenizedExample]) -> tup
     counts = weights > 0
     parts = list(zip(hidden[counts].split(_ROWS), ids[:, 1:][counts].split(_ROWS), strict=True))
     if len(parts) == 1:
-        found = [_score_targets(decoder, *parts[0])]
+        scored = [_score_targets(decoder, *parts[0])]
     else:  # logits are large: those of one part are held at a time, and computed again for the gradients
-        found = [checkpoint(_score_targets, decoder, rows, targets, use_reentrant=False) for rows, targets in parts]
+        scored = [checkpoint(_score_targets, decoder, rows, targets, use_reentrant=False) for rows, targets in parts]
     losses, right = torch.zeros_like(weights), torch.zeros_like(counts)
-    losses = losses.masked_scatter(counts, torch.cat([loss for loss, _ in found]))
-    return losses, weights, right.masked_scatter(counts, torch.cat([hit for _, hit in found]))
+    losses = losses.masked_scatter(counts, torch.cat([loss for loss, _ in scored]))
+    return losses, weights, right.masked_scatter(counts, torch.cat([hit for _, hit in scored]))
 
 
 def _score_targets(decoder: Decoder, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

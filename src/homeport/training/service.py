@@ -88,8 +88,8 @@ class LocalTrainingService:
         """Return `ft:model:organization:suffix:identity`, with the base model's name. Raises InvalidRequest."""
         if suffix is not None and len(suffix) > MAX_SUFFIX_CHARACTERS:
             raise InvalidRequest(f"A suffix has at most {MAX_SUFFIX_CHARACTERS} characters.", param="suffix")
-        found = self._store.find(model)
-        base = found.parent if found and found.parent else model
+        known = self._store.find(model)
+        base = known.parent if known and known.parent else model
         return ":".join(("ft", base, _slug(self._environment.organization), _slug(suffix or ""), identity))
 
     def check_file(self, file: Path, method: Method, param: str) -> None:
@@ -145,13 +145,13 @@ class LocalTrainingRun:
     def run(self, on_event: OnEvent) -> TrainingResult | None:
         """Train to the end and install the result; None if it was stopped. A finished result is returned at once."""
         name = self._task.name
-        if (found := self._store.find(name)) is None:
+        if (installed := self._store.find(name)) is None:
             result = self._process.run(lambda event: on_event(self._install_checkpoint(event)))
             if result is None:
                 return None
-            found = self._install(name, result)
+            installed = self._install(name, result)
         self._process.discard()
-        table = found.files[metrics_table.ROLE]
+        table = installed.files[metrics_table.ROLE]
         return TrainingResult(name, table, metrics_table.trained_tokens(table.read_text(encoding="utf-8")))
 
     def stop(self) -> None:
@@ -179,9 +179,9 @@ class LocalTrainingRun:
         if self._store.find(name) is None:
             files = {ADAPTER: self._process.folder / event.file}
             self._store.install(name, task.model, files, f"step {event.step} of {task.name}", task.project)
-        found = self._checkpoints()
-        for step in sorted(found)[:-MAX_CHECKPOINTS]:
-            self._store.remove(found[step])
+        checkpoints = self._checkpoints()
+        for step in sorted(checkpoints)[:-MAX_CHECKPOINTS]:
+            self._store.remove(checkpoints[step])
         return msgspec.structs.replace(event, model=name)
 
     def _checkpoints(self) -> dict[int, str]:

@@ -34,8 +34,8 @@ from homeport.training.tokenization import TokenizedExample, TokenizedPair
 
 ADAPTER, RESULTS, CHECKPOINT = "adapter.gguf", "results.csv", "checkpoint-"
 CHECKPOINT_INTERVAL_S = 15.0  # the maximum work that an interruption loses
-VALIDATION_EXAMPLES = 8  # validation examples per validation during an epoch …
-VALIDATION_INTERVAL = 10  # … in each of which this many steps lie
+VALIDATION_EXAMPLES = 8  # validation examples per validation during an epoch
+VALIDATION_INTERVAL = 10  # steps between these validations
 _CLIP = 1.0
 
 
@@ -96,9 +96,9 @@ class Trainer:
         checkpoint.save_checkpoint(self._folder, self._identity, self._progress, adapter, optimizer)
 
     def _resume(self) -> None:
-        found = checkpoint.load_checkpoint(self._folder, self._identity)
-        if found is not None:
-            self._progress, adapter, optimizer = found
+        state = checkpoint.load_checkpoint(self._folder, self._identity)
+        if state is not None:
+            self._progress, adapter, optimizer = state
             self._decoder.factors.restore(adapter)
             self._optimizer.load_state_dict(optimizer)
 

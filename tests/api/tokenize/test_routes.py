@@ -8,7 +8,7 @@ import pytest
 from homeport.api.access_policy import AccessPolicy
 from homeport.api.application import build_application
 from homeport.domain.content import text_message
-from homeport.domain.events import Admitted, Done, Tokenised, TokenizerFacts, Usage
+from homeport.domain.events import Admitted, Done, TokenizeResult, TokenizerFacts, Usage
 from homeport.domain.models import EngineStats
 from homeport.domain.text import ChatPrompt, TextPrompt, TokenPrompt, TokenRequest
 from homeport.domain.worker_messages import EngineRequest
@@ -21,7 +21,9 @@ FACTS = TokenizerFacts(100, True, "<s>", "</s>", None, None, "{{ messages }}")
 def script(request: EngineRequest) -> Script:
     """Answer like a text engine."""
     assert isinstance(request, TokenRequest)
-    result = Tokenised((1, 2), ("a", "b") * request.names, "ab") if request.prompts else Tokenised(facts=FACTS)
+    result = (
+        TokenizeResult((1, 2), ("a", "b") * request.names, "ab") if request.prompts else TokenizeResult(facts=FACTS)
+    )
     return [[Admitted(0)], [result], [Done(Usage())]]
 
 

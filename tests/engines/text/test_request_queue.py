@@ -7,7 +7,7 @@ import pytest
 
 from homeport.domain.content import text_message
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.events import Admitted, Done, Tokenised, Usage
+from homeport.domain.events import Admitted, Done, TokenizeResult, Usage
 from homeport.domain.text import ChatPrompt, TextPrompt, TextRequest, TokenPrompt, TokenRequest
 from homeport.engines.text.prepared_prompt import PreparedPrompts
 from homeport.engines.text.prompt_processor import weight
@@ -122,7 +122,7 @@ def test_everything_that_takes_time_counts() -> None:
 
 def test_token_requests_need_no_step() -> None:
     """A token request is answered at once, and its id is free again."""
-    found = Tokenised((1, 2))
+    found = TokenizeResult((1, 2))
     queue = RequestQueue(lambda _, __: found)
     queue.start()
     queue.open(1, TokenRequest((TextPrompt("x"),)), credit=1)

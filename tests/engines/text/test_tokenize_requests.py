@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from homeport.domain.content import text_message
-from homeport.domain.events import Admitted, Done, Failed, Tokenised, Usage
+from homeport.domain.events import Admitted, Done, Failed, TokenizeResult, Usage
 from homeport.domain.text import (
     ChatPrompt,
     StoppingCriteria,
@@ -26,7 +26,7 @@ def engine() -> Iterator[TextEngineRunner]:
         yield running
 
 
-def result_of(engine: TextEngineRunner, request: TokenRequest) -> Tokenised | Failed:
+def result_of(engine: TextEngineRunner, request: TokenRequest) -> TokenizeResult | Failed:
     """Return the result of a request, or its failure."""
     id = engine.open(request)
     events = engine.wait(id, lambda events_so_far: bool(events_so_far) and isinstance(events_so_far[-1], Done | Failed))
@@ -34,16 +34,16 @@ def result_of(engine: TextEngineRunner, request: TokenRequest) -> Tokenised | Fa
         return events[-1]
     first, found, last = events
     assert (first, last) == (Admitted(0), Done(Usage()))
-    assert isinstance(found, Tokenised)
+    assert isinstance(found, TokenizeResult)
     return found
 
 
 def test_a_text_becomes_ids(engine: TextEngineRunner) -> None:
     """With or without the start token, and with each token's text if requested; control tokens by name."""
-    assert result_of(engine, TokenRequest((TextPrompt("hi"),))) == Tokenised((START, 104, 105))
+    assert result_of(engine, TokenRequest((TextPrompt("hi"),))) == TokenizeResult((START, 104, 105))
     plain = TokenRequest((TextPrompt("h<|end|>"),), adds_start=False, names=True)
     found = result_of(engine, plain)
-    assert isinstance(found, Tokenised)
+    assert isinstance(found, TokenizeResult)
     assert found.names[0] == "h"
     assert found.names[-1]
 
@@ -52,7 +52,7 @@ def test_a_conversation_becomes_the_ids_of_a_chat_request(engine: TextEngineRunn
     """The ids are those of a chat request with the same messages."""
     chat = ChatPrompt((text_message("user", "hello"),))
     found = result_of(engine, TokenRequest((chat,)))
-    assert isinstance(found, Tokenised)
+    assert isinstance(found, TokenizeResult)
     answered = engine.ask(TextRequest((chat,), stopping=StoppingCriteria(max_tokens=1))).admitted
     assert answered is not None
     assert answered.prompt_tokens == len(found.ids)
@@ -61,7 +61,7 @@ def test_a_conversation_becomes_the_ids_of_a_chat_request(engine: TextEngineRunn
 
 def _text(engine: TextEngineRunner, ids: tuple[int, ...]) -> str:
     found = result_of(engine, TokenRequest((TokenPrompt(ids),)))
-    assert isinstance(found, Tokenised)
+    assert isinstance(found, TokenizeResult)
     return found.text
 
 
@@ -70,7 +70,7 @@ def test_ids_become_their_text(engine: TextEngineRunner) -> None:
     assert _text(engine, (104, 105)) == "hi"
     assert _text(engine, (104, END)).startswith("h<")
     encoded = result_of(engine, TokenRequest((TokenPrompt((15339, 100257)),), encoding="cl100k_base"))
-    assert encoded == Tokenised(text="hello<|endoftext|>")
+    assert encoded == TokenizeResult(text="hello<|endoftext|>")
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def test_invalid_requests_name_the_field(engine: TextEngineRunner, request_: Tok
 def test_the_tokenizer_is_described(engine: TextEngineRunner) -> None:
     """It has the size of the vocabulary, the control tokens by name and the chat template."""
     found = result_of(engine, TokenRequest())
-    assert isinstance(found, Tokenised)
+    assert isinstance(found, TokenizeResult)
     assert found.facts is not None
     assert found.facts.vocabulary == 263
     assert found.facts.adds_start
     assert found.facts.eos is not None
     again = result_of(engine, TokenRequest((TextPrompt(found.facts.eos),), adds_start=False))
-    assert isinstance(again, Tokenised)
+    assert isinstance(again, TokenizeResult)
     assert len(again.ids) == 1
     assert "messages" in (found.facts.chat_template or "")

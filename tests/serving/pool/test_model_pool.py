@@ -182,7 +182,7 @@ async def cycle(serving: WorkerServing, times: int) -> None:
 
 
 async def test_cycles_leak_nothing(serve: Serve, tmp_path: Path) -> None:
-    """Ten loads and unloads leave no descriptor, process or task behind, and load once each."""
+    """Ten loads and unloads leave no descriptor, process or task, and load once each."""
     diary = tmp_path / "diary"
     await cycle(await serve(diary=str(diary)), 10)
     assert len(diary.read_text().split()) == 11

@@ -23,10 +23,10 @@ from tests.serving.conftest import DEADLINE_S, prompt, until
 class Ends:
     """A link, what it received, and the socket at its other end."""
 
-    def __init__(self, link: WorkerLink, far: socket.socket, heard: list[WorkerReply], lost: list[str]) -> None:
+    def __init__(self, link: WorkerLink, far: socket.socket, received: list[WorkerReply], lost: list[str]) -> None:
         self.link = link
         self.far = far
-        self.heard = heard
+        self.received = received
         self.lost = lost
 
 
@@ -35,10 +35,10 @@ async def ends() -> AsyncIterator[Ends]:
     """Yield a connected link with a limit of 1 MB."""
     ours, theirs = socket.socketpair()
     theirs.settimeout(DEADLINE_S)
-    heard: list[WorkerReply] = []
+    received: list[WorkerReply] = []
     lost: list[str] = []
-    link = await WorkerLink.connect(ours, heard.append, lost.append, 1_000_000)
-    yield Ends(link, theirs, heard, lost)
+    link = await WorkerLink.connect(ours, received.append, lost.append, 1_000_000)
+    yield Ends(link, theirs, received, lost)
     link.close()
     theirs.close()
     await asyncio.sleep(0)
@@ -53,7 +53,7 @@ async def test_messages_both_ways(ends: Ends) -> None:
     assert await asyncio.to_thread(channel.receive, reader) == Ping()
     assert await asyncio.to_thread(channel.receive, reader) == sent
     channel.send(Pong(EngineStats(running=2)))
-    await until(lambda: ends.heard == [Pong(EngineStats(running=2))])
+    await until(lambda: ends.received == [Pong(EngineStats(running=2))])
 
 
 async def test_corrupt_frame_ends_the_link(ends: Ends) -> None:

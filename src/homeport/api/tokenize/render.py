@@ -4,41 +4,41 @@ from collections.abc import Callable, Mapping, Sequence
 
 from homeport.api import json_codec
 from homeport.api.writer import CollectingWriter
-from homeport.domain.events import Event, Tokenised, Usage
+from homeport.domain.events import Event, TokenizeResult, Usage
 
 
 class TokenWriter(CollectingWriter):
     """Renders the result, given the model's window in tokens."""
 
-    def __init__(self, render: Callable[[Tokenised, int | None], Mapping[str, object]]) -> None:
+    def __init__(self, render: Callable[[TokenizeResult, int | None], Mapping[str, object]]) -> None:
         self._render = render
-        self._result = Tokenised()
+        self._result = TokenizeResult()
 
     def collect(self, events: Sequence[Event]) -> None:
         """Take the result."""
-        self._result = next((event for event in events if isinstance(event, Tokenised)), self._result)
+        self._result = next((event for event in events if isinstance(event, TokenizeResult)), self._result)
 
     async def finish(self, usage: Usage) -> bytes:  # noqa: ARG002 - nothing was computed
         """Return the body."""
         return json_codec.encode(self._render(self._result, self.answer.window))
 
 
-def render_ids(result: Tokenised, window: int | None) -> Mapping[str, object]:
+def render_ids(result: TokenizeResult, window: int | None) -> Mapping[str, object]:
     """Render token ids."""
     return {"count": len(result.ids), "max_model_len": window, "tokens": result.ids, "token_strs": None}
 
 
-def render_ids_and_texts(result: Tokenised, window: int | None) -> Mapping[str, object]:
+def render_ids_and_texts(result: TokenizeResult, window: int | None) -> Mapping[str, object]:
     """Render token ids with the text of each."""
     return {**render_ids(result, window), "token_strs": result.names}
 
 
-def render_text(result: Tokenised, window: int | None) -> Mapping[str, object]:  # noqa: ARG001 - not reported
+def render_text(result: TokenizeResult, window: int | None) -> Mapping[str, object]:  # noqa: ARG001 - not reported
     """Render the text of token ids."""
     return {"prompt": result.text}
 
 
-def render_facts(result: Tokenised, window: int | None) -> Mapping[str, object]:
+def render_facts(result: TokenizeResult, window: int | None) -> Mapping[str, object]:
     """Render what a model's tokenizer is like."""
     facts = result.facts
     if facts is None:

@@ -1,1 +1,1 @@
-"""The interfaces between rooms. Knows nothing of who implements them."""
+"""The interfaces between rooms. Knows nothing of their implementations."""

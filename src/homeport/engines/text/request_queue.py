@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from homeport.domain.errors import EngineFailed, ErrorInfo, HomeportError
-from homeport.domain.events import Admitted, Done, Event, Failed, Tokenised, Usage
+from homeport.domain.events import Admitted, Done, Event, Failed, TokenizeResult, Usage
 from homeport.domain.text import TextRequest, TokenRequest
 from homeport.engines.text.prepared_prompt import PreparedPrompts
 from homeport.engines.text.prompt_processor import weight
@@ -23,7 +23,7 @@ LONG = 1 << 15
 
 logger = logging.getLogger("homeport.text")
 
-Prepare = Callable[[TextRequest | TokenRequest, Callable[[], None]], PreparedPrompts | Tokenised]
+Prepare = Callable[[TextRequest | TokenRequest, Callable[[], None]], PreparedPrompts | TokenizeResult]
 
 
 class Abandoned(Exception):
@@ -45,7 +45,7 @@ class QueueUpdates:
     """What happened since the last step. Apply it field by field, in this order; ids are never reused."""
 
     rejected: list[tuple[int, ErrorInfo]] = field(default_factory=list)
-    tokenized: list[tuple[int, Tokenised]] = field(default_factory=list)  # these are thereby answered
+    tokenized: list[tuple[int, TokenizeResult]] = field(default_factory=list)  # these are thereby answered
     prepared: list[PreparedRequest] = field(default_factory=list)
     loaded_prefixes: list[tuple[str, bytes | None]] = field(default_factory=list)
     credits: list[tuple[int, int]] = field(default_factory=list)
@@ -198,7 +198,9 @@ class RequestQueue:
                 with contextlib.suppress(Abandoned):
                     self._hand_over(id, self._prepare_one(id, pending.request))
 
-    def _prepare_one(self, id: int, request: TextRequest | TokenRequest) -> PreparedPrompts | Tokenised | ErrorInfo:
+    def _prepare_one(
+        self, id: int, request: TextRequest | TokenRequest
+    ) -> PreparedPrompts | TokenizeResult | ErrorInfo:
         def check() -> None:
             if self._closed or id not in self._pending:
                 raise Abandoned
@@ -213,7 +215,7 @@ class RequestQueue:
             logger.exception("a request could not be prepared")
             return EngineFailed("The request could not be prepared because of an internal error.").info
 
-    def _hand_over(self, id: int, result: PreparedPrompts | Tokenised | ErrorInfo) -> None:
+    def _hand_over(self, id: int, result: PreparedPrompts | TokenizeResult | ErrorInfo) -> None:
         with self._lock:
             pending = self._pending.pop(id, None)
             if pending is None:  # canceled meanwhile
@@ -221,7 +223,7 @@ class RequestQueue:
             if isinstance(result, ErrorInfo):
                 self._open_ids.discard(id)
                 self._updates.rejected.append((id, result))
-            elif isinstance(result, Tokenised):
+            elif isinstance(result, TokenizeResult):
                 self._open_ids.discard(id)
                 self._updates.tokenized.append((id, result))
             elif isinstance(pending.request, TextRequest):

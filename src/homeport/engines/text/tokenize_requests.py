@@ -5,7 +5,7 @@ are published with: nothing is generated from the result. Knows nothing of sched
 """
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.events import Tokenised, TokenizerFacts
+from homeport.domain.events import TokenizeResult, TokenizerFacts
 from homeport.domain.text import (
     ChatPrompt,
     StoppingCriteria,
@@ -35,7 +35,7 @@ class RequestPreparer:
         self._vocabulary = tokenizer.vocabulary
         self._prompts = prompts
 
-    def prepare(self, request: TextRequest | TokenRequest, check: Check) -> PreparedPrompts | Tokenised:
+    def prepare(self, request: TextRequest | TokenRequest, check: Check) -> PreparedPrompts | TokenizeResult:
         """Check and tokenize. Raises InvalidRequest and ContextOverflow; `param` names the invalid field.
 
         `check` is called between pieces of the work, and may raise to end it.
@@ -43,10 +43,10 @@ class RequestPreparer:
         if isinstance(request, TextRequest):
             return self._prompts.prepare(request, check)
         if not request.prompts:
-            return Tokenised(facts=self._facts())
+            return TokenizeResult(facts=self._facts())
         prompt = request.prompts[0]
         if isinstance(prompt, TokenPrompt):
-            return Tokenised(text=self._text(prompt.ids, request.encoding))
+            return TokenizeResult(text=self._text(prompt.ids, request.encoding))
         if request.encoding is not None:
             raise InvalidRequest(
                 f"This alias uses the token ids of {request.encoding}, which Homeport does not encode text with: use "
@@ -54,7 +54,7 @@ class RequestPreparer:
                 param="model",
             )
         ids = self._ids(prompt, check, adds_start=request.adds_start)
-        return Tokenised(ids, tuple(self._name(token) for token in ids) if request.names else ())
+        return TokenizeResult(ids, tuple(self._name(token) for token in ids) if request.names else ())
 
     def _ids(self, prompt: TextPrompt | ChatPrompt, check: Check, *, adds_start: bool) -> tuple[int, ...]:
         if isinstance(prompt, ChatPrompt):

@@ -88,9 +88,9 @@ class _BinaryReader:
         self._position = position
 
     def take(self, form: str) -> tuple[int, ...]:
-        found = struct.unpack_from(form, self.data, self._position)
+        values = struct.unpack_from(form, self.data, self._position)
         self._position += struct.calcsize(form)
-        return found
+        return values
 
     def bytes(self, size: int) -> bytes:
         return self.take(f"{size}s")[0]  # type: ignore[return-value]

@@ -78,8 +78,8 @@ class _InertUnpickler(pickle.Unpickler):
 def _words(pickled: bytes) -> list[str]:
     """Return the words by number, from 1; a word that does not fit on a line is left empty."""
     try:
-        tokeniser = _InertUnpickler(io.BytesIO(pickled)).load().state["tokenizer"]
-        numbers: Mapping[str, int] = tokeniser.state["word_index"]
+        tokenizer = _InertUnpickler(io.BytesIO(pickled)).load().state["tokenizer"]
+        numbers: Mapping[str, int] = tokenizer.state["word_index"]
         words = [""] * (WORDS - 1)
         for word, number in numbers.items():
             if number < WORDS and "\n" not in word:

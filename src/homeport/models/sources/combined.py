@@ -27,11 +27,11 @@ class CombinedSource:
     def listing(self) -> SourceListing:
         """Return the files of all; the revision names that of each. Raises what they raise."""
         self._listings = {repo: source.listing() for repo, source in self._sources.items()}
-        revisions = [f"{repo}@{found.revision}" for repo, found in self._listings.items()]
+        revisions = [f"{repo}@{listing.revision}" for repo, listing in self._listings.items()]
         files = [
             msgspec.structs.replace(file, path=f"{repo}/{file.path}")
-            for repo, found in self._listings.items()
-            for file in found.files
+            for repo, listing in self._listings.items()
+            for file in listing.files
         ]
         return SourceListing(" ".join(revisions), tuple(files))
 

@@ -49,11 +49,11 @@ class ModelScope(msgspec.Struct, frozen=True):
         revision = self.revision or _MAIN
         try:
             with self._client() as api, self._translate_errors():
-                found = api.list_repo_files(self.repo, "model", revision=revision)
+                entries = api.list_repo_files(self.repo, "model", revision=revision)
         except ConnectionLost as cut:
             raise protocol.unreachable_error(endpoint, str(cut), setting="MODELSCOPE_ENDPOINT") from cut
         return SourceListing(
-            revision, tuple(RemoteFile(f.path, f.size, f.sha256 or None) for f in found if not f.is_dir and f.path)
+            revision, tuple(RemoteFile(f.path, f.size, f.sha256 or None) for f in entries if not f.is_dir and f.path)
         )
 
     def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:

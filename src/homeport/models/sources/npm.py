@@ -26,15 +26,15 @@ def pack(pinned: str, folder: Path) -> Path:
         )
     command = [npm, "pack", pinned, "--silent", f"--pack-destination={folder}"]
     environ = child_environment.environment_without_settings()
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environ)
-    found = sorted(folder.glob("*.tgz"))
-    if ran.returncode or len(found) != 1:
-        said = (ran.stderr.strip() or ran.stdout.strip()).splitlines()
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environ)
+    tarballs = sorted(folder.glob("*.tgz"))
+    if completed.returncode or len(tarballs) != 1:
+        output = (completed.stderr.strip() or completed.stdout.strip()).splitlines()
         raise Unavailable(
-            f"npm could not fetch {pinned}: {said[0] if said else 'no message'} - check the network and "
+            f"npm could not fetch {pinned}: {output[0] if output else 'no message'} - check the network and "
             "`npm config get registry`, then run the same command again."
         )
-    return found[0]
+    return tarballs[0]
 
 
 def unpack(tarball: Path, path: str, size: int, target: BinaryIO, progress: ProgressReporter) -> None:

@@ -184,15 +184,15 @@ def _pip(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 def _index() -> str | None:
     """Return the index in pip's settings; None if there are several, which only pip itself can search."""
     ran = _pip([*_PIP, "config", "list"])
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     for line in ran.stdout.splitlines():
         key, _, value = line.partition("=")
         section, _, option = key.rpartition(".")
         if section in _SECTIONS and value[:1] in ("'", '"'):
-            found[f"{section}.{option}"] = str(ast.literal_eval(value))
-    if any(key.endswith(_OTHER_WAYS) for key in found):
+            options[f"{section}.{option}"] = str(ast.literal_eval(value))
+    if any(key.endswith(_OTHER_WAYS) for key in options):
         return None
-    index = next((found[f"{section}.index-url"] for section in _SECTIONS if f"{section}.index-url" in found), None)
+    index = next((options[f"{section}.index-url"] for section in _SECTIONS if f"{section}.index-url" in options), None)
     return index or _DEFAULT_INDEX
 
 
