@@ -59,7 +59,7 @@ def test_only_a_model_in_one_file_is_accepted(
     assert service.model_name(NAME, None, "1") == f"ft:{SMALL}:my-org::1"
     with pytest.raises(ModelNotFound):
         service.check_model("nobody")
-    with pytest.raises(InvalidRequest, match="replaced"):
+    with pytest.raises(InvalidRequest, match="have changed"):
         service.prepare_run(TrainingTask("1", "ft:a:b:c:1", SMALL, f"not {digest}", tmp_path / "file"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(Unavailable, match=r"homeport\[train\]"):
