@@ -1,6 +1,6 @@
 """Writers: what turns the events of one request on a model into the bytes of its response.
 
-Knows nothing of HTTP, admission or accounting: `api/runner` calls a writer while the events arrive.
+Knows nothing of HTTP, admission or accounting: `api/request_runner` calls a writer while the events arrive.
 """
 
 from abc import ABC, abstractmethod

@@ -8,7 +8,7 @@ from homeport.api.chat.render import chat_writer
 from homeport.api.chat.schema import ChatBody
 from homeport.api.request_body import apart, read_json
 from homeport.api.request_context import context_of
-from homeport.api.runner import resolve, run
+from homeport.api.request_runner import resolve, run
 from homeport.api.services import services
 
 

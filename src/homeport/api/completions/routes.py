@@ -8,7 +8,7 @@ from homeport.api.completions.render import completion_writer
 from homeport.api.completions.schema import CompletionBody
 from homeport.api.request_body import apart, read_json
 from homeport.api.request_context import context_of
-from homeport.api.runner import resolve, run
+from homeport.api.request_runner import resolve, run
 
 
 async def create(request: Request) -> Response:

@@ -8,7 +8,7 @@ from homeport.api.edits.render import EditRenderer
 from homeport.api.edits.schema import EditBody
 from homeport.api.request_body import apart, read_json
 from homeport.api.request_context import context_of
-from homeport.api.runner import resolve, run
+from homeport.api.request_runner import resolve, run
 from homeport.api.text_generation.writers import TextAnswerWriter
 
 

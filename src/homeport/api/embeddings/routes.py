@@ -7,7 +7,7 @@ from homeport.api.embeddings.convert import to_request
 from homeport.api.embeddings.render import EmbeddingWriter
 from homeport.api.embeddings.schema import CreateEmbeddingBody
 from homeport.api.request_body import apart, read_json
-from homeport.api.runner import resolve, run
+from homeport.api.request_runner import resolve, run
 
 
 async def create(request: Request) -> Response:

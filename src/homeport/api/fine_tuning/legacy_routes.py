@@ -15,7 +15,7 @@ from homeport.api.json_response import JsonResponse
 from homeport.api.paging import render_list
 from homeport.api.query_params import read_query
 from homeport.api.request_body import read_json
-from homeport.api.runner import model_header
+from homeport.api.request_runner import model_header
 from homeport.api.services import caller, services
 from homeport.api.streaming import EventStream
 from homeport.domain.errors import NotFound

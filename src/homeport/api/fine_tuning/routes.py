@@ -12,7 +12,7 @@ from homeport.api.fine_tuning.schema import CheckpointsQuery, JobBody, JobsQuery
 from homeport.api.json_response import JsonResponse
 from homeport.api.paging import PageQuery, parse_page, render_page
 from homeport.api.request_body import read_json
-from homeport.api.runner import model_header
+from homeport.api.request_runner import model_header
 from homeport.api.services import caller, services
 from homeport.domain.fine_tuning import FineTuningJob
 

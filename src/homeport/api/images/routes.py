@@ -27,7 +27,7 @@ from homeport.api.images.schema import (
     ImageVariationForm,
 )
 from homeport.api.request_body import is_json, read_json
-from homeport.api.runner import resolve, run
+from homeport.api.request_runner import resolve, run
 from homeport.api.services import services
 from homeport.api.writer import Writer
 

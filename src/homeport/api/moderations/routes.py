@@ -10,7 +10,7 @@ from homeport.api.moderations.convert import to_request
 from homeport.api.moderations.render import ModerationWriter
 from homeport.api.moderations.schema import DEFAULT_MODEL, ModerationBody
 from homeport.api.request_body import read_json
-from homeport.api.runner import resolve, run
+from homeport.api.request_runner import resolve, run
 
 
 async def create(request: Request) -> Response:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api.request_body import read_json
-from homeport.api.runner import resolve, run
+from homeport.api.request_runner import resolve, run
 from homeport.api.speech.convert import to_request
 from homeport.api.speech.render import speech_writer
 from homeport.api.speech.schema import SpeechBody

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from homeport.api.query_params import read_query
 from homeport.api.request_body import apart, read_json
-from homeport.api.runner import run
+from homeport.api.request_runner import run
 from homeport.api.services import registry
 from homeport.api.tokenize.convert import detokenize_to_request, tokenize_to_request
 from homeport.api.tokenize.render import TokenWriter, render_facts, render_ids, render_ids_and_texts, render_text

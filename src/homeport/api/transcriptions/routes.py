@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from homeport.api import forms
 from homeport.api.form_values import Form
-from homeport.api.runner import run
+from homeport.api.request_runner import run
 from homeport.api.services import registry
 from homeport.api.transcriptions.convert import transcription_to_request, translation_to_request
 from homeport.api.transcriptions.render import transcription_writer, translation_writer

@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from homeport.api.application import build_application
-from homeport.api.runner import require_model_name
+from homeport.api.request_runner import require_model_name
 from homeport.api.services import Limits
 from homeport.domain.errors import ContextOverflow, EngineFailed, InvalidRequest
 from homeport.domain.events import (
