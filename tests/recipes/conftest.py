@@ -1,11 +1,11 @@
-"""The recipes run in the training environment only: without PyTorch none of their tests is collected."""
+"""The recipes need PyTorch and ONNX (`make image-test`): without both, none of their tests is collected."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-collect_ignore_glob = [] if find_spec("torch") else ["test_*.py", "images"]
+collect_ignore_glob = [] if find_spec("torch") and find_spec("onnx") else ["test_*.py", "images"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
