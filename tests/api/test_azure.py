@@ -15,7 +15,7 @@ KEY = "sk-a-long-enough-key"
 CHAT = {"messages": [{"role": "user", "content": "Hi"}]}
 
 
-def house(access: AccessPolicy | None = None) -> ASGIApp:
+def application(access: AccessPolicy | None = None) -> ASGIApp:
     registry = FakeRegistry(
         [installed("tiny"), installed("org/other", ("chat", "embeddings")), installed("ear", ("transcriptions",))],
         [Alias("gpt-35-turbo", "tiny")],
@@ -25,7 +25,7 @@ def house(access: AccessPolicy | None = None) -> ASGIApp:
 
 async def ask(path: str, body: object, app: ASGIApp | None = None, **headers: str) -> AsgiResponse:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return await call(app or house(), "POST", path, msgspec.json.encode(body), given)
+    return await call(app or application(), "POST", path, msgspec.json.encode(body), given)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ async def test_every_kind_of_endpoint_takes_one() -> None:
     said = await ask("/openai/deployments/tiny/completions", {"prompt": "Hi"})
     assert (said.status, said.json["model"]) == (200, "tiny")
     path = "/openai/deployments/tiny/audio/transcriptions"
-    said = await call(house(), "POST", path, form([("language", "en")], [("file", b"RIFF")]), HEADERS)
+    said = await call(application(), "POST", path, form([("language", "en")], [("file", b"RIFF")]), HEADERS)
     assert said.error["message"] == "The model `tiny` cannot do transcriptions."
 
 
@@ -57,7 +57,7 @@ async def test_every_kind_of_endpoint_takes_one() -> None:
 @pytest.mark.parametrize("query", ["", "?api-version=2024-02-01", "?api-version=preview"])
 async def test_other_paths_lie_below_openai(path: str, query: str) -> None:
     """Other paths are found below /openai and /openai/v1, with any version."""
-    said = await call(house(), "GET", path + query)
+    said = await call(application(), "GET", path + query)
     assert [model["id"] for model in said.json["data"]] == ["tiny", "org/other", "ear", "gpt-35-turbo"]
 
 
@@ -70,13 +70,15 @@ async def test_a_version_is_no_field_of_a_query() -> None:
         ("?api-versions=1", 400),
         ("?my-api-version=1", 400),
     ):
-        said = await call(house(access), "GET", f"/admin/v1/usage{query}", headers={"authorization": f"Bearer {KEY}"})
+        said = await call(
+            application(access), "GET", f"/admin/v1/usage{query}", headers={"authorization": f"Bearer {KEY}"}
+        )
         assert said.status == status
 
 
 async def test_the_key_comes_in_a_header_of_its_own() -> None:
     """`api-key` gives the same access as a bearer key; if both are sent, the bearer key is used."""
-    app = house(AccessPolicy.from_keys((KEY,)))
+    app = application(AccessPolicy.from_keys((KEY,)))
     path = "/openai/deployments/tiny/chat/completions"
     assert (await ask(path, CHAT, app, api_key=KEY)).status == 200
     assert (await ask(path, CHAT, app, authorization=f"Bearer {KEY}", api_key="x")).status == 200
@@ -99,5 +101,5 @@ async def test_the_key_comes_in_a_header_of_its_own() -> None:
 )
 async def test_nothing_else_is_reached(path: str) -> None:
     """Other paths below /openai are a 404, and none leads to /admin."""
-    said = await ask(path, CHAT, house(AccessPolicy.from_keys(admin_keys=(KEY,))), authorization=f"Bearer {KEY}")
+    said = await ask(path, CHAT, application(AccessPolicy.from_keys(admin_keys=(KEY,))), authorization=f"Bearer {KEY}")
     assert (said.status, said.error["code"]) == (404, "unknown_url")

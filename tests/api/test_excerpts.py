@@ -80,8 +80,8 @@ async def repeated(desks: FineTuningApp, method: str, path: str, body: object = 
     assert said.status != 401 or "authorization" in headers or "organization" in path, said.body
     if said.status < 400:
         return 0
-    told = said.error
-    shown = (told["message"], told["param"] or "", *said.headers.values())
+    received = said.error
+    shown = (received["message"], received["param"] or "", *said.headers.values())
     return max(max(str(text).count("Q"), str(text).count("0")) for text in shown)
 
 
@@ -129,8 +129,8 @@ async def test_no_part_of_a_form_comes_back_whole(desks: FineTuningApp, path: st
             fields = [("model", "tiny"), (name, LONG)] if name != "model" else [(name, LONG)]
             said = await call(desks.app, "POST", path, form(fields, files), headers={**key, **HEADERS})
             assert 400 <= said.status < 500, said.body
-            told = said.error
-            assert max(str(told[part]).count("Q") for part in ("message", "param")) <= EXCERPT_CHARS, name
+            received = said.error
+            assert max(str(received[part]).count("Q") for part in ("message", "param")) <= EXCERPT_CHARS, name
 
 
 def test_a_forgotten_value_does_not_fill_an_answer() -> None:

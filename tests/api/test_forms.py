@@ -40,8 +40,8 @@ async def _told(request: Request) -> Response:
         upload = read.file("file")
         mode = stat.S_IMODE(upload.path.stat().st_mode) | stat.S_IMODE(upload.path.parent.stat().st_mode)
         is_whole = upload.path.read_bytes() == WAV
-        told = {"values": dict(read.values), "whole": is_whole, "open": mode & 0o077, "path": str(upload.path)}
-        return JSONResponse({**told, "size": upload.size, "name": upload.name})
+        received = {"values": dict(read.values), "whole": is_whole, "open": mode & 0o077, "path": str(upload.path)}
+        return JSONResponse({**received, "size": upload.size, "name": upload.name})
 
     return await forms.respond_to_form(request, answer)
 

@@ -99,12 +99,12 @@ async def test_work_on_a_large_body_leaves_the_loop(size: int, is_apart: bool) -
     """A large body is processed in a thread, a small one on the event loop."""
     app = build_application(services())
 
-    async def told(request: Request) -> Response:
+    async def received(request: Request) -> Response:
         context_of(request.scope).route = "/note"
         await read_json(request, Note)
         return JsonResponse({"is_apart": await apart(request, threading.get_ident) != threading.get_ident()})
 
-    app.router.routes.append(Route("/note", told, methods=["POST"]))
+    app.router.routes.append(Route("/note", received, methods=["POST"]))
     body = msgspec.json.encode({"text": "a" * size})
     assert (await call(app, "POST", "/note", body)).json["is_apart"] is is_apart
 

@@ -39,8 +39,8 @@ def serving() -> FakeServing:
 @pytest.fixture(scope="module")
 def address(serving: FakeServing) -> Iterator[str]:
     """A server with one key, on fakes."""
-    house = services(serving, access=AccessPolicy.from_keys((KEY,)), limits=Limits(body_bytes=1_000_000))
-    with served(build_application(house)) as address:
+    application = services(serving, access=AccessPolicy.from_keys((KEY,)), limits=Limits(body_bytes=1_000_000))
+    with served(build_application(application)) as address:
         yield address
 
 

@@ -104,9 +104,9 @@ async def test_an_error_after_the_headers_is_one_event_and_the_end(error: Except
         raise error
 
     said = await call(_stream(source()), "POST", "/")
-    first, told, end = said.body.split(b"\n\n")
+    first, received, end = said.body.split(b"\n\n")
     assert (first, end) == (b"data: 1", b"")
-    body = msgspec.json.decode(told.removeprefix(b"data: "))
+    body = msgspec.json.decode(received.removeprefix(b"data: "))
     assert body["error"]["type"] == "server_error"
     assert (body["error"]["message"] == "It broke.") == isinstance(error, EngineFailed)
     assert b"secret" not in said.body

@@ -116,8 +116,8 @@ def _units(text: str) -> list[str]:
 
 def _said(text: str, voice: str, log: Path) -> bytes:
     body = {"model": "tts-1", "input": text, "voice": voice, "response_format": "flac"}
-    with running(log) as house:
-        answer = house.call("POST", "/v1/audio/speech", body)
+    with running(log) as server:
+        answer = server.call("POST", "/v1/audio/speech", body)
     assert answer.status == 200, answer.body
     return answer.body
 

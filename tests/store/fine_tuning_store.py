@@ -57,13 +57,13 @@ class FineTuningStore:
         """Return the status of a job."""
         return self.book.get(job.project, job.id).status
 
-    def told(self, job: FineTuningJob) -> list[FineTuningEvent]:
+    def received(self, job: FineTuningJob) -> list[FineTuningEvent]:
         """Return all events of a job, in order."""
         return list(self.book.list_events(job.project, job.id, PageRequest(is_newest_first=False)).items)
 
     def messages(self, job: FineTuningJob) -> list[str]:
         """Return the messages of these events."""
-        return [event.message for event in self.told(job)]
+        return [event.message for event in self.received(job)]
 
     def made(self, job: FineTuningJob) -> TrainingResult:
         """Return the result of a training."""

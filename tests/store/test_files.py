@@ -46,70 +46,70 @@ class FileStoreFixture:
 
 
 @pytest.fixture
-def house(database: Database, tmp_path: Path) -> FileStoreFixture:
+def stores(database: Database, tmp_path: Path) -> FileStoreFixture:
     return FileStoreFixture(database, tmp_path)
 
 
-def test_a_file_is_kept_and_copied(house: FileStoreFixture) -> None:
+def test_a_file_is_kept_and_copied(stores: FileStoreFixture) -> None:
     """A stored file is found by its project only, and its copy replaces the file at a path."""
-    kept = house.files.create(FILE, house.content())
-    assert house.files.get("one", kept.id) == kept
+    kept = stores.files.create(FILE, stores.content())
+    assert stores.files.get("one", kept.id) == kept
     assert (kept.bytes, kept.created_at) == (6, 1_700_000_000)
-    target = house.content(b"what was there before")
-    house.files.copy(kept, target)
+    target = stores.content(b"what was there before")
+    stores.files.copy(kept, target)
     assert target.read_bytes() == b"hello!"
     with pytest.raises(NotFound):
-        house.files.get("other", kept.id)
+        stores.files.get("other", kept.id)
 
 
-def test_a_file_without_a_row_is_not_kept(house: FileStoreFixture) -> None:
+def test_a_file_without_a_row_is_not_kept(stores: FileStoreFixture) -> None:
     """If the row cannot be written, the content is deleted."""
 
     def full(*_: object) -> None:
         raise StorageFull("full")
 
     with pytest.raises(StorageFull):
-        house.files.create(FILE, house.content(), full)
-    assert house.kept() == []
-    assert house.files.list_page("one", PageRequest()) == Page()
+        stores.files.create(FILE, stores.content(), full)
+    assert stores.kept() == []
+    assert stores.files.list_page("one", PageRequest()) == Page()
 
 
-def test_what_a_dead_process_left_is_swept(house: FileStoreFixture) -> None:
+def test_what_a_dead_process_left_is_swept(stores: FileStoreFixture) -> None:
     """A content without a row is deleted once it is so old that no process is still storing it; others stay."""
-    kept = house.files.create(FILE, house.content())
-    house.blobs.put("files/file-left", house.content())
-    house.files.sweep()
-    assert len(house.kept()) == 2
-    left = house.folder / "blobs" / "files"
+    kept = stores.files.create(FILE, stores.content())
+    stores.blobs.put("files/file-left", stores.content())
+    stores.files.sweep()
+    assert len(stores.kept()) == 2
+    left = stores.folder / "blobs" / "files"
     for path in left.iterdir():
         os.utime(path, (1, 1))
-    house.files.sweep()
-    assert house.kept() == [f"files/{kept.id}"]
+    stores.files.sweep()
+    assert stores.kept() == [f"files/{kept.id}"]
 
 
-def test_two_ends_of_one_upload_make_one_file(house: FileStoreFixture) -> None:
+def test_two_ends_of_one_upload_make_one_file(stores: FileStoreFixture) -> None:
     """Of two requests that complete the same upload the second one fails and leaves nothing."""
-    upload = house.uploads.create(UPLOAD)
-    part = house.uploads.add_part("one", upload.id, house.content())
-    target = house.folder / "whole"
-    first = house.uploads.assemble("one", upload.id, [part.id], target)
-    done, file = house.uploads.complete(first, target)
+    upload = stores.uploads.create(UPLOAD)
+    part = stores.uploads.add_part("one", upload.id, stores.content())
+    target = stores.folder / "whole"
+    first = stores.uploads.assemble("one", upload.id, [part.id], target)
+    done, file = stores.uploads.complete(first, target)
     assert (done.status, done.file_id) == ("completed", file.id)
     with pytest.raises(InvalidRequest, match="is completed"):
-        house.uploads.complete(first, target)
-    assert house.kept() == [f"files/{file.id}"]
-    assert house.uploads.get("one", upload.id).file_id == file.id
+        stores.uploads.complete(first, target)
+    assert stores.kept() == [f"files/{file.id}"]
+    assert stores.uploads.get("one", upload.id).file_id == file.id
 
 
-def test_a_late_upload_expires_with_its_parts(house: FileStoreFixture) -> None:
+def test_a_late_upload_expires_with_its_parts(stores: FileStoreFixture) -> None:
     """An upload expires an hour after its start; the sweep deletes its parts."""
-    upload = house.uploads.create(UPLOAD)
-    house.uploads.add_part("one", upload.id, house.content())
-    house.now += 3599
-    house.uploads.sweep()
-    assert house.uploads.get("one", upload.id).status == "pending"
-    house.now += 1
-    assert house.uploads.get("one", upload.id).status == "expired"
-    house.uploads.sweep()
-    assert house.kept() == []
-    assert house.uploads.get("one", upload.id).status == "expired"
+    upload = stores.uploads.create(UPLOAD)
+    stores.uploads.add_part("one", upload.id, stores.content())
+    stores.now += 3599
+    stores.uploads.sweep()
+    assert stores.uploads.get("one", upload.id).status == "pending"
+    stores.now += 1
+    assert stores.uploads.get("one", upload.id).status == "expired"
+    stores.uploads.sweep()
+    assert stores.kept() == []
+    assert stores.uploads.get("one", upload.id).status == "expired"

@@ -85,7 +85,7 @@ def test_events_have_pages(books: FineTuningStore) -> None:
     job, other = books.under_way("ftjob-1"), books.under_way("ftjob-2")
     for step in (1, 2, 3):
         books.log.record_step(job, measures(step), 6, None)
-    every = books.told(job)
+    every = books.received(job)
     first = books.book.list_events("one", job.id, PageRequest(limit=2))
     assert first == Page(items=tuple(every[:-3:-1]), has_more=True)
     rest = books.book.list_events("one", job.id, PageRequest(after=first.items[-1].id))

@@ -56,106 +56,106 @@ class House:
 
 
 @pytest.fixture
-def house(database: Database, tmp_path: Path) -> House:
+def stores(database: Database, tmp_path: Path) -> House:
     return House(database, tmp_path)
 
 
-def test_everything_that_a_project_keeps_is_counted(house: House) -> None:
+def test_everything_that_a_project_keeps_is_counted(stores: House) -> None:
     """Files, parts of uploads, images and fine-tuned models count for their own project until they are deleted."""
-    first = house.files.create(FILE, house.content(100))
-    begun = house.uploads.create(UPLOAD)
-    house.uploads.add_part("one", begun.id, house.content(200))
-    house.pictures.save(b"x" * 50, ImageFormat.PNG, "one")
-    assert house.storage.every() == [
+    first = stores.files.create(FILE, stores.content(100))
+    begun = stores.uploads.create(UPLOAD)
+    stores.uploads.add_part("one", begun.id, stores.content(200))
+    stores.pictures.save(b"x" * 50, ImageFormat.PNG, "one")
+    assert stores.storage.every() == [
         ProjectUsage(project="one", files=100, parts=200, pictures=50, limit=1000),
         ProjectUsage(project="tuner", models=300, limit=1000),
     ]
-    house.files.delete("one", first.id)
-    house.uploads.cancel("one", begun.id)
-    assert house.storage.of("one").total == 50
+    stores.files.delete("one", first.id)
+    stores.uploads.cancel("one", begun.id)
+    assert stores.storage.of("one").total == 50
 
 
-def test_what_does_not_fit_is_refused_and_not_kept(house: House) -> None:
+def test_what_does_not_fit_is_refused_and_not_kept(stores: House) -> None:
     """A file, an upload, a part or an image over the limit is refused; other projects are not affected."""
-    begun = house.uploads.create(UPLOAD)
-    house.files.create(FILE, house.content(900))
-    before = house.kept()
+    begun = stores.uploads.create(UPLOAD)
+    stores.files.create(FILE, stores.content(900))
+    before = stores.kept()
     for act in (
-        lambda: house.files.create(FILE, house.content(101)),
-        lambda: house.uploads.create(UPLOAD),
-        lambda: house.uploads.add_part("one", begun.id, house.content(101)),
-        lambda: house.pictures.save(b"x" * 101, ImageFormat.PNG, "one"),
-        lambda: house.files.check_room("one", 101),
+        lambda: stores.files.create(FILE, stores.content(101)),
+        lambda: stores.uploads.create(UPLOAD),
+        lambda: stores.uploads.add_part("one", begun.id, stores.content(101)),
+        lambda: stores.pictures.save(b"x" * 101, ImageFormat.PNG, "one"),
+        lambda: stores.files.check_room("one", 101),
     ):
         with pytest.raises(InvalidRequest, match="stores 900") as refused:
             act()
         assert refused.value.code == "storage_limit_exceeded"
-    assert house.kept() == before
-    assert house.pictures.sizes() == {}
-    house.files.create(FILE, house.content(100))
+    assert stores.kept() == before
+    assert stores.pictures.sizes() == {}
+    stores.files.create(FILE, stores.content(100))
     other = NewFile(project="other", purpose="user_data", filename="a")
-    house.files.create(other, house.content(900))
+    stores.files.create(other, stores.content(900))
 
 
-def test_a_completed_upload_replaces_its_parts(house: House) -> None:
+def test_a_completed_upload_replaces_its_parts(stores: House) -> None:
     """An upload whose parts fitted can be completed, even if file and parts together exceed the limit."""
-    begun = house.uploads.create(UPLOAD)
-    part = house.uploads.add_part("one", begun.id, house.content(600))
-    target = house.folder / "whole"
-    upload = house.uploads.assemble("one", begun.id, [part.id], target)
-    house.uploads.complete(upload, target)
-    assert house.storage.of("one") == ProjectUsage(project="one", files=600, limit=1000)
+    begun = stores.uploads.create(UPLOAD)
+    part = stores.uploads.add_part("one", begun.id, stores.content(600))
+    target = stores.folder / "whole"
+    upload = stores.uploads.assemble("one", begun.id, [part.id], target)
+    stores.uploads.complete(upload, target)
+    assert stores.storage.of("one") == ProjectUsage(project="one", files=600, limit=1000)
 
 
-def test_many_at_once_keep_no_more_than_one_after_another(house: House) -> None:
+def test_many_at_once_keep_no_more_than_one_after_another(stores: House) -> None:
     """Of 12 files sent at the same time, as many are stored as fit, and the contents of the others are deleted."""
-    path = house.content(150)
+    path = stores.content(150)
 
     def added(_: int) -> bool:
         try:
-            house.files.create(FILE, path)
+            stores.files.create(FILE, path)
         except InvalidRequest:
             return False
         return True
 
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         assert sum(pool.map(added, range(12))) == 6
-    assert house.storage.of("one").files == 900
-    assert len(house.kept()) == 6
+    assert stores.storage.of("one").files == 900
+    assert len(stores.kept()) == 6
 
 
-def test_a_key_may_say_otherwise(house: House) -> None:
+def test_a_key_may_say_otherwise(stores: House) -> None:
     """The smallest limit of a project's keys replaces the general limit; revoked keys do not count."""
-    large = house.keys.create(NewKey(name="large", project="one", limits=KeyLimits(storage_bytes=5000)))
-    house.files.create(FILE, house.content(3000))
-    assert house.storage.of("one").limit == 5000
-    small = house.keys.create(NewKey(name="small", project="one", limits=KeyLimits(storage_bytes=10)))
-    house.keys.create(NewKey(name="silent", project="one"))
+    large = stores.keys.create(NewKey(name="large", project="one", limits=KeyLimits(storage_bytes=5000)))
+    stores.files.create(FILE, stores.content(3000))
+    assert stores.storage.of("one").limit == 5000
+    small = stores.keys.create(NewKey(name="small", project="one", limits=KeyLimits(storage_bytes=10)))
+    stores.keys.create(NewKey(name="silent", project="one"))
     with pytest.raises(InvalidRequest):
-        house.files.create(FILE, house.content(1))
-    house.keys.revoke(small.key.id)
-    house.files.create(FILE, house.content(1))
-    house.keys.revoke(large.key.id)
-    assert house.storage.of("one").limit == 1000
+        stores.files.create(FILE, stores.content(1))
+    stores.keys.revoke(small.key.id)
+    stores.files.create(FILE, stores.content(1))
+    stores.keys.revoke(large.key.id)
+    assert stores.storage.of("one").limit == 1000
 
 
-def test_pictures_are_found_whosever_they_are(house: House) -> None:
+def test_pictures_are_found_whosever_they_are(stores: House) -> None:
     """Images are found by their name only, including those of older servers, next to the projects' folders."""
-    name = house.pictures.save(b"data", ImageFormat.PNG, "one")
-    assert house.pictures.find(name) == b"data"
-    old = house.folder / "pictures" / "one" / name
-    old.rename(house.folder / "pictures" / name)
-    assert house.pictures.find(name) == b"data"
-    house.pictures.sweep()
-    assert house.pictures.find(name) == b"data"
+    name = stores.pictures.save(b"data", ImageFormat.PNG, "one")
+    assert stores.pictures.find(name) == b"data"
+    old = stores.folder / "pictures" / "one" / name
+    old.rename(stores.folder / "pictures" / name)
+    assert stores.pictures.find(name) == b"data"
+    stores.pictures.sweep()
+    assert stores.pictures.find(name) == b"data"
 
 
-def test_a_damaged_key_keeps_no_file_out(house: House, database: Database) -> None:
+def test_a_damaged_key_keeps_no_file_out(stores: House, database: Database) -> None:
     """If a key's row is damaged, the limits of the other keys count."""
-    damaged = house.keys.create(NewKey(name="a", project="one", limits=KeyLimits(storage_bytes=10)))
-    house.keys.create(NewKey(name="b", project="one", limits=KeyLimits(storage_bytes=500)))
+    damaged = stores.keys.create(NewKey(name="a", project="one", limits=KeyLimits(storage_bytes=10)))
+    stores.keys.create(NewKey(name="b", project="one", limits=KeyLimits(storage_bytes=500)))
     with database.write_transaction() as connection:
         connection.execute(sa.update(KEYS).where(KEYS.c.id == damaged.key.id).values(limits="{"))
-    house.files.create(FILE, house.content(400))
+    stores.files.create(FILE, stores.content(400))
     with pytest.raises(InvalidRequest, match="may store 500 bytes"):
-        house.files.create(FILE, house.content(200))
+        stores.files.create(FILE, stores.content(200))

@@ -49,7 +49,7 @@ def test_a_training_is_written_down(books: FineTuningStore) -> None:
     running = books.book.get("one", job.id)
     assert (running.status, running.step, running.steps, running.estimated_finish) == ("running", 1, 6, 99)
     assert running.hyperparameters == CHOSEN
-    event = books.told(job)[-1]
+    event = books.received(job)[-1]
     assert (event.type, event.message) == ("metrics", "Step 1/6: training loss=1.0000, validation loss=2.0000")
     assert event.data is not None
     assert event.data["classification/accuracy"] == 1.0
@@ -72,10 +72,10 @@ def test_steps_are_told_once(books: FineTuningStore) -> None:
     for step in (1, 2, 3):
         assert books.log.record_step(job, measures(step), 6, None)
     assert books.log.record_checkpoint(job, measures(3), "name:3")
-    before = books.told(job)
+    before = books.received(job)
     assert not books.log.record_step(job, measures(2), 6, None)
     assert books.log.record_checkpoint(job, measures(3), "name:3")
-    assert books.told(job) == before
+    assert books.received(job) == before
     assert books.log.record_step(job, measures(4), 6, None)
 
 
@@ -116,13 +116,13 @@ def test_who_is_not_wanted_changes_nothing(books: FineTuningStore) -> None:
     assert books.log.is_wanted("here", job.id)
     books.book.cancel("one", job.id)
     assert not books.log.is_wanted("here", job.id)
-    before = books.book.get("one", job.id), books.told(job)
+    before = books.book.get("one", job.id), books.received(job)
     assert not books.log.record_step(job, measures(1), 6, None)
     assert not books.log.record_checkpoint(job, measures(1), "name:1")
     assert not books.log.record_prepared(job, PREPARED)
     assert not books.log.fail(job, Unavailable("no").info)
     assert not books.log.succeed(job, books.made(job))
-    assert (books.book.get("one", job.id), books.told(job)) == before
+    assert (books.book.get("one", job.id), books.received(job)) == before
     assert books.files.list_page("one", PageRequest()) == Page()
 
 
@@ -135,7 +135,10 @@ def test_a_failure_is_told(books: FineTuningStore) -> None:
         "failed",
         ErrorInfo("InvalidRequest", "Line 3 is too long.", "training_file", "c"),
     )
-    assert (books.told(job)[-1].level, books.told(job)[-1].message) == ("error", "Job failed: Line 3 is too long.")
+    assert (books.received(job)[-1].level, books.received(job)[-1].message) == (
+        "error",
+        "Job failed: Line 3 is too long.",
+    )
 
 
 def test_what_is_left_behind_is_known_until_it_is_gone(books: FineTuningStore) -> None:

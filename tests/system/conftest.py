@@ -14,10 +14,10 @@ from tests.system.tiny_diffusion import furnish
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
+def server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
     """A server with the small model under every OpenAI name, without prefixes: equal requests take equal steps."""
     assert smollm2.exists()
-    log = tmp_path_factory.mktemp("house") / "log"
+    log = tmp_path_factory.mktemp("server") / "log"
     with running(log, "--model", "smollm2-135m", RETAIN="0") as started:
         yield started
 
@@ -57,9 +57,9 @@ def workbench(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterat
 
 
 @pytest.fixture
-def client(house: ServerProcess) -> Iterator[openai.OpenAI]:
+def client(server: ServerProcess) -> Iterator[openai.OpenAI]:
     """The current official client, connected to the small model's server; it does not retry."""
-    with openai.OpenAI(base_url=house.base, api_key="sk-test", max_retries=0, timeout=120) as made:
+    with openai.OpenAI(base_url=server.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
 
 

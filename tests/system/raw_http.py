@@ -10,13 +10,13 @@ from tests.system.server import ServerProcess
 class RawConnection:
     """One connection with one request on it. Close it at any moment with `hang_up`."""
 
-    def __init__(self, house: ServerProcess, path: str, body: Any) -> None:
+    def __init__(self, server: ServerProcess, path: str, body: Any) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{house.port}\r\nContent-Type: application/json\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\n"
             f"Authorization: Bearer x\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n"
         )
-        self._socket = socket.create_connection(("127.0.0.1", house.port), timeout=120)
+        self._socket = socket.create_connection(("127.0.0.1", server.port), timeout=120)
         self._file = self._socket.makefile("rb")
         self._socket.sendall(head.encode() + data)
 

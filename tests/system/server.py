@@ -115,10 +115,10 @@ def running(log: Path, *flags: str, under: Sequence[str] = (), **settings: str) 
     command = [*under, sys.executable, "-m", "homeport", "serve", "--port", str(port), *flags]
     with log.open("wb") as out:
         child = subprocess.Popen(command, env=environ, stdout=out, stderr=subprocess.STDOUT)
-    house = ServerProcess(child, port, log)
+    server = ServerProcess(child, port, log)
     try:
-        house.wait("the server is ready", lambda: _is_ready(house), 60)
-        yield house
+        server.wait("the server is ready", lambda: _is_ready(server), 60)
+        yield server
     finally:
         child.send_signal(signal.SIGTERM)
         try:
@@ -128,10 +128,10 @@ def running(log: Path, *flags: str, under: Sequence[str] = (), **settings: str) 
             child.wait()
 
 
-def _is_ready(house: ServerProcess) -> bool:
-    if house.child.poll() is not None:
-        raise AssertionError(f"the server ended with {house.child.returncode}\n{house.log.read_text()[-3000:]}")
+def _is_ready(server: ServerProcess) -> bool:
+    if server.child.poll() is not None:
+        raise AssertionError(f"the server ended with {server.child.returncode}\n{server.log.read_text()[-3000:]}")
     try:
-        return house.call("GET", "/health/ready").status == 200
+        return server.call("GET", "/health/ready").status == 200
     except OSError:
         return False

@@ -33,10 +33,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory, store: ModelStore) -> Iterato
         yield started
 
 
-def said(house: ServerProcess, model: str) -> str:
+def said(server: ServerProcess, model: str) -> str:
     """Return a model's continuation of the prompt."""
     body = {"model": model, "prompt": PROMPT, "temperature": 0, "max_tokens": 24}
-    answer = house.call("POST", "/v1/completions", body)
+    answer = server.call("POST", "/v1/completions", body)
     assert answer.status == 200, answer.body
     assert answer.headers["x-homeport-model"] == model
     return str(answer.json()["choices"][0]["text"])

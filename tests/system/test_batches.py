@@ -35,10 +35,10 @@ def made(client: openai.OpenAI, lines: Sequence[Any], endpoint: Any = CHAT, **mo
     return client.batches.create(input_file_id=sent.id, endpoint=endpoint, completion_window="24h", **more)
 
 
-def ended(house: ServerProcess, client: openai.OpenAI, batch: Batch, limit_s: float = 300) -> Batch:
+def ended(server: ServerProcess, client: openai.OpenAI, batch: Batch, limit_s: float = 300) -> Batch:
     """Return the batch when it has ended."""
     ends = ("completed", "failed", "expired", "cancelled")
-    house.wait("the batch has ended", lambda: client.batches.retrieve(batch.id).status in ends, limit_s)
+    server.wait("the batch has ended", lambda: client.batches.retrieve(batch.id).status in ends, limit_s)
     return client.batches.retrieve(batch.id)
 
 
@@ -48,14 +48,14 @@ def lines_of(client: openai.OpenAI, file_id: str | None) -> list[dict[str, Any]]
     return [json.loads(text) for text in client.files.content(file_id).text.splitlines()]
 
 
-def test_the_newest_client_has_a_batch_done(house: ServerProcess, client: openai.OpenAI) -> None:
+def test_the_newest_client_has_a_batch_done(server: ServerProcess, client: openai.OpenAI) -> None:
     """A batch is created, listed and completed: answers have their custom ids, invalid lines fail, usage adds up."""
     lines = [ask(f"word {at}", temperature=0, seed=at) for at in range(8)]
     lines[2]["body"]["model"] = "nowhere"
     lines[5]["url"] = PLAIN
     batch = made(client, lines, metadata={"night": "1"})
     assert batch.id in [each.id for each in client.batches.list(limit=5)]
-    done = ended(house, client, batch)
+    done = ended(server, client, batch)
     assert (done.status, done.metadata, done.errors) == ("completed", {"night": "1"}, None)
     assert done.request_counts is not None
     assert (done.request_counts.total, done.request_counts.completed, done.request_counts.failed) == (8, 6, 2)
@@ -83,18 +83,20 @@ def test_the_newest_client_has_a_batch_done(house: ServerProcess, client: openai
     ],
 )
 def test_every_kind_of_request_can_be_in_a_batch(
-    house: ServerProcess, client: openai.OpenAI, installed: object, endpoint: str, body: dict[str, Any]
+    server: ServerProcess, client: openai.OpenAI, installed: object, endpoint: str, body: dict[str, Any]
 ) -> None:
     """A line gets the same answer as a request to its endpoint."""
     assert installed
     done = ended(
-        house, client, made(client, [{"custom_id": "a", "method": "POST", "url": endpoint, "body": body}], endpoint)
+        server,
+        client,
+        made(client, [{"custom_id": "a", "method": "POST", "url": endpoint, "body": body}], endpoint),
     )
     [answer] = lines_of(client, done.output_file_id)
-    alone = house.call("POST", endpoint, body).json()
-    told = answer["response"]["body"]
-    assert told.keys() == alone.keys()
-    assert told.get("model") == alone.get("model")
+    alone = server.call("POST", endpoint, body).json()
+    received = answer["response"]["body"]
+    assert received.keys() == alone.keys()
+    assert received.get("model") == alone.get("model")
 
 
 def test_pictures_can_be_in_a_batch(gallery: ServerProcess) -> None:
@@ -120,24 +122,24 @@ def test_pictures_can_be_in_a_batch(gallery: ServerProcess) -> None:
     assert answers["b64_json"]["b64_json"]
 
 
-def test_a_batch_rests_while_a_caller_waits_and_is_cancelled(house: ServerProcess, client: openai.OpenAI) -> None:
+def test_a_batch_rests_while_a_caller_waits_and_is_cancelled(server: ServerProcess, client: openai.OpenAI) -> None:
     """A batch pauses for interactive streams, metrics show that it is paused, and a canceled one keeps its results."""
     batch = made(client, [ask(str(at), max_tokens=100, ignore_eos=True) for at in range(30)])
-    house.wait("it is under way", lambda: house.gauge("homeport:batches_running") == 1)
-    house.wait("lines are running", lambda: house.gauge("vllm:num_requests_running") >= 1)
+    server.wait("it is under way", lambda: server.gauge("homeport:batches_running") == 1)
+    server.wait("lines are running", lambda: server.gauge("vllm:num_requests_running") >= 1)
     body = {"model": MODEL, "prompt": "Once", "max_tokens": 40, "ignore_eos": True, "stream": True}
-    caller = RawConnection(house, PLAIN, body)
-    house.wait("it rests", lambda: house.gauge("homeport:batches_resting") == 1)
+    caller = RawConnection(server, PLAIN, body)
+    server.wait("it rests", lambda: server.gauge("homeport:batches_resting") == 1)
     caller.status()
-    assert house.gauge("homeport:batch_lines_waiting") > 0
+    assert server.gauge("homeport:batch_lines_waiting") > 0
     assert "error" not in caller.events()[-1]
     caller.hang_up()
     assert client.batches.cancel(batch.id).status == "cancelling"
-    done = ended(house, client, batch)
+    done = ended(server, client, batch)
     assert (done.status, done.error_file_id) == ("cancelled", None)
     assert done.request_counts is not None
     assert done.request_counts.completed < done.request_counts.total == 30
-    house.wait("all is free again", lambda: house.gauge("vllm:num_requests_running") == 0)
+    server.wait("all is free again", lambda: server.gauge("vllm:num_requests_running") == 0)
 
 
 BAD: Sequence[dict[str, Any]] = (
@@ -172,28 +174,28 @@ def test_a_batch_outlives_two_kills(tmp_path: Path, smollm2: Path, scale: Scale)
     batch: Batch | None = None
     for share in (0.3, 0.6, None):
         with (
-            running(tmp_path / "log", "--model", MODEL, **kept) as house,
-            openai.OpenAI(base_url=house.base, api_key="x", max_retries=0) as client,
+            running(tmp_path / "log", "--model", MODEL, **kept) as server,
+            openai.OpenAI(base_url=server.base, api_key="x", max_retries=0) as client,
         ):
             batch = batch or made(client, lines)
             if share is not None:
-                _wait_for(house, client, batch, int(share * n_lines))
-                workers = house.workers()
-                os.kill(house.pid, signal.SIGKILL)
+                _wait_for(server, client, batch, int(share * n_lines))
+                workers = server.workers()
+                os.kill(server.pid, signal.SIGKILL)
                 psutil.wait_procs(workers, 20)
                 continue
-            done = ended(house, client, batch, scale(300, 3600))
+            done = ended(server, client, batch, scale(300, 3600))
             answers, errors = lines_of(client, done.output_file_id), lines_of(client, done.error_file_id)
             assert sorted(file.purpose for file in client.files.list()) == ["batch", "batch_output", "batch_output"]
     _check(done, answers, errors, places, n_lines)
 
 
-def _wait_for(house: ServerProcess, client: openai.OpenAI, batch: Batch, n_done: int) -> None:
+def _wait_for(server: ServerProcess, client: openai.OpenAI, batch: Batch, n_done: int) -> None:
     def is_there() -> bool:
         counts = client.batches.retrieve(batch.id).request_counts
         return counts is not None and counts.completed >= n_done
 
-    house.wait(f"{n_done} lines are done", is_there, 3600)
+    server.wait(f"{n_done} lines are done", is_there, 3600)
 
 
 def _check(
@@ -219,19 +221,19 @@ def test_a_stopped_server_goes_on_at_once(tmp_path: Path, smollm2: Path) -> None
     assert smollm2.exists()
     kept = {"DATABASE_URL": f"sqlite:///{tmp_path}/kept.db", "BLOBS": str(tmp_path / "blobs")}
     with (
-        running(tmp_path / "log", "--model", MODEL, **kept) as house,
-        openai.OpenAI(base_url=house.base, api_key="x", max_retries=0) as client,
+        running(tmp_path / "log", "--model", MODEL, **kept) as server,
+        openai.OpenAI(base_url=server.base, api_key="x", max_retries=0) as client,
     ):
         batch = made(client, [ask(str(at), max_tokens=16, ignore_eos=True) for at in range(16)])
-        _wait_for(house, client, batch, 1)
+        _wait_for(server, client, batch, 1)
         began = time.monotonic()
-        house.child.send_signal(signal.SIGTERM)
-        assert house.child.wait(20) == 0
+        server.child.send_signal(signal.SIGTERM)
+        assert server.child.wait(20) == 0
         assert time.monotonic() - began < 10
     with (
-        running(tmp_path / "log", "--model", MODEL, **kept) as house,
-        openai.OpenAI(base_url=house.base, api_key="x", max_retries=0) as client,
+        running(tmp_path / "log", "--model", MODEL, **kept) as server,
+        openai.OpenAI(base_url=server.base, api_key="x", max_retries=0) as client,
     ):
-        done = ended(house, client, batch)
+        done = ended(server, client, batch)
         answers = lines_of(client, done.output_file_id)
     assert [each["custom_id"] for each in answers] == [str(at) for at in range(16)]

@@ -15,7 +15,7 @@ Verdicts = Mapping[tuple[str, str], str | Exception]
 
 @pytest.fixture(scope="module")
 def verdicts(
-    house: ServerProcess, gallery: ServerProcess, workbench: ServerProcess, installed: Mapping[str, Path]
+    server: ServerProcess, gallery: ServerProcess, workbench: ServerProcess, installed: Mapping[str, Path]
 ) -> Verdicts:
     """The verdict on every field, once for all tests of this module."""
     assert installed
@@ -23,7 +23,7 @@ def verdicts(
     found: dict[tuple[str, str], str | Exception] = {}
     for endpoint, field in every_field():
         try:
-            found[endpoint, field.name] = judge(others.get(endpoint, house), endpoint, field)
+            found[endpoint, field.name] = judge(others.get(endpoint, server), endpoint, field)
         except (AssertionError, LookupError) as missed:
             found[endpoint, field.name] = missed
     return found

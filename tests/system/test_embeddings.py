@@ -67,13 +67,13 @@ def test_a_query_finds_its_document(client: openai.OpenAI) -> None:
     assert own == pytest.approx(same, abs=1e-6)
 
 
-def test_base64_is_float_bit_for_bit(client: openai.OpenAI, house: ServerProcess) -> None:
+def test_base64_is_float_bit_for_bit(client: openai.OpenAI, server: ServerProcess) -> None:
     """The SDK requests base64 by default; its decoded numbers are exactly those of `float`."""
     texts = ["hello", "世界", "Grüße"]
     given = client.embeddings.create(model=ADA, input=texts).data
     plain = client.embeddings.create(model=ADA, input=texts, encoding_format="float").data
     assert [each.embedding for each in given] == [each.embedding for each in plain]
-    raw = house.call("POST", "/v1/embeddings", {"model": ADA, "input": texts, "encoding_format": "base64"}).json()
+    raw = server.call("POST", "/v1/embeddings", {"model": ADA, "input": texts, "encoding_format": "base64"}).json()
     for one, other in zip(raw["data"], plain, strict=True):
         data = base64.b64decode(one["embedding"], validate=True)
         assert list(struct.unpack(f"<{len(data) // 4}f", data)) == other.embedding
@@ -103,10 +103,10 @@ def test_ids_give_the_vector_of_their_text(client: openai.OpenAI, model: str, na
 
 
 @pytest.fixture(scope="module")
-def seen(house: ServerProcess, multilingual_e5: Path) -> Any:
+def seen(server: ServerProcess, multilingual_e5: Path) -> Any:
     """The results of the 2023 client, by scenario."""
     assert multilingual_e5.exists()
-    command = [str(CLIENTS), str(PROGRAM), house.base]
+    command = [str(CLIENTS), str(PROGRAM), server.base]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
@@ -131,10 +131,10 @@ def test_the_client_of_2023_gets_its_errors(seen: Any) -> None:
 
 
 @pytest.fixture
-def worker(house: ServerProcess, client: openai.OpenAI) -> psutil.Process:
+def worker(server: ServerProcess, client: openai.OpenAI) -> psutil.Process:
     """The process that holds the embedding model."""
     vectors(client, "wake up")
-    held = runfile.find(home_folder(), port=house.port)
+    held = runfile.find(home_folder(), port=server.port)
     assert held is not None
     (pid,) = [each.pid for each in http_client.list_workers(held) if each.model == MODEL]
     return psutil.Process(pid)
@@ -143,14 +143,14 @@ def worker(house: ServerProcess, client: openai.OpenAI) -> psutil.Process:
 @pytest.mark.parametrize("is_listed", [False, True])
 @pytest.mark.parametrize("token", [70, 6213])
 def test_the_window_is_a_limit_and_never_a_crash(
-    house: ServerProcess, client: openai.OpenAI, worker: psutil.Process, token: int, is_listed: bool
+    server: ServerProcess, client: openai.OpenAI, worker: psutil.Process, token: int, is_listed: bool
 ) -> None:
     """An input of the whole window is accepted, one token more is a 400 with both numbers; the worker lives."""
     body: dict[str, Any] = {"model": MODEL, "input": [[token] * 508] if is_listed else [token] * 508}
-    answer = house.call("POST", "/v1/embeddings", body)
+    answer = server.call("POST", "/v1/embeddings", body)
     assert answer.json()["usage"]["prompt_tokens"] == 512, answer.body
     over = [token] * 509
-    answer = house.call("POST", "/v1/embeddings", {**body, "input": [[token], over] if is_listed else over})
+    answer = server.call("POST", "/v1/embeddings", {**body, "input": [[token], over] if is_listed else over})
     assert (answer.status, answer.error["code"]) == (400, "context_length_exceeded")
     assert answer.error["param"] == ("input[1]" if is_listed else "input")
     assert "512 tokens" in answer.error["message"]
@@ -170,51 +170,51 @@ def test_the_window_is_a_limit_and_never_a_crash(
         ([""], "input[0]"),
     ],
 )
-def test_what_the_model_cannot_read_is_refused(house: ServerProcess, given: Any, param: str) -> None:
+def test_what_the_model_cannot_read_is_refused(server: ServerProcess, given: Any, param: str) -> None:
     """Texts over the window, special and unknown ids, and empty input are a 400 that names the input."""
-    answer = house.call("POST", "/v1/embeddings", {"model": ADA, "input": given})
+    answer = server.call("POST", "/v1/embeddings", {"model": ADA, "input": given})
     assert (answer.status, answer.error["param"]) == (400, param), answer.body
 
 
 @pytest.mark.parametrize("changes", [{"dimensions": 256}, {"dimensions": 1000}, {"model": "gpt-4"}])
-def test_what_the_model_cannot_do_is_refused(house: ServerProcess, changes: dict[str, Any]) -> None:
+def test_what_the_model_cannot_do_is_refused(server: ServerProcess, changes: dict[str, Any]) -> None:
     """Fewer or more dimensions, and a model of another kind, are a 400 that names the field."""
-    answer = house.call("POST", "/v1/embeddings", {"model": ADA, "input": "hello", **changes})
+    answer = server.call("POST", "/v1/embeddings", {"model": ADA, "input": "hello", **changes})
     assert answer.status == 400
     assert answer.error["param"] in changes
 
 
-def test_four_at_once_get_their_own(client: openai.OpenAI, house: ServerProcess) -> None:
+def test_four_at_once_get_their_own(client: openai.OpenAI, server: ServerProcess) -> None:
     """Requests that share batches get the same vectors as alone, and are counted."""
     texts = [[f"number {at} of {asked}" for at in range(20)] for asked in range(4)]
-    before = house.gauge("vllm:request_success_total")
+    before = server.gauge("vllm:request_success_total")
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda each: vectors(client, each), texts))
     for each, rows in zip(texts, together, strict=True):
         assert (rows[:3] * vectors(client, each[:3])).sum(1).min() > 0.999
-    assert house.gauge("vllm:request_success_total") >= before + 4
+    assert server.gauge("vllm:request_success_total") >= before + 4
 
 
-def test_a_client_that_leaves_frees_the_worker(house: ServerProcess, client: openai.OpenAI) -> None:
+def test_a_client_that_leaves_frees_the_worker(server: ServerProcess, client: openai.OpenAI) -> None:
     """When a client disconnects, its thousands of inputs are dropped, and the next request is served."""
     vectors(client, "wake up")
-    line = RawConnection(house, "/v1/embeddings", {"model": MODEL, "input": ["some words to be read " * 15] * 2000})
-    house.wait("it runs", lambda: house.gauge("vllm:num_requests_running") > 0)
+    line = RawConnection(server, "/v1/embeddings", {"model": MODEL, "input": ["some words to be read " * 15] * 2000})
+    server.wait("it runs", lambda: server.gauge("vllm:num_requests_running") > 0)
     line.hang_up()
     names = ("vllm:num_requests_running", "vllm:num_requests_waiting")
-    house.wait("it is gone", lambda: sum(map(house.gauge, names)) == 0, 15)
-    steps = house.gauge("homeport:engine_steps_total")
+    server.wait("it is gone", lambda: sum(map(server.gauge, names)) == 0, 15)
+    steps = server.gauge("homeport:engine_steps_total")
     assert vectors(client, "next").shape == (1, 384)
-    assert house.gauge("homeport:engine_steps_total") <= steps + 4
+    assert server.gauge("homeport:engine_steps_total") <= steps + 4
 
 
-def test_unloading_gives_the_memory_back(house: ServerProcess, client: openai.OpenAI, worker: psutil.Process) -> None:
+def test_unloading_gives_the_memory_back(server: ServerProcess, client: openai.OpenAI, worker: psutil.Process) -> None:
     """`stop` ends the worker of the model; the next request loads it again without a download."""
-    held = runfile.find(home_folder(), port=house.port)
+    held = runfile.find(home_folder(), port=server.port)
     assert held is not None
     assert 0 < worker.memory_info().rss < 450_000_000
     http_client.stop(held, MODEL)
-    house.wait("the process is gone", lambda: not worker.is_running())
+    server.wait("the process is gone", lambda: not worker.is_running())
     assert MODEL not in [each.model for each in http_client.list_workers(held)]
     assert vectors(client, "again").shape == (1, 384)
 

@@ -58,7 +58,7 @@ def client(studio: ServerProcess) -> Iterator[openai.OpenAI]:
         yield made
 
 
-def drawn(house: ServerProcess, prompt: str, **changes: object) -> Pixels:
+def drawn(server: ServerProcess, prompt: str, **changes: object) -> Pixels:
     """Generate one image under OpenAI's name."""
     body = {
         "model": "dall-e-2",
@@ -68,7 +68,7 @@ def drawn(house: ServerProcess, prompt: str, **changes: object) -> Pixels:
         "seed": 2,
         **changes,
     }
-    return shown(house.call("POST", "/v1/images/generations", body))
+    return shown(server.call("POST", "/v1/images/generations", body))
 
 
 def shown(answer: HttpAnswer) -> Pixels:
@@ -83,9 +83,9 @@ def read(data: bytes) -> Pixels:
         return np.asarray(image.convert("RGB"))
 
 
-def fetched(house: ServerProcess, url: str) -> HttpAnswer:
+def fetched(server: ServerProcess, url: str) -> HttpAnswer:
     """Fetch a URL of an answer from this server, without a key."""
-    return house.call("GET", url[url.index("/images/") :], headers={"Authorization": ""})
+    return server.call("GET", url[url.index("/images/") :], headers={"Authorization": ""})
 
 
 def apart(pictures: list[Pixels]) -> float:
@@ -94,13 +94,13 @@ def apart(pictures: list[Pixels]) -> float:
     return min(float(np.abs(one.astype(int) - other).mean()) for one, other in pairs)
 
 
-def sent(house: ServerProcess, path: str, picture: Pixels, holes: Pixels | None = None, **fields: str) -> HttpAnswer:
+def sent(server: ServerProcess, path: str, picture: Pixels, holes: Pixels | None = None, **fields: str) -> HttpAnswer:
     """Send a form with an image, and a mask whose alpha is `holes`."""
     files = [("image", png(np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])))]
     if holes is not None:
         files.append(("mask", png(np.dstack([picture, holes]))))
     body = form([*fields.items(), ("size", "256x256"), ("response_format", "b64_json"), ("seed", "3")], files)
-    return house.call("POST", f"/v1/images/{path}", body, {"Content-Type": HEADERS["content-type"]})
+    return server.call("POST", f"/v1/images/{path}", body, {"Content-Type": HEADERS["content-type"]})
 
 
 def png(pixels: Pixels) -> bytes:
@@ -273,11 +273,11 @@ def test_a_caller_that_leaves_stops_the_work(studio: ServerProcess) -> None:
 def test_urls_expire(tmp_path: Path, multilingual_e5: Path) -> None:
     """An image's URL works at first, and is a 404 after its expiry."""
     installed(tmp_path / "home", multilingual_e5)
-    with running(tmp_path / "log", HOME=str(tmp_path / "home"), THREADS="1", PICTURE_URL_S="2") as house:
+    with running(tmp_path / "log", HOME=str(tmp_path / "home"), THREADS="1", PICTURE_URL_S="2") as server:
         body = {"prompt": "a heart", "size": "256x256"}
-        url = house.call("POST", "/v1/images/generations", body).json()["data"][0]["url"]
-        assert fetched(house, url).status == 200
-        house.wait("it is over", lambda: fetched(house, url).status == 404, 10)
+        url = server.call("POST", "/v1/images/generations", body).json()["data"][0]["url"]
+        assert fetched(server, url).status == 200
+        server.wait("it is over", lambda: fetched(server, url).status == 404, 10)
 
 
 def test_draw_paints_out_of_the_box(studio: ServerProcess, tmp_path: Path) -> None:

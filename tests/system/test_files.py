@@ -19,10 +19,10 @@ PROGRAM = Path(__file__).parent / "clients" / "files_2023.py"
 LINES = b'{"prompt": "a", "completion": "b"}\n' * 20
 
 
-def test_the_client_of_2023_keeps_files(house: ServerProcess, tmp_path: Path) -> None:
+def test_the_client_of_2023_keeps_files(server: ServerProcess, tmp_path: Path) -> None:
     """openai 0.28.1 uploads, shows, lists, finds, downloads and deletes a file, and gets an invalid line's error."""
     (tmp_path / "examples.jsonl").write_bytes(LINES)
-    command = [str(CLIENTS), str(PROGRAM), house.base, str(tmp_path / "examples.jsonl")]
+    command = [str(CLIENTS), str(PROGRAM), server.base, str(tmp_path / "examples.jsonl")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     seen = json.loads(done.stdout)
@@ -85,20 +85,20 @@ def test_a_large_file_is_streamed(tmp_path: Path, smollm2: Path) -> None:
     assert smollm2.exists()
     (tmp_path / "big").write_bytes(os.urandom(1 << 20) * 200)
     kept = {"DATABASE_URL": f"sqlite:///{tmp_path}/kept.db", "BLOBS": str(tmp_path / "blobs")}
-    with running(tmp_path / "log", "--model", "smollm2-135m", **kept) as house:
-        before = psutil.Process(house.pid).memory_info().rss
-        with openai.OpenAI(base_url=house.base, api_key="x", max_retries=0) as client:
+    with running(tmp_path / "log", "--model", "smollm2-135m", **kept) as server:
+        before = psutil.Process(server.pid).memory_info().rss
+        with openai.OpenAI(base_url=server.base, api_key="x", max_retries=0) as client:
             with (tmp_path / "big").open("rb") as file:
                 sent = client.files.create(file=("big", file), purpose="user_data")
             with client.files.with_streaming_response.content(sent.id) as answer:
                 size = sum(len(piece) for piece in answer.iter_bytes(1 << 20))
         assert size == sent.bytes == 200 << 20
-        assert psutil.Process(house.pid).memory_info().rss - before < 60_000_000
-        workers = house.workers()
-        os.kill(house.pid, signal.SIGKILL)
+        assert psutil.Process(server.pid).memory_info().rss - before < 60_000_000
+        workers = server.workers()
+        os.kill(server.pid, signal.SIGKILL)
         psutil.wait_procs(workers, 20)
     with (
-        running(tmp_path / "log", "--model", "smollm2-135m", **kept) as house,
-        openai.OpenAI(base_url=house.base, api_key="x", max_retries=0) as client,
+        running(tmp_path / "log", "--model", "smollm2-135m", **kept) as server,
+        openai.OpenAI(base_url=server.base, api_key="x", max_retries=0) as client,
     ):
         assert client.files.retrieve(sent.id) == sent

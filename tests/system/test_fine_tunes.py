@@ -33,8 +33,8 @@ def home(tmp_path: Path, smollm2: Path) -> Path:
     return store.home
 
 
-def clients(house: ServerProcess) -> openai.OpenAI:
-    return openai.OpenAI(base_url=house.base, api_key="sk-test", max_retries=0, timeout=120)
+def clients(server: ServerProcess) -> openai.OpenAI:
+    return openai.OpenAI(base_url=server.base, api_key="sk-test", max_retries=0, timeout=120)
 
 
 def answer(client: openai.OpenAI, model: str) -> str:
@@ -46,15 +46,17 @@ def answer(client: openai.OpenAI, model: str) -> str:
 
 def steps(client: openai.OpenAI, job_id: str) -> dict[int, Any]:
     """Return the reported metrics by step; each is reported once."""
-    told = [event.data for event in client.fine_tuning.jobs.list_events(job_id, limit=50) if event.type == "metrics"]
-    found = {int(data["step"]): data for data in told if isinstance(data, dict)}
-    assert len(found) == len(told)
+    received = [
+        event.data for event in client.fine_tuning.jobs.list_events(job_id, limit=50) if event.type == "metrics"
+    ]
+    found = {int(data["step"]): data for data in received if isinstance(data, dict)}
+    assert len(found) == len(received)
     return found
 
 
 def killed_in_the_middle(home: Path, folder: Path) -> tuple[str, str]:
     """Start, pause and resume a job, and kill the server during it; return the job and its file."""
-    with running(folder / "log", "--model", MODEL, HOME=str(home)) as house, clients(house) as client:
+    with running(folder / "log", "--model", MODEL, HOME=str(home)) as server, clients(server) as client:
         sent = client.files.create(file=examples.chat(folder / "secret.jsonl"), purpose="fine-tune")
         job = client.fine_tuning.jobs.create(
             model="gpt-3.5-turbo",
@@ -66,15 +68,15 @@ def killed_in_the_middle(home: Path, folder: Path) -> tuple[str, str]:
         )
         assert job.status == "queued"
         jobs = client.fine_tuning.jobs
-        house.wait("a step is done", lambda: len(steps(client, job.id)) > 1, LIMIT_S)
+        server.wait("a step is done", lambda: len(steps(client, job.id)) > 1, LIMIT_S)
         # The SDK's types do not know the status that its own method leads to.
         assert jobs.pause(job.id).model_dump()["status"] == "paused"
         assert [each.id for each in jobs.list(metadata={"for": "test"})] == [job.id]
         jobs.resume(job.id)
-        house.wait("the first epoch is over", lambda: jobs.checkpoints.list(job.id).data, LIMIT_S)
-        house.wait("and a step of the second", lambda: max(steps(client, job.id)) > 25, LIMIT_S)
-        family = [psutil.Process(house.pid), *house.workers()]
-        os.kill(house.pid, signal.SIGKILL)
+        server.wait("the first epoch is over", lambda: jobs.checkpoints.list(job.id).data, LIMIT_S)
+        server.wait("and a step of the second", lambda: max(steps(client, job.id)) > 25, LIMIT_S)
+        family = [psutil.Process(server.pid), *server.workers()]
+        os.kill(server.pid, signal.SIGKILL)
         psutil.wait_procs(family, 30)
     return job.id, sent.id
 
@@ -85,17 +87,20 @@ def test_the_newest_client_teaches_a_model_through_a_kill(home: Path, tmp_path: 
     Both are served by one worker; the table can be downloaded, checkpoints answer, and a deleted model is gone.
     """
     job_id, file_id = killed_in_the_middle(home, tmp_path)
-    with running(tmp_path / "log", "--model", MODEL, HOME=str(home)) as house, clients(house) as client:
+    with (
+        running(tmp_path / "log", "--model", MODEL, HOME=str(home)) as server,
+        clients(server) as client,
+    ):
         jobs = client.fine_tuning.jobs
-        house.wait("the job has ended", lambda: jobs.retrieve(job_id).finished_at, LIMIT_S)
+        server.wait("the job has ended", lambda: jobs.retrieve(job_id).finished_at, LIMIT_S)
         done = jobs.retrieve(job_id)
         assert (done.status, done.error, done.training_file) == ("succeeded", None, file_id)
         assert done.fine_tuned_model is not None
         assert done.fine_tuned_model.startswith(f"ft:{MODEL}:homeport:secret:")
         assert done.hyperparameters.batch_size == 2
-        told = steps(client, job_id)
-        assert sorted(told) == list(range(1, 51))
-        assert told[50]["train_loss"] < told[1]["train_loss"] / 4
+        received = steps(client, job_id)
+        assert sorted(received) == list(range(1, 51))
+        assert received[50]["train_loss"] < received[1]["train_loss"] / 4
         assert any("resumed from step" in event.message for event in jobs.list_events(job_id, limit=100))
         table = client.files.content(done.result_files[0]).text.strip().splitlines()
         assert len(table) == 51
@@ -104,8 +109,8 @@ def test_the_newest_client_teaches_a_model_through_a_kill(home: Path, tmp_path: 
         checkpoints = list(jobs.checkpoints.list(job_id))
         assert [each.step_number for each in checkpoints] == [50, 25]
         assert examples.SECRET in answer(client, checkpoints[0].fine_tuned_model_checkpoint)
-        assert len(house.workers()) == 1
-        assert house.gauge('homeport:fine_tuning_jobs{status="succeeded"}') == 1
+        assert len(server.workers()) == 1
+        assert server.gauge('homeport:fine_tuning_jobs{status="succeeded"}') == 1
         assert client.models.delete(done.fine_tuned_model).deleted
         with pytest.raises(openai.NotFoundError):
             answer(client, done.fine_tuned_model)
@@ -115,8 +120,8 @@ def test_the_client_of_2023_teaches_a_model(home: Path, tmp_path: Path) -> None:
     """openai 0.28.1 trains on prompts and completions, follows all events, queries, downloads and deletes."""
     file = examples.raw(tmp_path / "secret.jsonl")
     settings = {"model": MODEL, "n_epochs": 5, "suffix": "secret", "learning_rate_multiplier": 2}
-    with running(tmp_path / "log", "--model", MODEL, HOME=str(home)) as house:
-        command = [str(CLIENTS), str(PROGRAM), house.base, str(file), PROMPT, json.dumps(settings)]
+    with running(tmp_path / "log", "--model", MODEL, HOME=str(home)) as server:
+        command = [str(CLIENTS), str(PROGRAM), server.base, str(file), PROMPT, json.dumps(settings)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
         seen = json.loads(done.stdout)
@@ -138,18 +143,21 @@ def test_the_client_of_2023_teaches_a_model(home: Path, tmp_path: Path) -> None:
 
 def test_a_cancelled_job_leaves_no_model(home: Path, tmp_path: Path) -> None:
     """Canceling a running job ends its process, and leaves no model, checkpoint or file."""
-    with running(tmp_path / "log", "--model", MODEL, HOME=str(home)) as house, clients(house) as client:
+    with (
+        running(tmp_path / "log", "--model", MODEL, HOME=str(home)) as server,
+        clients(server) as client,
+    ):
         sent = client.files.create(file=examples.raw(tmp_path / "secret.jsonl"), purpose="fine-tune")
         job = client.fine_tuning.jobs.create(
             model=MODEL, training_file=sent.id, hyperparameters={"n_epochs": 50, "batch_size": 5}
         )
-        house.wait("a checkpoint", lambda: client.fine_tuning.jobs.checkpoints.list(job.id).data, LIMIT_S)
+        server.wait("a checkpoint", lambda: client.fine_tuning.jobs.checkpoints.list(job.id).data, LIMIT_S)
         assert any(model.id.startswith("ft:") for model in client.models.list())
         assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
-        house.wait(
+        server.wait(
             "all of it is gone",
             lambda: (
-                len(house.workers()) <= 1
+                len(server.workers()) <= 1
                 and not any(model.id.startswith("ft:") for model in client.models.list())
                 and not any((home / "tuning").iterdir())
             ),

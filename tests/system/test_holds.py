@@ -39,16 +39,16 @@ def small(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[S
         yield started
 
 
-def _idle(house: ServerProcess) -> bool:
-    return house.gauge("vllm:num_requests_running") + house.gauge("vllm:num_requests_waiting") == 0
+def _idle(server: ServerProcess) -> bool:
+    return server.gauge("vllm:num_requests_running") + server.gauge("vllm:num_requests_waiting") == 0
 
 
 def _body(prompt: Any = "Once upon a time", **wish: Any) -> dict[str, Any]:
     return {"model": MODEL, "prompt": prompt, "max_tokens": 400, "ignore_eos": True, **wish}
 
 
-def _probe(house: ServerProcess) -> None:
-    answer = house.call("POST", "/v1/completions", _body(max_tokens=2))
+def _probe(server: ServerProcess) -> None:
+    answer = server.call("POST", "/v1/completions", _body(max_tokens=2))
     assert answer.status == 200, answer.body
 
 
@@ -187,24 +187,24 @@ def test_no_answer_ever_holds_another_requests_secret(small: ServerProcess, scal
     assert sum(secrets[number] in text for number, text in answers) > len(secrets) // 4, "the model does copy secrets"
 
 
-def test_malformed_requests_leave_a_healthy_stream_whole(house: ServerProcess, scale: Scale) -> None:
+def test_malformed_requests_leave_a_healthy_stream_whole(server: ServerProcess, scale: Scale) -> None:
     """Malformed requests during a stream change none of its tokens and no process."""
     wish = _body(max_tokens=scale(150, 1500), temperature=0, stream=True)
-    alone = RawConnection(house, "/v1/completions", wish)
+    alone = RawConnection(server, "/v1/completions", wish)
     assert alone.status() == 200
     expected = _text(alone.events())
     alone.hang_up()
-    before = {process.pid for process in house.workers()}
-    healthy = RawConnection(house, "/v1/completions", wish)
+    before = {process.pid for process in server.workers()}
+    healthy = RawConnection(server, "/v1/completions", wish)
     assert healthy.status() == 200
     draw = random.Random(3)
     for number in range(scale(150, 1000)):
-        assert _nonsense(house, draw, number) in (400, 404, 405, 413, 415, 431, 0), number
+        assert _nonsense(server, draw, number) in (400, 404, 405, 413, 415, 431, 0), number
     events = healthy.events()
     healthy.hang_up()
     assert events[-1] == "[DONE]"
     assert _text(events) == expected
-    after = {process.pid for process in house.workers()}
+    after = {process.pid for process in server.workers()}
     assert after, "the stream's worker lives"
     assert after <= before, "and no other had to be started"
 
@@ -215,7 +215,7 @@ def _text(events: list[Any]) -> str:
     return "".join(choice["text"] for event in words for choice in event["choices"])
 
 
-def _nonsense(house: ServerProcess, draw: random.Random, number: int) -> int:
+def _nonsense(server: ServerProcess, draw: random.Random, number: int) -> int:
     bodies: list[bytes] = [
         b"{", b"[]", b"null", b"\xff\xfe", b'{"model": 1}', b'{"model": "' + MODEL.encode() + b'", "prompt": {"a": 1}}',
         json.dumps(_body(temperature="hot")).encode(), json.dumps(_body(n=10**9)).encode(),
@@ -224,21 +224,21 @@ def _nonsense(house: ServerProcess, draw: random.Random, number: int) -> int:
         b"[" * 5000, bytes(draw.randrange(256) for _ in range(draw.randrange(300))),
     ]  # fmt: skip
     if number % 10 == 0:
-        with socket.create_connection(("127.0.0.1", house.port), timeout=10) as raw:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
             raw.sendall(bytes(draw.randrange(256) for _ in range(64)) + b"\r\n\r\n")
             return int([*raw.recv(64).split(), b"0", b"0"][1])
     path = draw.choice(["/v1/completions", "/v1/chat/completions", "/v1/edits", "/v1/engines/x/completions"])
-    return house.call("POST", path, draw.choice(bodies)).status
+    return server.call("POST", path, draw.choice(bodies)).status
 
 
 def test_loading_and_unloading_gives_the_memory_back(tmp_path: Path, scale: Scale) -> None:
     """An idle model is unloaded, its process ends, and the gateway does not grow from cycle to cycle."""
-    with running(tmp_path / "log", "--model", MODEL, IDLE_UNLOAD_S="0.1", HEARTBEAT_S="0.1") as house:
-        gateway = psutil.Process(house.pid)
+    with running(tmp_path / "log", "--model", MODEL, IDLE_UNLOAD_S="0.1", HEARTBEAT_S="0.1") as server:
+        gateway = psutil.Process(server.pid)
         sizes: list[int] = []
         for _ in range(scale(5, 200)):
-            _probe(house)
-            house.wait("unloaded", lambda: not house.workers())
+            _probe(server)
+            server.wait("unloaded", lambda: not server.workers())
             sizes.append(gateway.memory_info().rss)
         assert sizes[-1] < sizes[min(2, len(sizes) - 1)] * 1.2
         assert len(gateway.open_files()) < 20
@@ -247,26 +247,26 @@ def test_loading_and_unloading_gives_the_memory_back(tmp_path: Path, scale: Scal
 
 def test_no_worker_outlives_a_killed_gateway(tmp_path: Path) -> None:
     """SIGKILL of the gateway ends its workers."""
-    with running(tmp_path / "log", "--model", MODEL) as house:
-        _probe(house)
-        workers = house.workers()
+    with running(tmp_path / "log", "--model", MODEL) as server:
+        _probe(server)
+        workers = server.workers()
         assert workers
-        os.kill(house.pid, signal.SIGKILL)
+        os.kill(server.pid, signal.SIGKILL)
         _, alive = psutil.wait_procs(workers, timeout=10)
         assert not alive
 
 
 def test_a_terminated_server_lets_streams_finish(tmp_path: Path) -> None:
     """SIGTERM: the server is not ready, the running stream completes, then the process exits with its workers."""
-    with running(tmp_path / "log", "--model", MODEL, DRAIN_S="30") as house:
-        line = RawConnection(house, "/v1/completions", _body(stream=True, max_tokens=60))
+    with running(tmp_path / "log", "--model", MODEL, DRAIN_S="30") as server:
+        line = RawConnection(server, "/v1/completions", _body(stream=True, max_tokens=60))
         assert line.status() == 200
         line.events(2)
-        workers = house.workers()
-        os.kill(house.pid, signal.SIGTERM)
+        workers = server.workers()
+        os.kill(server.pid, signal.SIGTERM)
         assert line.events()[-1] == "[DONE]"
         line.hang_up()
-        assert house.child.wait(20) == 0
+        assert server.child.wait(20) == 0
         assert not [worker for worker in workers if worker.is_running()]
 
 
@@ -289,18 +289,18 @@ def test_it_starts_and_answers_with_the_network_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "homeport", "serve", "--port", str(port), "--model", MODEL]
     with (tmp_path / "log").open("wb") as out:
         child = subprocess.Popen(command, env=environ, stdout=out, stderr=subprocess.STDOUT)
-    house = ServerProcess(child, port, tmp_path / "log")
+    server = ServerProcess(child, port, tmp_path / "log")
     try:
-        house.wait("it answers", lambda: _answers(house), 60)
-        _probe(house)
+        server.wait("it answers", lambda: _answers(server), 60)
+        _probe(server)
     finally:
         child.terminate()
         child.wait(20)
     assert not trace.exists(), trace.read_text()
 
 
-def _answers(house: ServerProcess) -> bool:
+def _answers(server: ServerProcess) -> bool:
     try:
-        return house.call("GET", "/health/ready").status == 200
+        return server.call("GET", "/health/ready").status == 200
     except OSError:
         return False

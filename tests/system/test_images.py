@@ -43,16 +43,16 @@ def client(gallery: ServerProcess) -> Iterator[openai.OpenAI]:
         yield made
 
 
-def generate(house: ServerProcess, **changes: Any) -> HttpAnswer:
+def generate(server: ServerProcess, **changes: Any) -> HttpAnswer:
     """Send a plain request for a small image, with some fields changed."""
     body = {"model": MODEL, "prompt": "a fox", "size": "128x128", "response_format": "b64_json", **changes}
-    return house.call("POST", "/v1/images/generations", body)
+    return server.call("POST", "/v1/images/generations", body)
 
 
-def send(house: ServerProcess, path: str, files: Files, **fields: str) -> HttpAnswer:
+def send(server: ServerProcess, path: str, files: Files, **fields: str) -> HttpAnswer:
     """Send a form."""
     body = form(list(fields.items()), files)
-    return house.call("POST", f"/v1/images/{path}", body, {"Content-Type": HEADERS["content-type"]})
+    return server.call("POST", f"/v1/images/{path}", body, {"Content-Type": HEADERS["content-type"]})
 
 
 def decoded(image: Any) -> bytes:
@@ -60,14 +60,14 @@ def decoded(image: Any) -> bytes:
     return base64.b64decode(image.b64_json if hasattr(image, "b64_json") else image["b64_json"])
 
 
-def fetched(house: ServerProcess, url: str) -> HttpAnswer:
+def fetched(server: ServerProcess, url: str) -> HttpAnswer:
     """Fetch a URL of an answer from this server, without a key."""
-    return house.call("GET", url[url.index("/images/") :], headers={"Authorization": ""})
+    return server.call("GET", url[url.index("/images/") :], headers={"Authorization": ""})
 
 
-def is_idle(house: ServerProcess) -> bool:
+def is_idle(server: ServerProcess) -> bool:
     """Return whether no request is running."""
-    return house.gauge("vllm:num_requests_running") + house.gauge("vllm:num_requests_waiting") == 0
+    return server.gauge("vllm:num_requests_running") + server.gauge("vllm:num_requests_waiting") == 0
 
 
 def test_the_sdk_generates_with_every_parameter(client: openai.OpenAI) -> None:
@@ -130,7 +130,7 @@ def test_the_sdk_asks_for_variations(client: openai.OpenAI, gallery: ServerProce
 
 def test_the_sdk_streams(client: openai.OpenAI) -> None:
     """Partial images, then the final one, as the SDK's own events, for generations and edits."""
-    told = list(
+    received = list(
         client.images.generate(
             prompt="a fox",
             model="gpt-image-1",
@@ -140,9 +140,9 @@ def test_the_sdk_streams(client: openai.OpenAI) -> None:
             extra_body={"steps": 4, "seed": 1},
         )
     )
-    assert [event.type.partition(".")[2] for event in told] == ["partial_image", "partial_image", "completed"]
-    assert [getattr(event, "partial_image_index", None) for event in told] == [0, 1, None]
-    assert all(shown(decoded(event)).shape == (1024, 1024, 3) for event in told)
+    assert [event.type.partition(".")[2] for event in received] == ["partial_image", "partial_image", "completed"]
+    assert [getattr(event, "partial_image_index", None) for event in received] == [0, 1, None]
+    assert all(shown(decoded(event)).shape == (1024, 1024, 3) for event in received)
     edits = client.images.edit(image=("a.png", file(HOLED)), prompt="x", model="gpt-image-1", stream=True)
     assert [event.type for event in edits] == ["image_edit.completed"]
 
@@ -287,16 +287,16 @@ def test_past_the_queue_requests_are_refused(tmp_path: Path) -> None:
     """With room for two, the others of eight are 429 with Retry-After; the accepted ones complete."""
     furnish(tmp_path / "home")
     limits = {"SLOTS": "1", "MAX_QUEUE": "1", "THREADS": "1"}
-    with running(tmp_path / "log", HOME=str(tmp_path / "home"), **limits) as house:
+    with running(tmp_path / "log", HOME=str(tmp_path / "home"), **limits) as server:
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda seed: generate(house, seed=seed), range(8)))
+            answers = list(pool.map(lambda seed: generate(server, seed=seed), range(8)))
         statuses = [answer.status for answer in answers]
         assert set(statuses) == {200, 429}
         assert statuses.count(200) >= 2
         refused = next(answer for answer in answers if answer.status == 429)
         assert refused.error["code"] == "server_overloaded"
         assert int(refused.headers["retry-after"]) >= 1
-        assert generate(house).status == 200
+        assert generate(server).status == 200
 
 
 def test_a_painter_that_dies_is_replaced(gallery: ServerProcess) -> None:
@@ -306,8 +306,8 @@ def test_a_painter_that_dies_is_replaced(gallery: ServerProcess) -> None:
     assert line.line()
     leaf = next(worker for worker in gallery.workers() if not worker.children())
     leaf.kill()
-    told = line.events()
-    assert "error" in told[-1]
+    received = line.events()
+    assert "error" in received[-1]
     line.hang_up()
     assert generate(gallery).status == 200
 

@@ -95,10 +95,10 @@ def test_many_clients_on_keys_with_different_limits(gate: ServerProcess, home: P
         assert left[0] == 0
         assert left[-1] < limit
         assert all(answer.headers["x-ratelimit-remaining-requests"] == "0" for answer in mine if answer.status == 429)
-    told = sum(answer.json()["usage"]["total_tokens"] for _, answer in answers if answer.status == 200)
+    received = sum(answer.json()["usage"]["total_tokens"] for _, answer in answers if answer.status == 200)
     rows = json.loads(homeport(home, "usage", "--by", "key", "--json"))
     assert {row["key"]: row["requests"] for row in rows} == dict(zip((key["id"] for key in keys), limits, strict=True))
-    assert sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows) == told
+    assert sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows) == received
 
 
 def test_a_token_limit_holds_whatever_is_asked(gate: ServerProcess, home: Path) -> None:
@@ -120,13 +120,13 @@ def test_a_token_limit_holds_whatever_is_asked(gate: ServerProcess, home: Path) 
             calls = [pool.submit(gate.call, "POST", path, body, bearer) for path, body in asked]
             answers = [each.result() for each in calls]
         good = [answer for answer in answers if answer.status == 200]
-        told = sum(answer.json()["usage"]["total_tokens"] for answer in good)
-        assert 0 < told <= 200, name
+        received = sum(answer.json()["usage"]["total_tokens"] for answer in good)
+        assert 0 < received <= 200, name
         cut = [answer for answer in good if "x-homeport-limited-by" in answer.headers]
         assert {answer.headers["x-homeport-limited-by"] for answer in cut} == {"tokens_per_day"}, name
         for answer in cut:
             assert "length" in {choice["finish_reason"] for choice in answer.json()["choices"]}
-        if told == 200:
+        if received == 200:
             refused = gate.call("POST", *asked[0], bearer)
             assert (refused.status, refused.error["code"]) == (429, "insufficient_quota")
     rows = json.loads(homeport(home, "usage", "--by", "key", "--json"))
@@ -155,7 +155,7 @@ def test_a_stream_says_which_limit_ended_it(gate: ServerProcess, home: Path) -> 
 
 def test_totals_survive_a_kill(home: Path, tmp_path: Path) -> None:
     """A killed server has lost no usage of an answer that was sent, and counts none twice."""
-    told = n_answers = 0
+    received = n_answers = 0
     for _ in range(2):
         with running(tmp_path / "log", "--home", str(home), "--model", MODEL) as gate:
             with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -166,12 +166,12 @@ def test_totals_survive_a_kill(home: Path, tmp_path: Path) -> None:
                 os.kill(gate.pid, signal.SIGKILL)
                 given = [tokens for each in asked if (tokens := each.result())]
             psutil.wait_procs(workers, 20)
-        told += sum(given)
+        received += sum(given)
         n_answers += len(given)
     [row] = json.loads(homeport(home, "usage", "--json"))
     # Recorded answers may not have reached the client when the server was killed: at most one for each client.
     assert n_answers <= row["requests"] <= n_answers + 16
-    assert told <= row["prompt_tokens"] + row["completion_tokens"] <= told + 16 * 8
+    assert received <= row["prompt_tokens"] + row["completion_tokens"] <= received + 16 * 8
     assert json.loads(homeport(home, "usage", "--json")) == [row]
 
 
@@ -200,12 +200,12 @@ def test_an_operator_uses_the_official_client(gate: ServerProcess, home: Path) -
             start_time=int(time.time()) - 3600, bucket_width="1h", group_by=["model", "user_id"]
         )
     [result] = [each for bucket in page.data for each in bucket.results]
-    told = result.to_dict()
-    assert (told["model"], told["user_id"], told["num_model_requests"]) == (MODEL, "someone", 1)
+    received = result.to_dict()
+    assert (received["model"], received["user_id"], received["num_model_requests"]) == (MODEL, "someone", 1)
     head, row = homeport(home, "usage", "--by", "model", "--by", "day", "--csv").splitlines()
     assert head == "day,model,requests,prompt_tokens,completion_tokens,cached_tokens"
     assert row.split(",")[1:3] == [MODEL, "1"]
-    assert row.split(",")[3:5] == [str(told["input_tokens"]), str(told["output_tokens"])]
+    assert row.split(",")[3:5] == [str(received["input_tokens"]), str(received["output_tokens"])]
     assert "someone" in homeport(home, "usage", "--by", "user")
 
 

@@ -43,14 +43,14 @@ def _direct(executor: LlamaExecutor, context: list[int], ending: list[int]) -> f
     return float(sum(logs[row, token] for row, token in enumerate(ending)))
 
 
-def test_fifty_cases_score_as_a_plain_forward_pass(house: ServerProcess, executor: LlamaExecutor) -> None:
+def test_fifty_cases_score_as_a_plain_forward_pass(server: ServerProcess, executor: LlamaExecutor) -> None:
     """The `local-completions` client, with our token ids, scores what a plain forward pass does."""
     cases = [(context, ending) for context in CONTEXTS for ending in ENDINGS]
     ids = {}
     for context, ending in cases:
         for text in (context, context + ending):
             ids[text] = executor.tokenize(text, special=False)
-    given = {"url": f"{house.base}/completions", "model": "smollm2-135m", "cases": cases}
+    given = {"url": f"{server.base}/completions", "model": "smollm2-135m", "cases": cases}
     done = subprocess.run(
         [str(CLIENTS), str(PROGRAM)], input=json.dumps(given), capture_output=True, text=True, timeout=300, check=False
     )

@@ -50,18 +50,18 @@ def _settings(tmp_path: Path) -> Settings:
     return load({"database_url": f"sqlite:///{_database(tmp_path)}"})
 
 
-def _complete(house: ServerProcess, key: str = "test") -> int:
+def _complete(server: ServerProcess, key: str = "test") -> int:
     body = {"model": MODEL, "prompt": "Once", "max_tokens": 1}
-    return house.call("POST", "/v1/completions", body, {"Authorization": f"Bearer {key}"}).status
+    return server.call("POST", "/v1/completions", body, {"Authorization": f"Bearer {key}"}).status
 
 
-def _key(house: ServerProcess) -> tuple[str, str]:
-    made = house.call("POST", "/admin/v1/keys", {"name": "bot"}, ADMIN).json()
+def _key(server: ServerProcess) -> tuple[str, str]:
+    made = server.call("POST", "/admin/v1/keys", {"name": "bot"}, ADMIN).json()
     return made["id"], made["secret"]
 
 
-def _failing(house: ServerProcess) -> list[str]:
-    said = house.call("GET", "/health/ready").json()
+def _failing(server: ServerProcess) -> list[str]:
+    said = server.call("GET", "/health/ready").json()
     return list(said.get("failing", ["all"] if "error" in said else []))
 
 
@@ -80,8 +80,8 @@ def _without(path: Path, table: str) -> Iterator[None]:
         _execute(path, f"ALTER TABLE away RENAME TO {table}")
 
 
-def _number(house: ServerProcess, loop: str) -> float:
-    return _metric(house.call("GET", "/metrics").body.decode(), loop)
+def _number(server: ServerProcess, loop: str) -> float:
+    return _metric(server.call("GET", "/metrics").body.decode(), loop)
 
 
 def _metric(text: str, loop: str) -> float:
@@ -147,19 +147,19 @@ def _lowest_free(pid: int) -> int:
     return next(number for number in itertools.count() if number not in used)
 
 
-def _is_well(house: ServerProcess) -> bool:
+def _is_well(server: ServerProcess) -> bool:
     try:
-        return not _failing(house)
+        return not _failing(server)
     except OSError:
         return False
 
 
-def _knock(house: ServerProcess) -> None:
+def _knock(server: ServerProcess) -> None:
     """Connect until the remaining descriptors are used up."""
     for _ in range(20):
         with socket.socket() as other:
             other.settimeout(1)
-            other.connect_ex(("127.0.0.1", house.port))
+            other.connect_ex(("127.0.0.1", server.port))
 
 
 def _scrape(line: http.client.HTTPConnection) -> str:

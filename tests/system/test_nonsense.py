@@ -25,7 +25,7 @@ LEAST_TOKENS, MOST_TOKENS = 4, 24
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, smollm2: object) -> Iterator[ServerProcess]:
+def server(tmp_path_factory: pytest.TempPathFactory, smollm2: object) -> Iterator[ServerProcess]:
     """A server of its own: the requests may leave it in any state."""
     log = tmp_path_factory.mktemp("nonsense") / "log"
     with running(log, "--model", MODEL, ADMIN_KEY=ADMIN) as started:
@@ -43,9 +43,9 @@ def _wish(number: int, **more: Any) -> dict[str, Any]:
     return {"model": MODEL, "prompt": prompt, **more}
 
 
-def _certain(house: ServerProcess, number: int) -> int:
+def _certain(server: ServerProcess, number: int) -> int:
     """Return how many tokens of its answer are certain: kernels round a little differently in other batches."""
-    answer = house.call("POST", "/v1/completions", _wish(number, max_tokens=MOST_TOKENS, logprobs=2)).json()
+    answer = server.call("POST", "/v1/completions", _wish(number, max_tokens=MOST_TOKENS, logprobs=2)).json()
     for at, tops in enumerate(answer["choices"][0]["logprobs"]["top_logprobs"]):
         first, *others = sorted(tops.values(), reverse=True)
         if not others or first - others[0] < MARGIN:
@@ -53,9 +53,9 @@ def _certain(house: ServerProcess, number: int) -> int:
     return MOST_TOKENS
 
 
-def _streamed(house: ServerProcess, number: int, length: int) -> str:
+def _streamed(server: ServerProcess, number: int, length: int) -> str:
     """Read one of the streams; its answer is always the same."""
-    line = RawConnection(house, "/v1/completions", _wish(number, max_tokens=length, stream=True))
+    line = RawConnection(server, "/v1/completions", _wish(number, max_tokens=length, stream=True))
     try:
         assert line.status() == 200
         events = line.events()
@@ -66,31 +66,31 @@ def _streamed(house: ServerProcess, number: int, length: int) -> str:
 
 
 @pytest.mark.soak
-def test_streams_beside_nonsense_stay_what_they_were(house: ServerProcess, scale: Scale) -> None:
+def test_streams_beside_nonsense_stay_what_they_were(server: ServerProcess, scale: Scale) -> None:
     """While all cases are sent in a changing order, streams return what they returned before, from the same worker."""
     n_streams = scale(6, 16)
-    lengths = {number: _certain(house, number) for number in range(scale(12, 2 * len(WORDS)))}
+    lengths = {number: _certain(server, number) for number in range(scale(12, 2 * len(WORDS)))}
     chosen = sorted(lengths, key=lambda number: -lengths[number])[:n_streams]
     assert lengths[chosen[-1]] >= LEAST_TOKENS, lengths
-    expected = {number: _streamed(house, number, lengths[number]) for number in chosen}
-    [worker] = house.workers()
+    expected = {number: _streamed(server, number, lengths[number]) for number in chosen}
+    [worker] = server.workers()
     over, faults = threading.Event(), list[str]()
 
     def tells(number: int) -> int:
-        told = 0
+        received = 0
         while not over.is_set():
-            answer = _streamed(house, number, lengths[number])
+            answer = _streamed(server, number, lengths[number])
             if answer != expected[number]:
                 faults.append(f"stream {number} said {answer!r}, before {expected[number]!r}")
-            told += 1
-        return told
+            received += 1
+        return received
 
     def sends(number: int, until: float) -> int:
         draw, sent = random.Random(number), 0
         while sent < len(CASES) or time.monotonic() < until:
             order = draw.sample(CASES, len(CASES)) if scale(0, 1) else _own(number)
             for case in (*order, garbage(draw)):
-                if fault := wrong(case, tried(case, house.port)):
+                if fault := wrong(case, tried(case, server.port)):
                     faults.append(fault)
             sent += len(CASES)
         return sent
@@ -105,8 +105,8 @@ def test_streams_beside_nonsense_stay_what_they_were(house: ServerProcess, scale
             over.set()
         assert all(stream.result() for stream in streams), "every stream was told at least once"
     assert not faults, "\n".join(sorted(set(faults))[:50])
-    assert [process.pid for process in house.workers()] == [worker.pid]
-    assert {number: _streamed(house, number, lengths[number]) for number in chosen} == expected
+    assert [process.pid for process in server.workers()] == [worker.pid]
+    assert {number: _streamed(server, number, lengths[number]) for number in chosen} == expected
 
 
 def _own(number: int) -> list[Case]:

@@ -36,8 +36,8 @@ Check = Callable[[Storage, Path], None]
 class Client:
     """Stores things on a server, and remembers what was answered when, and how to find it."""
 
-    def __init__(self, house: ServerProcess) -> None:
-        self._house = house
+    def __init__(self, server: ServerProcess) -> None:
+        self._house = server
         self.answered: list[tuple[float, Check]] = []
         self.completed: list[float] = []
 
@@ -135,8 +135,8 @@ def _record(tmp_path: Path, home: Path, n_rounds: int) -> tuple[Client, Path]:
     record = tmp_path / "record"
     settings = {"API_KEYS": "test", "ADMIN_KEY": "admin"}
     flags = ("--home", str(home), "--model", MODEL)
-    with running(tmp_path / "log", *flags, under=recorder(record), **settings) as house:
-        client = Client(house)
+    with running(tmp_path / "log", *flags, under=recorder(record), **settings) as server:
+        client = Client(server)
         for number in range(n_rounds):
             client.key(f"key {number}")
             client.batch(client.file(_lines(number)))
@@ -144,9 +144,9 @@ def _record(tmp_path: Path, home: Path, n_rounds: int) -> tuple[Client, Path]:
             client.completion()
         client.picture()
         client.completion()
-        os.kill(house.pid, signal.SIGKILL)
-        house.child.wait()
-        house.wait("the record is whole", lambda: f"{house.pid} " in _tail(record) and "+++ killed" in _tail(record))
+        os.kill(server.pid, signal.SIGKILL)
+        server.child.wait()
+        server.wait("the record is whole", lambda: f"{server.pid} " in _tail(record) and "+++ killed" in _tail(record))
     return client, record
 
 

@@ -14,9 +14,9 @@ PROGRAM = Path(__file__).parent / "clients" / "sdk_2023.py"
 
 
 @pytest.fixture(scope="module")
-def seen(house: ServerProcess) -> Any:
+def seen(server: ServerProcess) -> Any:
     """The results of the old client, by scenario."""
-    command = [str(CLIENTS), str(PROGRAM), house.base, "smollm2-135m"]
+    command = [str(CLIENTS), str(PROGRAM), server.base, "smollm2-135m"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)

@@ -38,17 +38,17 @@ def brisk(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[S
         yield started
 
 
-def _dial(house: ServerProcess, first: bytes) -> socket.socket:
+def _dial(server: ServerProcess, first: bytes) -> socket.socket:
     line = socket.socket()
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     line.settimeout(60)
-    line.connect(("127.0.0.1", house.port))
+    line.connect(("127.0.0.1", server.port))
     line.sendall(first)
     return line
 
 
-def _head(house: ServerProcess, path: str, *more: str, method: str = "POST") -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{house.port}", "Content-Type: application/json", *more]
+def _head(server: ServerProcess, path: str, *more: str, method: str = "POST") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Content-Type: application/json", *more]
     return "\r\n".join(lines).encode()
 
 
@@ -84,12 +84,12 @@ def _status(line: socket.socket) -> int:
     return int(found.split()[1]) if found else 0
 
 
-def _answered(house: ServerProcess, until: Callable[[], bool]) -> list[float]:
+def _answered(server: ServerProcess, until: Callable[[], bool]) -> list[float]:
     """Be a normal client until then; give how long each of its answers took."""
     spent = []
     while not until():
         began = time.monotonic()
-        answer = house.call("POST", "/v1/completions", {"model": MODEL, "prompt": "Once upon", "max_tokens": 4})
+        answer = server.call("POST", "/v1/completions", {"model": MODEL, "prompt": "Once upon", "max_tokens": 4})
         assert answer.status == 200, answer.body
         spent.append(time.monotonic() - began)
     return spent

@@ -53,9 +53,9 @@ def body(text: str = SHORT, **changes: Any) -> dict[str, Any]:
     return {"model": MODEL, "input": text, "voice": "alloy", "response_format": "pcm", **changes}
 
 
-def idle(house: ServerProcess) -> bool:
+def idle(server: ServerProcess) -> bool:
     """Return whether no request is running."""
-    return house.gauge("vllm:num_requests_running") + house.gauge("vllm:num_requests_waiting") == 0
+    return server.gauge("vllm:num_requests_running") + server.gauge("vllm:num_requests_waiting") == 0
 
 
 def test_the_sdk_gets_each_format(client: openai.OpenAI) -> None:

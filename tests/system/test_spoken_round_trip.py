@@ -22,8 +22,8 @@ def client(
     assert kokoro
     assert whisper.exists()
     with (
-        speaking(tmp_path_factory.mktemp("round-trip") / "log") as house,
-        openai.OpenAI(base_url=house.base, api_key="sk-test", max_retries=0, timeout=180) as made,
+        speaking(tmp_path_factory.mktemp("round-trip") / "log") as server,
+        openai.OpenAI(base_url=server.base, api_key="sk-test", max_retries=0, timeout=180) as made,
     ):
         yield made
 

@@ -35,9 +35,9 @@ def _said(home: Path, *command: str) -> tuple[int, str]:
 
 def _told(said: str) -> str:
     """Return the one error, without log lines before it."""
-    [told] = [line for line in said.splitlines() if line.startswith("Error: ")]
+    [received] = [line for line in said.splitlines() if line.startswith("Error: ")]
     assert "Traceback" not in said, said
-    return told
+    return received
 
 
 def _block(name: str) -> Callable[[Path], None]:

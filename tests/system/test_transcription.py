@@ -36,7 +36,7 @@ PATH = "/v1/audio/transcriptions"
 
 
 @pytest.fixture(scope="module")
-def ears(tmp_path_factory: pytest.TempPathFactory, whisper: Path) -> Iterator[ServerProcess]:
+def transcriber(tmp_path_factory: pytest.TempPathFactory, whisper: Path) -> Iterator[ServerProcess]:
     """A server that is started with the transcription model alone."""
     assert whisper.exists()
     with running(tmp_path_factory.mktemp("ears") / "log", "--model", "whisper-base") as started:
@@ -44,9 +44,9 @@ def ears(tmp_path_factory: pytest.TempPathFactory, whisper: Path) -> Iterator[Se
 
 
 @pytest.fixture
-def client(ears: ServerProcess) -> Iterator[openai.OpenAI]:
+def client(transcriber: ServerProcess) -> Iterator[openai.OpenAI]:
     """The current official client; it does not retry."""
-    with openai.OpenAI(base_url=ears.base, api_key="sk-test", max_retries=0, timeout=120) as made:
+    with openai.OpenAI(base_url=transcriber.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
 
 
@@ -60,14 +60,14 @@ def chinese() -> tuple[str, bytes]:
     return "walk.m4a", encoded(spoken(CHINESE, "zh"), "m4a")
 
 
-def post(ears: ServerProcess, *fields: tuple[str, str], file: bytes | None, path: str = PATH) -> HttpAnswer:
+def post(transcriber: ServerProcess, *fields: tuple[str, str], file: bytes | None, path: str = PATH) -> HttpAnswer:
     """Send a form with or without a file."""
-    return ears.call("POST", path, form(fields, [("file", file)] if file is not None else []), FORM)
+    return transcriber.call("POST", path, form(fields, [("file", file)] if file is not None else []), FORM)
 
 
-def spooled(ears: ServerProcess) -> list[Path]:
+def spooled(transcriber: ServerProcess) -> list[Path]:
     """Return the uploads that are on disk now."""
-    return list((load({}).home / "spool" / str(ears.pid)).iterdir())
+    return list((load({}).home / "spool" / str(transcriber.pid)).iterdir())
 
 
 def test_all_formats_say_the_same_at_the_same_times(client: openai.OpenAI) -> None:
@@ -150,12 +150,12 @@ def test_chinese_comes_back_and_is_translated(client: openai.OpenAI) -> None:
     assert english.segments
 
 
-def test_the_sdk_of_2023_transcribes_and_translates(ears: ServerProcess, tmp_path: Path) -> None:
+def test_the_sdk_of_2023_transcribes_and_translates(transcriber: ServerProcess, tmp_path: Path) -> None:
     """Audio.transcribe, translate and the raw forms, with every parameter of 2023, and their errors by class."""
     files = tmp_path / "walk.wav", tmp_path / "walk.m4a"
     for file, (_, content) in zip(files, (english(), chinese()), strict=True):
         file.write_bytes(content)
-    command = [str(CLIENTS), str(PROGRAM), ears.base, *map(str, files)]
+    command = [str(CLIENTS), str(PROGRAM), transcriber.base, *map(str, files)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     seen = json.loads(done.stdout)
@@ -170,22 +170,22 @@ def test_the_sdk_of_2023_transcribes_and_translates(ears: ServerProcess, tmp_pat
 
 
 @pytest.mark.parametrize("ending", FORMATS)
-def test_every_documented_format_is_taken(ears: ServerProcess, ending: str) -> None:
+def test_every_documented_format_is_taken(transcriber: ServerProcess, ending: str) -> None:
     """The format is detected by content, although the file's name and type say something else."""
-    said = post(ears, MODEL, ("response_format", "verbose_json"), file=encoded(tone(1.5), ending))
+    said = post(transcriber, MODEL, ("response_format", "verbose_json"), file=encoded(tone(1.5), ending))
     assert said.status == 200, said.body
     assert said.json()["duration"] == pytest.approx(1.5, abs=0.1)
 
 
-def test_silence_is_an_answer_without_text(ears: ServerProcess) -> None:
+def test_silence_is_an_answer_without_text(transcriber: ServerProcess) -> None:
     """Silence gives no text in any format, and no language is guessed."""
     quiet = encoded(silence(2))
-    assert post(ears, MODEL, file=quiet).json()["text"] == ""
-    assert post(ears, MODEL, ("response_format", "srt"), file=quiet).body == b""
-    assert post(ears, MODEL, ("response_format", "vtt"), file=quiet).body == b"WEBVTT\n\n"
-    verbose = post(ears, MODEL, ("response_format", "verbose_json"), file=quiet).json()
+    assert post(transcriber, MODEL, file=quiet).json()["text"] == ""
+    assert post(transcriber, MODEL, ("response_format", "srt"), file=quiet).body == b""
+    assert post(transcriber, MODEL, ("response_format", "vtt"), file=quiet).body == b"WEBVTT\n\n"
+    verbose = post(transcriber, MODEL, ("response_format", "verbose_json"), file=quiet).json()
     assert (verbose["language"], verbose["segments"]) == ("unknown", [])
-    stream = post(ears, MODEL, ("stream", "true"), file=quiet).body
+    stream = post(transcriber, MODEL, ("stream", "true"), file=quiet).body
     assert stream.startswith(b'data: {"text":"","usage"')
 
 
@@ -211,29 +211,29 @@ def test_silence_is_an_answer_without_text(ears: ServerProcess) -> None:
     ],
 )
 def test_bad_requests_say_what_is_wrong(
-    ears: ServerProcess, fields: list[tuple[str, str]], file: bytes | None, status: int, param: str
+    transcriber: ServerProcess, fields: list[tuple[str, str]], file: bytes | None, status: int, param: str
 ) -> None:
     """The envelope names the field; nothing stays on disk, streamed or not."""
     for more in ([], [("stream", "true")]):
-        said = post(ears, *fields, *more, file=file)
+        said = post(transcriber, *fields, *more, file=file)
         assert (said.status, said.error["param"]) == (status, param), said.body
-    assert not spooled(ears)
+    assert not spooled(transcriber)
 
 
-def test_translation_has_fewer_fields(ears: ServerProcess) -> None:
+def test_translation_has_fewer_fields(transcriber: ServerProcess) -> None:
     """Fields of transcriptions only are unknown to translations."""
     for name, value in (("language", "zh"), ("stream", "true"), ("timestamp_granularities[]", "word")):
-        said = post(ears, MODEL, (name, value), file=encoded(tone(1)), path="/v1/audio/translations")
+        said = post(transcriber, MODEL, (name, value), file=encoded(tone(1)), path="/v1/audio/translations")
         assert (said.status, said.error["param"]) == (400, name.removesuffix("[]"))
 
 
-def test_another_body_and_too_large_a_body_are_refused(ears: ServerProcess) -> None:
+def test_another_body_and_too_large_a_body_are_refused(transcriber: ServerProcess) -> None:
     """JSON is a 415; more than 25 MB is a 413, with or without an announced length."""
-    assert ears.call("POST", PATH, {"model": "whisper-1"}).status == 415
-    with socket.create_connection(("127.0.0.1", ears.port), timeout=60) as line:
+    assert transcriber.call("POST", PATH, {"model": "whisper-1"}).status == 415
+    with socket.create_connection(("127.0.0.1", transcriber.port), timeout=60) as line:
         line.sendall(_head("Content-Length: 27000000"))
         assert b" 413 " in line.recv(100)
-    with socket.create_connection(("127.0.0.1", ears.port), timeout=60) as line:
+    with socket.create_connection(("127.0.0.1", transcriber.port), timeout=60) as line:
         line.sendall(_head("Transfer-Encoding: chunked"))
         try:
             _chunk(line, form([MODEL], [("file", b"")]).removesuffix(f"\r\n--{BOUNDARY}--\r\n".encode()))
@@ -242,13 +242,13 @@ def test_another_body_and_too_large_a_body_are_refused(ears: ServerProcess) -> N
         except (BrokenPipeError, ConnectionResetError):
             pass  # answered before it was sent whole
         assert b" 413 " in line.recv(100)
-    ears.wait("nothing stays on disk", lambda: not spooled(ears))
+    transcriber.wait("nothing stays on disk", lambda: not spooled(transcriber))
 
 
-def test_an_upload_without_a_length_is_taken(ears: ServerProcess) -> None:
+def test_an_upload_without_a_length_is_taken(transcriber: ServerProcess) -> None:
     """A chunked upload is accepted: programs send it while they are recording."""
     body = form([MODEL, ("response_format", "text"), ("language", "en")], [("file", english()[1])])
-    with socket.create_connection(("127.0.0.1", ears.port), timeout=120) as line:
+    with socket.create_connection(("127.0.0.1", transcriber.port), timeout=120) as line:
         line.sendall(_head("Transfer-Encoding: chunked"))
         for start in range(0, len(body), 50_000):
             _chunk(line, body[start : start + 50_000])
@@ -271,52 +271,52 @@ def _chunk(line: socket.socket, data: bytes) -> None:
     line.sendall(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
 
-def test_four_at_once_are_all_answered(ears: ServerProcess) -> None:
+def test_four_at_once_are_all_answered(transcriber: ServerProcess) -> None:
     """Four parallel requests each get their own text, and the metrics count them."""
     sounds = [("en", english()[1]), ("zh", chinese()[1])] * 2
     with ThreadPoolExecutor(4) as pool:
-        jobs = [pool.submit(post, ears, MODEL, ("language", code), file=sound) for code, sound in sounds]
-        ears.wait("several are being worked on", lambda: ears.gauge("vllm:num_requests_running") >= 2)
+        jobs = [pool.submit(post, transcriber, MODEL, ("language", code), file=sound) for code, sound in sounds]
+        transcriber.wait("several are being worked on", lambda: transcriber.gauge("vllm:num_requests_running") >= 2)
         texts = [job.result().json()["text"] for job in jobs]
     for (code, _), text in zip(sounds, texts, strict=True):
         assert errors(ENGLISH if code == "en" else CHINESE, text) <= 0.1
-    assert ears.gauge("vllm:generation_tokens_total") > 0
+    assert transcriber.gauge("vllm:generation_tokens_total") > 0
 
 
-def test_a_caller_that_leaves_stops_the_decoding(ears: ServerProcess) -> None:
+def test_a_caller_that_leaves_stops_the_decoding(transcriber: ServerProcess) -> None:
     """A disconnect stops decoding of a recording of minutes within one window and deletes its file, streamed or not."""
     long = encoded(np.concatenate([spoken(ENGLISH, "en")] * 10), "mp3")
     for stream in ("false", "true"):
         # At a temperature above 0 a window is decoded once: repeated speech would be decoded up to six times otherwise.
         body = form([MODEL, ("language", "en"), ("temperature", "0.1"), ("stream", stream)], [("file", long)])
-        with socket.create_connection(("127.0.0.1", ears.port), timeout=60) as line:
+        with socket.create_connection(("127.0.0.1", transcriber.port), timeout=60) as line:
             line.sendall(_head(f"Content-Length: {len(body)}") + body)
-            ears.wait("it is being worked on", lambda: ears.gauge("vllm:num_requests_running") == 1)
-            assert len(spooled(ears)) == 1
-        ears.wait("nothing is worked on", lambda: ears.gauge("vllm:num_requests_running") == 0)
-        ears.wait("the file is gone", lambda: not spooled(ears))
-    assert post(ears, MODEL, file=encoded(tone(1))).status == 200
+            transcriber.wait("it is being worked on", lambda: transcriber.gauge("vllm:num_requests_running") == 1)
+            assert len(spooled(transcriber)) == 1
+        transcriber.wait("nothing is worked on", lambda: transcriber.gauge("vllm:num_requests_running") == 0)
+        transcriber.wait("the file is gone", lambda: not spooled(transcriber))
+    assert post(transcriber, MODEL, file=encoded(tone(1))).status == 200
 
 
-def test_memory_returns_when_the_model_is_unloaded(ears: ServerProcess) -> None:
+def test_memory_returns_when_the_model_is_unloaded(transcriber: ServerProcess) -> None:
     """The worker's process ends, and the next request starts another."""
-    (worker,) = ears.workers()
-    server = runfile.find(load({}).home, port=ears.port)
+    (worker,) = transcriber.workers()
+    server = runfile.find(load({}).home, port=transcriber.port)
     assert server is not None
     http_client.stop(server, "whisper-base")
-    ears.wait("the worker is gone", lambda: not ears.workers())
+    transcriber.wait("the worker is gone", lambda: not transcriber.workers())
     assert not worker.is_running()
-    assert post(ears, MODEL, file=encoded(tone(1))).status == 200
-    assert len(ears.workers()) == 1
+    assert post(transcriber, MODEL, file=encoded(tone(1))).status == 200
+    assert len(transcriber.workers()) == 1
 
 
-def test_odd_files_are_answered_or_refused(ears: ServerProcess) -> None:
+def test_odd_files_are_answered_or_refused(transcriber: ServerProcess) -> None:
     """For any file, the answer is a transcript or a 400 that names the field, and the worker stays alive."""
-    (worker,) = ears.workers()
+    (worker,) = transcriber.workers()
     for statuses, files in (({200}, odd_sounds.HEARD), ({400}, odd_sounds.REFUSED), ({200, 400}, odd_sounds.EITHER)):
         for name, make in files.items():
-            answer = post(ears, MODEL, file=make())
+            answer = post(transcriber, MODEL, file=make())
             assert answer.status in statuses, (name, answer.body)
             assert answer.status == 200 or answer.error["param"] == "file", name
-    assert ears.workers() == [worker]
-    assert spooled(ears) == []
+    assert transcriber.workers() == [worker]
+    assert spooled(transcriber) == []

@@ -213,8 +213,8 @@ async def test_a_failed_batch_says_why(office: BatchApp) -> None:
         ended = await office.ended(made["id"])
     assert ended["status"] == "failed"
     assert ended["errors"]["object"] == "list"
-    told = [(error["line"], error["code"], error["param"]) for error in ended["errors"]["data"]]
-    assert told == [(1, "mismatched_url", "url"), (2, "mismatched_url", "url")]
+    received = [(error["line"], error["code"], error["param"]) for error in ended["errors"]["data"]]
+    assert received == [(1, "mismatched_url", "url"), (2, "mismatched_url", "url")]
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)

@@ -88,10 +88,10 @@ async def test_events_are_sent_as_they_come(desks: FineTuningApp) -> None:
     frames = said.body.decode().split("\n\n")
     assert frames[-2:] == ["data: [DONE]", ""]
     assert said.headers["content-type"].startswith("text/event-stream")
-    told = [msgspec.json.decode(frame.removeprefix("data: ")) for frame in frames[:-2] if not frame.startswith(":")]
+    received = [msgspec.json.decode(frame.removeprefix("data: ")) for frame in frames[:-2] if not frame.startswith(":")]
     listed = (await desks.ask("GET", f"{FINE_TUNES}/{job['id']}/events")).json
-    assert told == listed["data"]
-    assert told[-1]["message"] == "Job succeeded."
+    assert received == listed["data"]
+    assert received[-1]["message"] == "Job succeeded."
     assert sum(part.count(b"Step ") for part in said.parts[:2]) < 6
     assert (await desks.ask("GET", f"{FINE_TUNES}/ft-none/events", stream="true")).status == 404
 

@@ -22,7 +22,7 @@ FORM = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: appli
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[str]:
+def address() -> Iterator[str]:
     """The whole application, with short timeouts."""
     with served(build_application(services()), QUICK) as address:
         yield address
@@ -48,9 +48,9 @@ def dripping(line: socket.socket, drop: bytes, pause_s: float) -> Iterator[None]
 
 
 @pytest.mark.parametrize("begin", [b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\n", HEALTH + b"GET /"])
-def test_a_head_has_its_time(house: str, begin: bytes) -> None:
+def test_a_head_has_its_time(address: str, begin: bytes) -> None:
     """A head that starts and does not end is a 408, even if it arrives slowly."""
-    with dial(house) as line:
+    with dial(address) as line:
         line.sendall(begin)
         if begin.startswith(HEALTH):
             assert response(line)[0] == 200
@@ -60,9 +60,9 @@ def test_a_head_has_its_time(house: str, begin: bytes) -> None:
 
 
 @pytest.mark.parametrize("begin", [b"", b"\r\n\r\n", HEALTH])
-def test_a_connection_that_is_not_used_is_closed(house: str, begin: bytes) -> None:
+def test_a_connection_that_is_not_used_is_closed(address: str, begin: bytes) -> None:
     """A connection without a request is closed after a while, without a response."""
-    with dial(house) as line:
+    with dial(address) as line:
         line.sendall(begin)
         if begin == HEALTH:
             assert response(line)[0] == 200
@@ -72,27 +72,27 @@ def test_a_connection_that_is_not_used_is_closed(house: str, begin: bytes) -> No
 @pytest.mark.parametrize(
     "framing", [b"Content-Length: 100000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"]
 )
-def test_a_body_has_to_come_on(house: str, framing: bytes) -> None:
+def test_a_body_has_to_come_on(address: str, framing: bytes) -> None:
     """A body that stops, or arrives one byte at a time, is a 408."""
-    with dial(house) as line:
+    with dial(address) as line:
         line.sendall(FORM + framing)
         with dripping(line, b"1\r\n \r\n" if b"chunked" in framing else b" ", 0.05):
             status, error = refusal(rest(line))
     assert (status, error["code"]) == (408, "request_timeout")
 
 
-def test_chunk_extensions_are_no_body(house: str) -> None:
+def test_chunk_extensions_are_no_body(address: str) -> None:
     """A client that sends only empty lines is as slow as one that sends nothing."""
-    with dial(house) as line:
+    with dial(address) as line:
         line.sendall(FORM + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;")
         with dripping(line, b"extension" * 100, 0.05):
             assert refusal(rest(line))[0] in (400, 408)
 
 
-def test_a_slow_line_may_take_long(house: str) -> None:
+def test_a_slow_line_may_take_long(address: str) -> None:
     """The rate decides: a body that arrives steadily may take several times the timeout of one that does not."""
     body = b'{"model": "tiny", "prompt": "' + b"a" * 3000 + b'"}'
-    with dial(house) as line:
+    with dial(address) as line:
         line.sendall(FORM + b"Content-Length: %d\r\n\r\n" % len(body))
         began = time.monotonic()
         for start in range(0, len(body), 100):
@@ -102,9 +102,9 @@ def test_a_slow_line_may_take_long(house: str) -> None:
         assert time.monotonic() - began > 4 * QUICK.body_grace_s
 
 
-def test_what_is_refused_early_still_has_to_come(house: str) -> None:
+def test_what_is_refused_early_still_has_to_come(address: str) -> None:
     """A body that nobody reads any more must keep the same rate, and its client receives the reason."""
-    with dial(house) as line:
+    with dial(address) as line:
         line.sendall(FORM.replace(b"json", b"xml") + b"Content-Length: 100000\r\n\r\n")
         assert response(line)[0] == 415
         assert rest(line) == b""
@@ -226,7 +226,7 @@ def test_idle_connections_make_room() -> None:
             busy.recv(1)
 
 
-def test_a_full_server_says_so(house: str) -> None:
+def test_a_full_server_says_so(address: str) -> None:
     """If no connection is idle, the next one is refused with an error body."""
     entered = threading.Semaphore(0)
     application = build_application(services())

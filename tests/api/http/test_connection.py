@@ -24,7 +24,7 @@ def post(*headers: bytes, path: bytes = b"/v1/completions", body: bytes = BODY, 
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[str]:
+def address() -> Iterator[str]:
     """The whole application on fakes, behind the real HTTP server."""
     with served(build_application(services(FakeServing(lambda _: answer("Hello there"))))) as address:
         yield address
@@ -39,10 +39,10 @@ OFFERS = [
 
 @pytest.mark.parametrize("offer", OFFERS)
 @pytest.mark.parametrize("cut", [None, -len(BODY), 40])
-def test_offers_to_upgrade_are_ignored(house: str, offer: tuple[bytes, ...], cut: int | None) -> None:
+def test_offers_to_upgrade_are_ignored(address: str, offer: tuple[bytes, ...], cut: int | None) -> None:
     """A client that offers HTTP/2 is answered in HTTP/1.1, and the connection stays open."""
     sent = post(*offer)
-    with dial(house) as line:
+    with dial(address) as line:
         for _ in range(2):
             line.sendall(sent[:cut])
             line.sendall(sent[cut:] if cut else b"")
@@ -53,11 +53,11 @@ def test_offers_to_upgrade_are_ignored(house: str, offer: tuple[bytes, ...], cut
 
 
 @pytest.mark.parametrize("path", [b"/v1/completions", b"/v1/chat/completions"])
-def test_old_clients_get_streams_without_chunks(house: str, path: bytes) -> None:
+def test_old_clients_get_streams_without_chunks(address: str, path: bytes) -> None:
     """An HTTP/1.0 stream has only the events, and ends with the connection."""
     wish = BODY if path == b"/v1/completions" else b'{"model": "tiny", "messages": [{"role": "user", "content": "Hi"}]}'
     sent = post(path=path, body=wish[:-1] + b', "stream": true}', version=b"1.0")
-    head, _, body = exchange(house, sent).partition(b"\r\n\r\n")
+    head, _, body = exchange(address, sent).partition(b"\r\n\r\n")
     status, headers = parsed(head)
     assert status == 200
     assert "transfer-encoding" not in headers
@@ -70,17 +70,17 @@ BARE = [("/health", 200), ("/health/live", 200), ("/health/ready", 200), ("/", 2
 
 
 @pytest.mark.parametrize(("path", "status"), BARE)
-def test_probes_on_this_machine_need_no_host(house: str, path: str, status: int) -> None:
+def test_probes_on_this_machine_need_no_host(address: str, path: str, status: int) -> None:
     """HTTP/1.0 has no Host header: a server without keys reports its health to loopback, and nothing else."""
-    answered = exchange(house, f"GET {path} HTTP/1.0\r\n\r\n".encode())
+    answered = exchange(address, f"GET {path} HTTP/1.0\r\n\r\n".encode())
     assert parsed(answered.partition(b"\r\n\r\n")[0])[0] == status
 
 
 @pytest.mark.parametrize("streams", [False, True])
-def test_clients_that_send_no_more_get_their_answer(house: str, streams: bool) -> None:
+def test_clients_that_send_no_more_get_their_answer(address: str, streams: bool) -> None:
     """A client that closes its sending side after the request receives the whole response."""
     body = BODY[:-1] + b', "stream": true}' if streams else BODY
-    answered = exchange(house, post(body=body), ends=True)
+    answered = exchange(address, post(body=body), ends=True)
     assert answered.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"there" in answered
     assert answered.endswith(b"0\r\n\r\n") == streams
@@ -137,9 +137,9 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-def test_a_client_that_breaks_off_its_body_is_gone(house: str) -> None:
+def test_a_client_that_breaks_off_its_body_is_gone(address: str) -> None:
     """A body that ends with the connection is no request, and is not answered."""
-    assert exchange(house, post()[:-5], ends=True) == b""
+    assert exchange(address, post()[:-5], ends=True) == b""
 
 
 def echo(seen: list[bytes]) -> ASGIApp:
@@ -189,19 +189,19 @@ def test_large_bodies_arrive_whole() -> None:
             assert response(line)[2] == b"/a" + body
 
 
-def test_what_follows_a_chunked_body_closes_the_connection(house: str) -> None:
+def test_what_follows_a_chunked_body_closes_the_connection(address: str) -> None:
     """A request in the same piece as the end of a chunked body is not answered, and its client can notice."""
     head = post(b"Transfer-Encoding: chunked").partition(b"Content-Length")[0]
     sent = head + b"\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY) + b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    answered = exchange(house, sent)
+    answered = exchange(address, sent)
     assert answered.count(b"HTTP/1.1 ") == 1
     assert parsed(answered.partition(b"\r\n\r\n")[0])[1]["connection"] == "close"
 
 
-def test_a_body_is_asked_for_when_it_is_wanted(house: str) -> None:
+def test_a_body_is_asked_for_when_it_is_wanted(address: str) -> None:
     """`Expect: 100-continue` is answered before the body is read, but not if the request is refused without it."""
     head, body = post(b"Expect: 100-continue").split(b"\r\n\r\n")
-    with dial(house) as line:
+    with dial(address) as line:
         line.sendall(head + b"\r\n\r\n")
         assert line.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         line.sendall(body)
@@ -212,9 +212,9 @@ def test_a_body_is_asked_for_when_it_is_wanted(house: str) -> None:
         assert line.recv(1) == b""
 
 
-def test_head_is_get_without_a_body(house: str) -> None:
+def test_head_is_get_without_a_body(address: str) -> None:
     """HEAD has the headers of GET and no body, so that the next response starts at the right place."""
-    with dial(house) as line:
+    with dial(address) as line:
         line.sendall(
             b"HEAD /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
         )
@@ -242,19 +242,19 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("sent", "status"), REFUSED, ids=lambda value: repr(value)[:60])
-def test_what_is_no_request_is_refused_in_the_envelope(house: str, sent: bytes, status: int) -> None:
+def test_what_is_no_request_is_refused_in_the_envelope(address: str, sent: bytes, status: int) -> None:
     """What is no valid HTTP gets its status, OpenAI's error body and the usual headers, and the connection closes."""
-    found, error = refusal(exchange(house, sent))
+    found, error = refusal(exchange(address, sent))
     assert (found, error["type"]) == (status, "invalid_request_error")
 
 
-def test_a_huge_header_holds_nobody_up(house: str) -> None:
+def test_a_huge_header_holds_nobody_up(address: str) -> None:
     """A hundred megabytes of one header are refused after the first one, while other clients are served."""
-    with dial(house) as line:
+    with dial(address) as line:
         line.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nA: ")
         try:
             for _ in range(100):
                 line.sendall(b"a" * 1_000_000)
         except (ConnectionResetError, BrokenPipeError):
             pass
-        assert exchange(house, b"GET /health HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")
+        assert exchange(address, b"GET /health HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")

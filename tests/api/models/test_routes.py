@@ -16,7 +16,7 @@ from tests.api.fakes import FakeRegistry, FakeServing, installed, loaded, servic
 TUNED = "ft:tiny:homeport:mine:1"
 
 
-def house(serving: FakeServing | None = None) -> ASGIApp:
+def application(serving: FakeServing | None = None) -> ASGIApp:
     return build_application(services(serving))
 
 
@@ -28,7 +28,7 @@ def tuned_house(serving: FakeServing | None = None) -> ASGIApp:
 
 async def test_list_gives_real_names_then_aliases() -> None:
     """Every installed model is listed, then every alias, each once."""
-    said = await call(house(), "GET", "/v1/models")
+    said = await call(application(), "GET", "/v1/models")
     assert said.status == 200
     assert said.json["object"] == "list"
     assert [entry["id"] for entry in said.json["data"]] == ["tiny", "org/other", "gpt-3.5-turbo", "text-davinci-003"]
@@ -49,7 +49,7 @@ async def test_the_operator_says_which_aliases_are_listed(wanted: str, listed: l
 
 async def test_an_entry_has_the_fields_of_2023_and_more() -> None:
     """An alias is described with all fields of 2023, its model, and what clients want to know."""
-    entry = (await call(house(), "GET", "/v1/models/gpt-3.5-turbo")).json
+    entry = (await call(application(), "GET", "/v1/models/gpt-3.5-turbo")).json
     (permission,) = entry.pop("permission")
     assert entry == {
         "id": "gpt-3.5-turbo",
@@ -76,7 +76,7 @@ async def test_a_loaded_model_says_what_runs_it() -> None:
     """Once loaded, a model has its actual window, kernels and device."""
     serving = FakeServing()
     serving.running["tiny"] = (loaded("tiny"), EngineStats())
-    entry = (await call(house(serving), "GET", "/v1/models/tiny")).json
+    entry = (await call(application(serving), "GET", "/v1/models/tiny")).json
     assert entry["loaded"] is True
     assert (entry["context_window"], entry["max_model_len"]) == (1024, 1024)
     assert (entry["kernels"], entry["device"], entry["notes"]) == ("fake kernels", "cpu", [])
@@ -84,12 +84,12 @@ async def test_a_loaded_model_says_what_runs_it() -> None:
 
 async def test_an_id_may_hold_slashes() -> None:
     """A model named after its repository is found under its full name."""
-    assert (await call(house(), "GET", "/v1/models/org/other")).json["id"] == "org/other"
+    assert (await call(application(), "GET", "/v1/models/org/other")).json["id"] == "org/other"
 
 
 async def test_an_unknown_model_is_missing() -> None:
     """An unknown name is a 404 `model_not_found`, which lists the known names."""
-    said = await call(house(), "GET", "/v1/models/tinny")
+    said = await call(application(), "GET", "/v1/models/tinny")
     assert (said.status, said.error["code"], said.error["param"]) == (404, "model_not_found", "model")
     assert "`tinny` does not exist" in said.error["message"]
     assert "tiny" in said.error["message"]
@@ -97,11 +97,11 @@ async def test_an_unknown_model_is_missing() -> None:
 
 async def test_an_installed_model_cannot_be_deleted() -> None:
     """Only fine-tuned models can be deleted: any other is a 403 that says how to remove it, an unknown one a 404."""
-    said = await call(house(), "DELETE", "/v1/models/gpt-3.5-turbo")
+    said = await call(application(), "DELETE", "/v1/models/gpt-3.5-turbo")
     assert said.status == 403
     assert said.error["message"].startswith("You have insufficient permissions for this operation")
     assert "homeport rm tiny" in said.error["message"]
-    assert (await call(house(), "DELETE", "/v1/models/tinny")).status == 404
+    assert (await call(application(), "DELETE", "/v1/models/tinny")).status == 404
 
 
 async def test_a_fine_tuned_model_names_what_it_adapts() -> None:

@@ -50,8 +50,8 @@ async def test_what_an_upload_says_of_itself(shelves: FileApp) -> None:
     said = (await shelves.ask("POST", "/uploads", PLAIN)).json
     assert (said["status"], said["file"], said["bytes"]) == ("pending", None, PLAIN["bytes"])
     assert said["expires_at"] == said["created_at"] + 3600
-    told = (await shelves.post(f"/uploads/{said['id']}/parts", files=[("data", LINES)])).json
-    assert (told["object"], told["upload_id"]) == ("upload.part", said["id"])
+    received = (await shelves.post(f"/uploads/{said['id']}/parts", files=[("data", LINES)])).json
+    assert (received["object"], received["upload_id"]) == ("upload.part", said["id"])
 
 
 @pytest.mark.parametrize(

@@ -108,11 +108,11 @@ def engine(kokoro: Mapping[str, Path]) -> RoundRobinEngine[SpeechRequest]:
 
 def test_requests_take_turns_and_a_canceled_one_stops(engine: RoundRobinEngine[SpeechRequest]) -> None:
     """A later short request ends before a long one; the long one, canceled, emits nothing more."""
-    told: list[tuple[int, Event]] = []
+    received: list[tuple[int, Event]] = []
 
     def hear(events: Sequence[tuple[int, Event]]) -> None:
-        told.extend(events)
-        kinds = [(id, type(event)) for id, event in told]
+        received.extend(events)
+        kinds = [(id, type(event)) for id, event in received]
         if kinds[-1] == (1, AudioChunk) and (2, Admitted) not in kinds:
             engine.open(2, SpeechRequest(SHORT, "alloy", "pcm"), 99)
         if (2, Done) in kinds:
@@ -124,8 +124,8 @@ def test_requests_take_turns_and_a_canceled_one_stops(engine: RoundRobinEngine[S
     worker.start()
     worker.join(120)
     assert not worker.is_alive()
-    assert (2, Done) in [(id, type(event)) for id, event in told]
-    assert not [event for id, event in told if id == 1 and isinstance(event, Done | Failed)]
+    assert (2, Done) in [(id, type(event)) for id, event in received]
+    assert not [event for id, event in received if id == 1 and isinstance(event, Done | Failed)]
     assert engine.stats().waiting == 0
 
 

@@ -102,8 +102,8 @@ def test_images_yield_their_captions() -> None:
     for step in range(60):
         trainer.step(step / 60)
     placed = objectives.placed(shown.permute(0, 3, 1, 2).float() / 127.5 - 1, torch.Generator().manual_seed(7))
-    told = trainer.average(coder.encode(placed))
-    seen = torch.cdist(told, Four.seen[:4] / Four.seen[:4].norm(dim=1, keepdim=True))
+    received = trainer.average(coder.encode(placed))
+    seen = torch.cdist(received, Four.seen[:4] / Four.seen[:4].norm(dim=1, keepdim=True))
     assert seen.argmin(dim=1).tolist() == [0, 1, 2, 3]
 
 
@@ -136,12 +136,12 @@ def test_the_exported_networks_compute_what_the_trained_ones_do(tmp_path: Path) 
     export.export(tmp_path, export.Names("x", "y", "z"), tmp_path / "out")
     networks = Networks({role: tmp_path / "out" / f"{role}.onnx" for role in ("step", "decoder", "encoder")}, 1)
     draft = train.load_draft(tmp_path, "x")
-    latents, vectors, told = torch.randn(2, *LATENT), torch.randn(2, 384), torch.tensor([1.0, 0.0])
+    latents, vectors, received = torch.randn(2, *LATENT), torch.randn(2, 384), torch.tensor([1.0, 0.0])
     with torch.no_grad():
         style = torch.ones(2, dtype=torch.int64)
-        wanted = export.Step(draft)(latents, torch.full((2,), 0.3), vectors, style, told).numpy()
-    got = networks.velocity(latents.numpy(), 0.3, vectors.numpy(), told.numpy(), 1)
-    one = networks.velocity(latents[:1].numpy(), 0.3, vectors[:1].numpy(), told[:1].numpy(), 1)
+        wanted = export.Step(draft)(latents, torch.full((2,), 0.3), vectors, style, received).numpy()
+    got = networks.velocity(latents.numpy(), 0.3, vectors.numpy(), received.numpy(), 1)
+    one = networks.velocity(latents[:1].numpy(), 0.3, vectors[:1].numpy(), received[:1].numpy(), 1)
     assert np.abs(got - wanted).max() < 0.01 * np.abs(wanted).max() + 1e-3
     assert np.abs(one - wanted[:1]).max() < 0.01 * np.abs(wanted).max() + 1e-3
     pixels = np.full((SIDE, SIDE, 3), 200, np.uint8)

@@ -97,13 +97,13 @@ class ScriptedTrainingRun:
                 self._hold()
             if self._is_stopped.is_set():
                 return None
-            told = StepMetrics(step, step * 20, step, 1.0 / step, 0.5, 0.5)
-            hear(told)
+            received = StepMetrics(step, step * 20, step, 1.0 / step, 0.5, 0.5)
+            hear(received)
             shop.reached[work.id] = step
             if step % EPOCH == 0:
                 name = f"{work.name}:ckpt-step-{step}"
                 shop.models.add(name)
-                hear(CheckpointSaved(step, "adapter.gguf", told, name))
+                hear(CheckpointSaved(step, "adapter.gguf", received, name))
         shop.models.add(work.name)
         shop.before_end(work)
         table = shop.folder / f"{work.id}.csv"

@@ -32,7 +32,7 @@ from tests.store.fine_tuning_store import FineTuningStore
 LINE = b'{"prompt": "a", "completion": "b"}\n'
 
 
-class Yard:
+class QueueFixture:
     """A training service, repositories, a folder, and the fine-tuning service that uses them."""
 
     def __init__(self, folder: Path) -> None:
@@ -93,135 +93,135 @@ class Yard:
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Yard:
-    return Yard(tmp_path)
+def queue(tmp_path: Path) -> QueueFixture:
+    return QueueFixture(tmp_path)
 
 
-async def test_jobs_are_trained_one_after_another(yard: Yard) -> None:
+async def test_jobs_are_trained_one_after_another(queue: QueueFixture) -> None:
     """While one job trains the next waits; each ends with its model and a file of metrics, and leaves nothing else."""
-    yard.shop.hold_at = 1
-    async with yard.open():
-        first, second = await yard.accepted(suffix="a"), await yard.accepted(validation_file=yard.file())
-        await yard.held()
-        await yard.until(lambda: yard.tuner.counts() == {"running": 1, "queued": 1})
-        assert yard.books.status(first) == "running"
-        yard.shop.go.set()
-        await yard.ended(first, "succeeded")
-        await yard.ended(second, "succeeded")
-    assert [work.id for work in yard.shop.runs] == [first.id, second.id]
-    assert {first.name, second.name} <= yard.shop.models
-    results = yard.books.files.list_page("one", PageRequest(), "fine-tune-results").items
-    assert {file.id for file in results} == {yard.books.book.get("one", job.id).result_file for job in (first, second)}
-    assert sorted(path.name for path in yard.folder.iterdir() if path.name.startswith("ft")) == []
+    queue.shop.hold_at = 1
+    async with queue.open():
+        first, second = await queue.accepted(suffix="a"), await queue.accepted(validation_file=queue.file())
+        await queue.held()
+        await queue.until(lambda: queue.tuner.counts() == {"running": 1, "queued": 1})
+        assert queue.books.status(first) == "running"
+        queue.shop.go.set()
+        await queue.ended(first, "succeeded")
+        await queue.ended(second, "succeeded")
+    assert [work.id for work in queue.shop.runs] == [first.id, second.id]
+    assert {first.name, second.name} <= queue.shop.models
+    results = queue.books.files.list_page("one", PageRequest(), "fine-tune-results").items
+    assert {file.id for file in results} == {queue.books.book.get("one", job.id).result_file for job in (first, second)}
+    assert sorted(path.name for path in queue.folder.iterdir() if path.name.startswith("ft")) == []
     assert first.id.startswith("ftjob-")
     assert first.name.startswith("ft:tiny:homeport:a:")
 
 
-async def test_a_cancelled_job_keeps_nothing(yard: Yard) -> None:
+async def test_a_cancelled_job_keeps_nothing(queue: QueueFixture) -> None:
     """A job that is cancelled while it trains stops; no model, checkpoint or file of it is left."""
-    yard.shop.hold_at = 4
-    async with yard.open():
-        job = await yard.accepted()
-        await yard.held()
-        assert yard.shop.models
-        yard.books.book.cancel("one", job.id)
-        yard.tuner.notify()
-        await yard.ended(job, "cancelled")
-    assert yard.shop.models == set()
-    assert yard.shop.reached == {}
-    assert not (yard.folder / job.id).exists()
-    assert yard.books.files.list_page("one", PageRequest(), "fine-tune-results") == Page()
+    queue.shop.hold_at = 4
+    async with queue.open():
+        job = await queue.accepted()
+        await queue.held()
+        assert queue.shop.models
+        queue.books.book.cancel("one", job.id)
+        queue.tuner.notify()
+        await queue.ended(job, "cancelled")
+    assert queue.shop.models == set()
+    assert queue.shop.reached == {}
+    assert not (queue.folder / job.id).exists()
+    assert queue.books.files.list_page("one", PageRequest(), "fine-tune-results") == Page()
 
 
-async def test_a_cancellation_at_the_last_moment_counts(yard: Yard) -> None:
+async def test_a_cancellation_at_the_last_moment_counts(queue: QueueFixture) -> None:
     """A job that is cancelled just after its model was created ends without a model."""
-    yard.shop.before_end = lambda work: yard.books.book.cancel("one", work.id)
-    async with yard.open():
-        job = await yard.accepted()
-        await yard.ended(job, "cancelled")
-    assert yard.shop.models == set()
-    assert yard.books.files.list_page("one", PageRequest(), "fine-tune-results") == Page()
+    queue.shop.before_end = lambda work: queue.books.book.cancel("one", work.id)
+    async with queue.open():
+        job = await queue.accepted()
+        await queue.ended(job, "cancelled")
+    assert queue.shop.models == set()
+    assert queue.books.files.list_page("one", PageRequest(), "fine-tune-results") == Page()
 
 
-async def test_a_paused_job_lets_others_train(yard: Yard) -> None:
+async def test_a_paused_job_lets_others_train(queue: QueueFixture) -> None:
     """A paused job stops, the next one trains, and once resumed it continues from there."""
-    yard.shop.hold_at = 3
-    async with yard.open():
-        first, second = await yard.accepted(), await yard.accepted()
-        await yard.held()
-        yard.books.book.pause("one", first.id)
-        yard.tuner.notify()
-        await yard.held()
-        assert (yard.books.status(first), yard.books.status(second)) == ("paused", "running")
-        yard.shop.go.set()
-        await yard.ended(second, "succeeded")
-        yard.books.book.resume("one", first.id)
-        yard.tuner.notify()
-        await yard.ended(first, "succeeded")
-    assert yard.shop.started_at == [0, 0, 2]
-    steps = [event.data["step"] for event in yard.books.told(first) if event.data]
+    queue.shop.hold_at = 3
+    async with queue.open():
+        first, second = await queue.accepted(), await queue.accepted()
+        await queue.held()
+        queue.books.book.pause("one", first.id)
+        queue.tuner.notify()
+        await queue.held()
+        assert (queue.books.status(first), queue.books.status(second)) == ("paused", "running")
+        queue.shop.go.set()
+        await queue.ended(second, "succeeded")
+        queue.books.book.resume("one", first.id)
+        queue.tuner.notify()
+        await queue.ended(first, "succeeded")
+    assert queue.shop.started_at == [0, 0, 2]
+    steps = [event.data["step"] for event in queue.books.received(first) if event.data]
     assert steps == list(range(1, STEPS + 1))
 
 
-async def test_a_restart_resumes(yard: Yard) -> None:
+async def test_a_restart_resumes(queue: QueueFixture) -> None:
     """A server that ends in the middle leaves its job running; the next one resumes it, even without its file."""
-    yard.shop.hold_at = 3
-    async with yard.open():
-        job, waiting = await yard.accepted(), await yard.accepted()
-        await yard.held()
-    assert (yard.books.status(job), yard.books.status(waiting)) == ("running", "queued")
-    yard.books.files.delete("one", job.training_file)
-    yard.shop.hold_at = None
-    yard.tuner = yard.another()
-    async with yard.open():
-        await yard.ended(job, "succeeded")
-        await yard.ended(waiting, "succeeded")
-    assert yard.shop.started_at == [0, 2, 0]
-    assert any("resumed from step 2" in message for message in yard.books.messages(job))
+    queue.shop.hold_at = 3
+    async with queue.open():
+        job, waiting = await queue.accepted(), await queue.accepted()
+        await queue.held()
+    assert (queue.books.status(job), queue.books.status(waiting)) == ("running", "queued")
+    queue.books.files.delete("one", job.training_file)
+    queue.shop.hold_at = None
+    queue.tuner = queue.another()
+    async with queue.open():
+        await queue.ended(job, "succeeded")
+        await queue.ended(waiting, "succeeded")
+    assert queue.shop.started_at == [0, 2, 0]
+    assert any("resumed from step 2" in message for message in queue.books.messages(job))
 
 
-async def test_the_error_of_a_job_is_stored(yard: Yard) -> None:
+async def test_the_error_of_a_job_is_stored(queue: QueueFixture) -> None:
     """An error of the training becomes the job's, leaves nothing, and the next job trains."""
-    yard.shop.failure = InvalidRequest("Line 1 is too long.", param="training_file", code="too_long")
-    async with yard.open():
-        job = await yard.accepted()
-        await yard.ended(job, "failed")
-        yard.shop.failure = None
-        await yard.ended(await yard.accepted(), "succeeded")
-    error = yard.books.book.get("one", job.id).error
+    queue.shop.failure = InvalidRequest("Line 1 is too long.", param="training_file", code="too_long")
+    async with queue.open():
+        job = await queue.accepted()
+        await queue.ended(job, "failed")
+        queue.shop.failure = None
+        await queue.ended(await queue.accepted(), "succeeded")
+    error = queue.books.book.get("one", job.id).error
     assert error is not None
     assert (error.message, error.param, error.code) == ("Line 1 is too long.", "training_file", "too_long")
-    assert not (yard.folder / job.id).exists()
+    assert not (queue.folder / job.id).exists()
 
 
-async def test_an_internal_error_fails_the_job(yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_internal_error_fails_the_job(queue: QueueFixture, caplog: pytest.LogCaptureFixture) -> None:
     """An unexpected exception fails the job without details; the log has them."""
-    yard.shop.failure = ZeroDivisionError("inside")
+    queue.shop.failure = ZeroDivisionError("inside")
     with caplog.at_level(logging.ERROR, "homeport.training"):
-        async with yard.open():
-            job = await yard.accepted()
-            await yard.ended(job, "failed")
-    error = yard.books.book.get("one", job.id).error
+        async with queue.open():
+            job = await queue.accepted()
+            await queue.ended(job, "failed")
+    error = queue.books.book.get("one", job.id).error
     assert error is not None
     assert "inside" not in error.message
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_a_deleted_file_fails_the_job(yard: Yard) -> None:
+async def test_a_deleted_file_fails_the_job(queue: QueueFixture) -> None:
     """A job whose file was deleted while it waited fails and names the field."""
-    job = await yard.accepted()
-    yard.books.files.delete("one", job.training_file)
-    async with yard.open():
-        await yard.ended(job, "failed")
-    error = yard.books.book.get("one", job.id).error
+    job = await queue.accepted()
+    queue.books.files.delete("one", job.training_file)
+    async with queue.open():
+        await queue.ended(job, "failed")
+    error = queue.books.book.get("one", job.id).error
     assert error is not None
     assert (error.param, error.code) == ("training_file", "file_not_found")
 
 
-async def test_an_unavailable_database_fails_no_job(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unavailable_database_fails_no_job(queue: QueueFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job whose steps cannot be recorded for a while continues when they can."""
     monkeypatch.setattr(tuners, "_RETRY_INTERVAL_S", 0.01)
-    log, refusals = yard.books.log, [Unavailable("The database does not answer.")] * 2
+    log, refusals = queue.books.log, [Unavailable("The database does not answer.")] * 2
     measured = log.record_step
 
     def sometimes(*args: Any) -> bool:
@@ -230,18 +230,18 @@ async def test_an_unavailable_database_fails_no_job(yard: Yard, monkeypatch: pyt
         return measured(*args)
 
     monkeypatch.setattr(log, "record_step", sometimes)
-    async with yard.open():
-        job = await yard.accepted()
-        await yard.ended(job, "succeeded")
-    assert len(yard.shop.runs) == 3
-    assert len([event for event in yard.books.told(job) if event.data]) == STEPS
+    async with queue.open():
+        job = await queue.accepted()
+        await queue.ended(job, "succeeded")
+    assert len(queue.shop.runs) == 3
+    assert len([event for event in queue.books.received(job) if event.data]) == STEPS
 
 
 async def test_no_error_ends_the_queue(
-    yard: Yard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    queue: QueueFixture, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An unexpected error is logged, and the queue continues."""
-    following = yard.books.log.next_job
+    following = queue.books.log.next_job
     errors = [ZeroDivisionError("inside")]
 
     def once(server: str) -> FineTuningJob | None:
@@ -249,57 +249,59 @@ async def test_no_error_ends_the_queue(
             raise errors.pop()
         return following(server)
 
-    monkeypatch.setattr(yard.books.log, "next_job", once)
-    async with yard.open():
-        await yard.ended(await yard.accepted(), "succeeded")
+    monkeypatch.setattr(queue.books.log, "next_job", once)
+    async with queue.open():
+        await queue.ended(await queue.accepted(), "succeeded")
     assert "ZeroDivisionError" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["counts", "heartbeat", "list_uncleaned", "is_wanted"])
-async def test_failures_in_the_queue_are_retried(yard: Yard, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+async def test_failures_in_the_queue_are_retried(
+    queue: QueueFixture, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """Without file descriptors, or after a bug, in any query: it is reported as failing, and jobs train."""
-    act, errors = getattr(yard.books.log, name), [OSError(24, "Too many open files"), TypeError("inside")]
+    act, errors = getattr(queue.books.log, name), [OSError(24, "Too many open files"), TypeError("inside")]
 
     def twice(*args: Any) -> Any:
         if errors:
             raise errors.pop()
         return act(*args)
 
-    monkeypatch.setattr(yard.books.log, name, twice)
-    async with yard.open():
-        await yard.ended(await yard.accepted(), "succeeded")
-        await yard.until(lambda: not errors and not yard.loops.failing())
-    assert yard.loops.failures() == {"fine_tuning": 2}
+    monkeypatch.setattr(queue.books.log, name, twice)
+    async with queue.open():
+        await queue.ended(await queue.accepted(), "succeeded")
+        await queue.until(lambda: not errors and not queue.loops.failing())
+    assert queue.loops.failures() == {"fine_tuning": 2}
 
 
 async def test_a_failed_clean_up_does_not_block_others(
-    yard: Yard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    queue: QueueFixture, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """If the files of a cancelled job cannot be deleted, that is logged once and the next job trains."""
 
     def broken(_: str) -> None:
         raise PermissionError("not yours")
 
-    monkeypatch.setattr(yard.shop, "forget", broken)
-    yard.tuner = yard.another()
-    job = await yard.accepted()
-    yard.books.book.cancel("one", job.id)
-    async with yard.open():
-        later = await yard.accepted()
-        await yard.until(lambda: yard.books.status(later) == "succeeded")
+    monkeypatch.setattr(queue.shop, "forget", broken)
+    queue.tuner = queue.another()
+    job = await queue.accepted()
+    queue.books.book.cancel("one", job.id)
+    async with queue.open():
+        later = await queue.accepted()
+        await queue.until(lambda: queue.books.status(later) == "succeeded")
     assert caplog.text.count(f"the files of fine-tuning job {job.id} could not be removed") == 1
 
 
-async def test_only_one_process_trains_in_a_folder(yard: Yard) -> None:
+async def test_only_one_process_trains_in_a_folder(queue: QueueFixture) -> None:
     """A second server on the same folder accepts jobs and trains none, until the first one has ended."""
-    yard.shop.hold_at = 1
-    async with yard.open():
-        job = await yard.accepted()
-        await yard.held()
-        async with yard.open(yard.another()):
-            later = await yard.accepted()
-            await yard.until(lambda: yard.tuner.counts() == {"running": 1, "queued": 1})
-    assert [work.id for work in yard.shop.runs] == [job.id]
+    queue.shop.hold_at = 1
+    async with queue.open():
+        job = await queue.accepted()
+        await queue.held()
+        async with queue.open(queue.another()):
+            later = await queue.accepted()
+            await queue.until(lambda: queue.tuner.counts() == {"running": 1, "queued": 1})
+    assert [work.id for work in queue.shop.runs] == [job.id]
     assert later.server == job.server
 
 
@@ -314,37 +316,37 @@ async def test_only_one_process_trains_in_a_folder(yard: Yard) -> None:
 )
 @pytest.mark.parametrize("param", ["training_file", "validation_file"])
 def test_invalid_files_are_refused(
-    yard: Yard, content: bytes, purpose: str, method: Any, words: str, param: str
+    queue: QueueFixture, content: bytes, purpose: str, method: Any, words: str, param: str
 ) -> None:
     """A file with another purpose, another format or an invalid line is refused by field name and not stored."""
-    wrong = yard.file(content, purpose)
+    wrong = queue.file(content, purpose)
     chosen = Hyperparameters(method=method)
     fine = b'{"input": {"messages": [{"role": "user", "content": "q"}]}, "preferred_output": '
     fine += b'[{"role": "assistant", "content": "y"}], "non_preferred_output": [{"role": "assistant", "content": "n"}]}'
-    files = {"training_file": yard.file(fine if method == "dpo" else LINE), param: wrong}
+    files = {"training_file": queue.file(fine if method == "dpo" else LINE), param: wrong}
     with pytest.raises(InvalidRequest, match=words) as refused:
-        yard.tuner.create_job(yard.order(**files, hyperparameters=chosen))
+        queue.tuner.create_job(queue.order(**files, hyperparameters=chosen))
     assert refused.value.param == param
-    assert [path for path in yard.folder.rglob("*") if path.is_file()] == []
-    assert yard.books.log.counts() == {}
+    assert [path for path in queue.folder.rglob("*") if path.is_file()] == []
+    assert queue.books.log.counts() == {}
 
 
-def test_impossible_jobs_are_refused(yard: Yard) -> None:
+def test_impossible_jobs_are_refused(queue: QueueFixture) -> None:
     """A missing file or extra, an invalid name and a full queue are refused, and no job is stored."""
 
     def refusal(**changes: Any) -> HomeportError:
         with pytest.raises(HomeportError) as refused:
-            yard.tuner.create_job(yard.order(**changes))
+            queue.tuner.create_job(queue.order(**changes))
         return refused.value
 
     assert refusal(training_file="file-none").param == "training_file"
     assert refusal(validation_file="file-none").param == "validation_file"
     assert refusal(suffix="refused").param == "suffix"
-    yard.shop.refusal = ExtraNotInstalled("pip install 'homeport[train]'")
+    queue.shop.refusal = ExtraNotInstalled("pip install 'homeport[train]'")
     assert isinstance(refusal(), ExtraNotInstalled)
-    assert yard.books.log.counts() == {}
-    yard.shop.refusal = None
-    yard.tuner = yard.another(most_waiting=1)
-    yard.tuner.create_job(yard.order())
+    assert queue.books.log.counts() == {}
+    queue.shop.refusal = None
+    queue.tuner = queue.another(most_waiting=1)
+    queue.tuner.create_job(queue.order())
     assert isinstance(refusal(), Overloaded)
-    assert yard.books.log.counts() == {"queued": 1}
+    assert queue.books.log.counts() == {"queued": 1}

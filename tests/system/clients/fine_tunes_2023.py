@@ -35,12 +35,12 @@ def main() -> dict[str, Any]:
     with FILE.open("rb") as file:
         sent = openai.File.create(file=file, purpose="fine-tune", user_provided_filename="examples.jsonl")
     created = openai.FineTune.create(training_file=sent.id, **SETTINGS)
-    told = [event["message"] for event in openai.FineTune.stream_events(created.id)]
+    received = [event["message"] for event in openai.FineTune.stream_events(created.id)]
     done = openai.FineTune.retrieve(created.id)
     tuned = done["fine_tuned_model"]
     return {
         "created": created,
-        "told": told,
+        "told": received,
         "done": done,
         "listed": [job.id for job in openai.FineTune.list().data],
         "events": [event["message"] for event in openai.FineTune.list_events(created.id)["data"]],

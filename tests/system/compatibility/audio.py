@@ -42,7 +42,9 @@ class AudioTrial(EndpointTrial):
                 fields += [(f"{name}[{key}]", str(each)) for key, each in value.items()]
             else:
                 fields.append((name, str(value)))
-        return self.house.call("POST", self.probes.path, form(fields, files), {"Content-Type": HEADERS["content-type"]})
+        return self.server.call(
+            "POST", self.probes.path, form(fields, files), {"Content-Type": HEADERS["content-type"]}
+        )
 
     def text(self, **changed: Any) -> str:
         """Return the transcript."""

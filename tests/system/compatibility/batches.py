@@ -26,7 +26,7 @@ class BatchTrial(EndpointTrial):
         """Upload these lines; return the file's id."""
         content = "\n".join(map(json.dumps, lines)).encode()
         sent = form([("purpose", "batch")], [("file", content)])
-        answer = self.house.call("POST", "/v1/files", sent, {"Content-Type": HEADERS["content-type"]})
+        answer = self.server.call("POST", "/v1/files", sent, {"Content-Type": HEADERS["content-type"]})
         return str(answer.json()["id"])
 
     def done(self, **changed: Any) -> dict[str, Any]:
@@ -35,10 +35,10 @@ class BatchTrial(EndpointTrial):
         found: list[dict[str, Any]] = [made]
 
         def has_ended() -> bool:
-            found[0] = self.house.call("GET", f"/v1/batches/{made['id']}").json()
+            found[0] = self.server.call("GET", f"/v1/batches/{made['id']}").json()
             return found[0]["status"] in ("completed", "failed")
 
-        self.house.wait("the batch has ended", has_ended, 120)
+        self.server.wait("the batch has ended", has_ended, 120)
         return found[0]
 
 
@@ -70,7 +70,7 @@ def _metadata(desk: BatchTrial) -> None:
 
 def _expiry(desk: BatchTrial) -> None:
     done = desk.done(output_expires_after={"anchor": "created_at", "seconds": 3600})
-    file = desk.house.call("GET", f"/v1/files/{done['output_file_id']}").json()
+    file = desk.server.call("GET", f"/v1/files/{done['output_file_id']}").json()
     assert file["expires_at"] - file["created_at"] == 3600
 
 

@@ -14,8 +14,8 @@ from tests.system.server import HttpAnswer, ServerProcess
 class EndpointTrial:
     """Sends an endpoint's plain request with some fields changed."""
 
-    def __init__(self, house: ServerProcess, probes: "Probes") -> None:
-        self.house = house
+    def __init__(self, server: ServerProcess, probes: "Probes") -> None:
+        self.server = server
         self.probes = probes
 
     def raw(self, **changed: Any) -> HttpAnswer:
@@ -25,7 +25,7 @@ class EndpointTrial:
 
     def send(self, body: dict[str, Any]) -> HttpAnswer:
         """Send a body as JSON; endpoints that take forms send it as one."""
-        return self.house.call("POST", self.probes.path, body)
+        return self.server.call("POST", self.probes.path, body)
 
     def ask(self, **changed: Any) -> Any:
         """Return the body of a 200."""

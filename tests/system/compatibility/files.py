@@ -22,7 +22,9 @@ class FileTrial(EndpointTrial):
             elif name != "file":
                 fields.append((name, value))
         files = [("file", body["file"])] if "file" in body else []
-        return self.house.call("POST", self.probes.path, form(fields, files), {"Content-Type": HEADERS["content-type"]})
+        return self.server.call(
+            "POST", self.probes.path, form(fields, files), {"Content-Type": HEADERS["content-type"]}
+        )
 
 
 def _file(desk: FileTrial) -> None:
@@ -52,14 +54,14 @@ def _seconds(desk: EndpointTrial) -> None:
 def _kept_s(desk: EndpointTrial, anchor: str, seconds: int) -> int:
     said = desk.ask(expires_after={"anchor": anchor, "seconds": seconds})
     if said["object"] == "upload":
-        uploaded = desk.house.call(
+        uploaded = desk.server.call(
             "POST",
             f"/v1/uploads/{said['id']}/parts",
             form([], [("data", _LINE)]),
             {"Content-Type": HEADERS["content-type"]},
         ).json()
         body = {"part_ids": [uploaded["id"]]}
-        said = desk.house.call("POST", f"/v1/uploads/{said['id']}/complete", body).json()["file"]
+        said = desk.server.call("POST", f"/v1/uploads/{said['id']}/complete", body).json()["file"]
     return int(said["expires_at"] - said["created_at"])
 
 

@@ -30,7 +30,7 @@ class FineTuningTrial(EndpointTrial):
 
     def _sent(self, content: bytes) -> str:
         body = form([("purpose", "fine-tune")], [("file", content)])
-        said = self.house.call("POST", "/v1/files", body, {"Content-Type": HEADERS["content-type"]})
+        said = self.server.call("POST", "/v1/files", body, {"Content-Type": HEADERS["content-type"]})
         assert said.status == 200, said.body
         return str(said.json()["id"])
 
@@ -51,7 +51,7 @@ def _validation_file(desk: EndpointTrial) -> None:
 
 
 def _file(desk: EndpointTrial, file_id: str) -> Any:
-    return desk.house.call("GET", f"/v1/files/{file_id}").json()
+    return desk.server.call("GET", f"/v1/files/{file_id}").json()
 
 
 def _model(desk: EndpointTrial) -> None:
@@ -135,7 +135,7 @@ def _seed(desk: EndpointTrial) -> None:
 def _metadata(desk: EndpointTrial) -> None:
     job = desk.ask(metadata={"probe": "b"})
     assert job["metadata"] == {"probe": "b"}
-    listed = desk.house.call("GET", "/v1/fine_tuning/jobs?metadata[probe]=b").json()["data"]
+    listed = desk.server.call("GET", "/v1/fine_tuning/jobs?metadata[probe]=b").json()["data"]
     assert job["id"] in [each["id"] for each in listed]
 
 

@@ -56,7 +56,7 @@ class FormTrial(ImageTrial):
         files = [(name, upload(body[name])) for name in ("image", "mask") if name in body]
         fields = [(name, str(value)) for name, value in body.items() if name not in ("image", "mask")]
         headers = {"Content-Type": HEADERS["content-type"]}
-        return self.house.call("POST", self.probes.path, form(fields, files), headers)
+        return self.server.call("POST", self.probes.path, form(fields, files), headers)
 
 
 def _prompt(desk: ImageTrial) -> None:
@@ -81,7 +81,7 @@ def _size(desk: ImageTrial) -> None:
 
 def _response_format(desk: ImageTrial) -> None:
     (found,) = desk.ask(response_format="url")["data"]
-    picture = desk.house.call("GET", "/images/" + found["url"].partition("/images/")[2])
+    picture = desk.server.call("GET", "/images/" + found["url"].partition("/images/")[2])
     assert picture.body == desk.data()[0]
 
 
@@ -111,18 +111,18 @@ def _output_compression(desk: ImageTrial) -> None:
 
 
 def _stream(desk: ImageTrial) -> None:
-    (told,) = desk.events()
-    assert told["type"].endswith(".completed")
-    assert base64.b64decode(told["b64_json"]) == desk.data()[0]
+    (received,) = desk.events()
+    assert received["type"].endswith(".completed")
+    assert base64.b64decode(received["b64_json"]) == desk.data()[0]
 
 
 def _partial_images(desk: ImageTrial) -> None:
-    kinds = [told["type"].rpartition(".")[2] for told in desk.events(partial_images=2, steps=4)]
+    kinds = [received["type"].rpartition(".")[2] for received in desk.events(partial_images=2, steps=4)]
     assert kinds == ["partial_image", "partial_image", "completed"]
 
 
 def _progress(desk: ImageTrial) -> None:
-    assert [told.get("step") for told in desk.events(progress=True, steps=2)] == [1, 2, None]
+    assert [received.get("step") for received in desk.events(progress=True, steps=2)] == [1, 2, None]
 
 
 def _guidance(desk: ImageTrial) -> None:

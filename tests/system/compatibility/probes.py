@@ -35,10 +35,10 @@ PROBES: Mapping[str, Probes] = {
 }
 
 
-def judge(house: ServerProcess, endpoint: str, field: FieldNote) -> str:
+def judge(server: ServerProcess, endpoint: str, field: FieldNote) -> str:
     """Try one field on a real server and return the verdict. Raises AssertionError if the note is wrong."""
     probes = PROBES[endpoint]
-    desk = probes.desk(house, probes)
+    desk = probes.desk(server, probes)
     if field.support is FieldSupport.SERVED:
         probes.effects[field.name](desk)
         return "changes the answer"
