@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from homeport.store.usage_ledger import FileUsageLedger
 from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeServing, services
 from tests.api.form_bodies import HEADERS, form
+
+_MID_MONTH = datetime(2026, 11, 15, 12, tzinfo=UTC).timestamp()
 
 
 class OpenGate:
@@ -60,7 +63,8 @@ class BatchApp:
         self.files = SqlFileRepository(database, BlobStore(str(folder / "blobs")))
         self.book = SqlBatchRepository(database, self.files)
         self.usage = SqlUsageRepository(database, folder / "usage")
-        self.quotas = RateLimiter()
+        # In the middle of a month: on its last day, lines over a month's limit would wait for the next one.
+        self.quotas = RateLimiter(now=lambda: _MID_MONTH)
         self.serving = FakeServing()
         self.app = build_application(
             services(
