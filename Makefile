@@ -41,7 +41,7 @@ types: .venv/.dev ## mypy --strict
 test: setup ## All tests but those of training; T=tests/api runs only some
 	@$(PYTEST) $(PARALLEL) -m "not (training or alone)" --durations=25 $(T) || [ $$? = 5 ]
 	@$(PYTEST) -m "alone and not training" --durations=25 $(T) || [ $$? = 5 ]
-test-fast: .venv/.dev ## The tests without weights, network and long runs, in 90 seconds
+test-fast: .venv/.dev ## The tests without weights, network and long runs, in about two minutes
 	@$(PYTEST) $(PARALLEL) -m "not (weights or training or alone or soak)" $(T)
 # One process, since those of pytest-xdist are not measured. Processes that tests kill leave incomplete data files;
 # `combine` skips these, and its warnings are dropped.
