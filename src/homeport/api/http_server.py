@@ -18,7 +18,6 @@ from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn._types import ASGIApplication
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from homeport.api.http.connection import Connection
@@ -50,10 +49,9 @@ class HttpServer(uvicorn.Server):
         drain: Callable[[], Awaitable[None]],
         limits: ConnectionLimits | None = None,
     ) -> None:
-        application: ASGIApplication = app  # type: ignore[assignment]  # both libraries define the same protocol
         super().__init__(
             uvicorn.Config(
-                application,
+                app,
                 host=host,
                 port=port,
                 http=cast("type[asyncio.Protocol]", self._connection),

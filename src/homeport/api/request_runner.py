@@ -111,9 +111,10 @@ async def _parts(
                 counter.count(events)
                 if counter.is_cut:
                     context.limited_by = context.rate_ticket.limited_by
-                part = writer.write(events, counter.usage)
+                writer.usage = counter.usage
+                part = writer.write(events)
                 if events and isinstance(events[-1], Done):
-                    part += await writer.finish(counter.usage)
+                    part += await writer.finish()
                     accounting.record()
                     await accounting.wait_until_durable()
                 if part:

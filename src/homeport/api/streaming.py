@@ -114,11 +114,11 @@ class ByteStream(Response):
                 async for frames in source:
                     await writer.write(frames)
             except Exception as error:
-                await self._fail(writer, error)
+                await writer.write(self._render_error(error))
             await writer.end()
 
-    async def _fail(self, writer: "_ResponseWriter", error: Exception) -> None:  # noqa: ARG002 - a subclass uses it
-        """Report an error after the start of the stream, or raise it to close the connection."""
+    def _render_error(self, error: Exception) -> bytes:
+        """Return what reports an error after the start of the stream, or raise it to close the connection."""
         raise error
 
     async def _stall(self, writer: "_ResponseWriter") -> None:
@@ -147,11 +147,11 @@ class EventStream(ByteStream):
     def _watches(self, writer: "_ResponseWriter") -> tuple[Coroutine[object, object, None], ...]:
         return (self._ping(writer), self._stall(writer))
 
-    async def _fail(self, writer: "_ResponseWriter", error: Exception) -> None:
+    def _render_error(self, error: Exception) -> bytes:
         reported = foreseen(error)
         if reported is not error:
             _log.error("a stream broke", exc_info=error)
-        await writer.write(sse_event(envelope(reported or EngineFailed("The server had an error while it answered."))))
+        return sse_event(envelope(reported or EngineFailed("The server had an error while it answered.")))
 
     async def _ping(self, writer: "_ResponseWriter") -> None:
         """Send a comment after every silence, so that no proxy closes the stream of a slow model."""

@@ -25,7 +25,7 @@ _CHARACTERS = 4
 
 
 @singledispatch
-def prompt_tokens(engine_request: EngineRequest) -> int:  # noqa: ARG001 - the other implementations use it
+def prompt_tokens(_engine_request: EngineRequest, /) -> int:
     """Estimate the tokens of the prompt; 0 if the request itself does not tell, such as a recording."""
     return 0
 

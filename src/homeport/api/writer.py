@@ -36,11 +36,15 @@ class AnswerMetadata(NamedTuple):
 
 
 class Writer(ABC):
-    """Makes the bytes of one response: `on_admitted` once, then `write` per batch of events, then `finish` once."""
+    """Makes the bytes of one response: `on_admitted` once, then `write` per batch of events, then `finish` once.
+
+    `usage`: the cost so far, set before each call; the total cost in `finish`.
+    """
 
     delivery: Delivery = Delivery.WHOLE
     media_type: str = "application/json"
     answer: AnswerMetadata
+    usage: Usage
 
     def on_admitted(self, answer: AnswerMetadata) -> Mapping[str, str]:
         """Take what is known of the answer; return the headers that it adds."""
@@ -48,12 +52,12 @@ class Writer(ABC):
         return {}
 
     @abstractmethod
-    def write(self, events: Sequence[Event], usage: Usage) -> bytes:
-        """Return the bytes of a batch of events, which may be empty. `usage`: the cost so far, this batch included."""
+    def write(self, events: Sequence[Event]) -> bytes:
+        """Return the bytes of a batch of events, which may be empty."""
 
     @abstractmethod
-    async def finish(self, usage: Usage) -> bytes:
-        """Return what follows the last event: the end of a stream, or the whole body. `usage`: the total cost."""
+    async def finish(self) -> bytes:
+        """Return what follows the last event: the end of a stream, or the whole body."""
 
 
 class CollectingWriter(Writer):
@@ -63,7 +67,7 @@ class CollectingWriter(Writer):
     def collect(self, events: Sequence[Event]) -> None:
         """Take a batch of events."""
 
-    def write(self, events: Sequence[Event], usage: Usage) -> bytes:  # noqa: ARG002 - the body reports the total cost
+    def write(self, events: Sequence[Event]) -> bytes:
         """Collect the events; return nothing yet."""
         self.collect(events)
         return b""

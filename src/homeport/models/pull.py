@@ -47,6 +47,7 @@ from homeport.models.sources.pypi import WheelFile, WheelSource
 ReadFacts = Callable[[str, WeightFiles, Path, Sequence[StoredFile]], ModelFacts]
 _NOT_TEXT = re.compile(r"clip|.*bert.*|t5encoder|whisper|.*vocoder.*|wavtokenizer.*", re.IGNORECASE)
 _CHAT, _EDITS = "chat", "edits"
+_SLOW_CHECK_BYTES = 16 << 20  # the check of a larger file takes a noticeable time
 _BUNDLED = "bundled"  # built in: tried first, and offline too
 _OFFLINE = "HOMEPORT_OFFLINE is set, so nothing is fetched: unset it, or install from a file (file:model.gguf)."
 
@@ -318,7 +319,8 @@ def _fetch_file(
         part.unlink(missing_ok=True)  # without a hash, bytes of an earlier download cannot be trusted
     for is_resumed in (part.exists(), False):
         source.fetch(listing, file, part, progress)
-        progress.message(f"Checking {file.name}.")
+        if part.stat().st_size >= _SLOW_CHECK_BYTES:
+            progress.message(f"Checking {file.name}.")
         digest = disk.sha256(part)
         if file.sha256 in (None, digest):
             return digest

@@ -15,7 +15,6 @@ from homeport.domain.events import (
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
-    Usage,
 )
 
 ANSWER = AnswerMetadata(Admitted(3, (4,)), 1_700_000_000, "model", "fp_1")
@@ -36,7 +35,7 @@ def _is_collected(delta: Delta) -> bool:
 def _is_streamed(delta: Delta) -> bool:
     writer = TextStreamWriter(lambda _: ChatRenderer(ANSWER, has_logprobs=False, has_usage=False), RequestContext())
     writer.on_admitted(ANSWER)
-    return bool(writer.write([delta], Usage()))  # type: ignore[list-item]
+    return bool(writer.write([delta]))  # type: ignore[list-item]
 
 
 def test_every_delta_that_an_engine_may_send_is_written() -> None:

@@ -54,13 +54,15 @@ def _chat() -> ChatRenderer:
 def _stream(renderer: Renderer, *, is_padded: bool = False) -> TextStreamWriter:
     writer = TextStreamWriter(lambda _: renderer, RequestContext(), is_padded=is_padded)
     writer.on_admitted(ANSWER)
+    writer.usage = USAGE
     return writer
 
 
 def _written(writer: Writer, batches: list[list[Event]]) -> bytes:
     """Return all bytes of a response."""
-    parts = [writer.write(batch, USAGE) for batch in batches]
-    return b"".join([*parts, asyncio.run(writer.finish(USAGE))])
+    writer.usage = USAGE
+    parts = [writer.write(batch) for batch in batches]
+    return b"".join([*parts, asyncio.run(writer.finish())])
 
 
 def _whole(renderer: Renderer, batches: list[list[Event]]) -> Any:
@@ -134,8 +136,8 @@ def test_a_streamed_chat_adds_up_to_the_whole_one(batches: list[list[Event]]) ->
 def test_spliced_frames_are_what_the_encoder_writes(renderer: Renderer, text: str, choice: int) -> None:
     """A spliced frame is byte for byte the encoded chunk."""
     writer = _stream(renderer)
-    writer.write([TextDelta(choice, "first")], USAGE)
-    frame = writer.write([TextDelta(choice, text)], USAGE)
+    writer.write([TextDelta(choice, "first")])
+    frame = writer.write([TextDelta(choice, text)])
     assert frame == sse_event(msgspec.json.encode(renderer.delta(choice, text, ())))
 
 
@@ -155,8 +157,8 @@ def test_padding_adds_one_field_to_each_chunk_and_changes_nothing_else(
 def test_padded_chunks_of_short_words_are_of_one_size_and_random() -> None:
     """The size of a chunk does not reveal the length of a word, and no padding repeats."""
     writer = _stream(_chat(), is_padded=True)
-    writer.write([TextDelta(0, "first")], USAGE)
-    chunks = [writer.write([TextDelta(0, "x" * length)], USAGE) for length in range(30)]
+    writer.write([TextDelta(0, "first")])
+    chunks = [writer.write([TextDelta(0, "x" * length)]) for length in range(30)]
     assert len({len(chunk) for chunk in chunks}) == 1
     assert len({chunk.partition(b"obfuscation")[2] for chunk in chunks}) == len(chunks)
 
@@ -189,4 +191,4 @@ def test_changes_of_the_conversation_are_a_header(is_stream: bool) -> None:
 def test_a_stream_whose_caller_asks_for_no_usage_ends_with_done_alone() -> None:
     """No chunk with usage precedes `[DONE]`."""
     writer = _stream(ChatRenderer(ANSWER, has_logprobs=False, has_usage=False))
-    assert asyncio.run(writer.finish(USAGE)) == DONE
+    assert asyncio.run(writer.finish()) == DONE

@@ -9,7 +9,7 @@ import msgspec
 
 from homeport.api import json_codec
 from homeport.api.writer import CollectingWriter
-from homeport.domain.events import EmbeddingVectors, Event, Usage
+from homeport.domain.events import EmbeddingVectors, Event
 
 _FLOAT_BYTES = 4
 
@@ -58,10 +58,10 @@ class EmbeddingWriter(CollectingWriter):
                     Embedding(index=event.index + at, embedding=self._render_vector(row)) for at, row in enumerate(rows)
                 ]
 
-    async def finish(self, usage: Usage) -> bytes:
+    async def finish(self) -> bytes:
         """Return the answer, with the vectors in the order of their inputs."""
         data = sorted(self._data, key=lambda each: each.index)
-        spent = EmbeddingUsage(usage.prompt_tokens, usage.prompt_tokens)
+        spent = EmbeddingUsage(self.usage.prompt_tokens, self.usage.prompt_tokens)
         return json_codec.encode(EmbeddingList(data=data, model=self.answer.model, usage=spent))
 
     def _render_vector(self, row: bytes) -> msgspec.Raw:

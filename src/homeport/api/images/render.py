@@ -119,7 +119,7 @@ class ImageAnswerWriter(CollectingWriter):
                 else:
                     self._images.append(Image(b64_json=_base64(event), revised_prompt=self._revised_prompt))
 
-    async def finish(self, usage: Usage) -> bytes:
+    async def finish(self) -> bytes:
         """Store what gets a URL; return the body. Raises StorageFull."""
         for data in self._to_store:
             url = await self._links.create(data, self._body.format)
@@ -128,8 +128,8 @@ class ImageAnswerWriter(CollectingWriter):
         if isinstance(self._body, PromptedImageFields):
             answer.background, answer.size = "opaque", self._size
             answer.output_format, answer.quality = self._body.format.value, _quality(self._body)
-            has_tokens = usage.prompt_tokens + usage.completion_tokens
-            answer.usage = _render_usage(usage) if has_tokens else None
+            has_tokens = self.usage.prompt_tokens + self.usage.completion_tokens
+            answer.usage = _render_usage(self.usage) if has_tokens else None
         return json_codec.encode(answer)
 
 
@@ -142,17 +142,15 @@ class ImageEventWriter(Writer):
         self._kind = kind
         self._body = body
 
-    def write(self, events: Sequence[Event], usage: Usage) -> bytes:
+    def write(self, events: Sequence[Event]) -> bytes:
         """Return the frames of a batch of events."""
-        return b"".join(
-            self._frame(event, usage) for event in events if isinstance(event, GeneratedImage | ImageProgress)
-        )
+        return b"".join(self._frame(event) for event in events if isinstance(event, GeneratedImage | ImageProgress))
 
-    async def finish(self, usage: Usage) -> bytes:  # noqa: ARG002 - each image's event reports it
+    async def finish(self) -> bytes:
         """Return `[DONE]`."""
         return DONE
 
-    def _frame(self, event: GeneratedImage | ImageProgress, usage: Usage) -> bytes:
+    def _frame(self, event: GeneratedImage | ImageProgress) -> bytes:
         if isinstance(event, ImageProgress):
             if not self._body.progress:
                 return b""
@@ -169,7 +167,7 @@ class ImageEventWriter(Writer):
         if event.partial is not None:
             kind = f"{self._kind}.partial_image"
             return _encode(PartialEvent(type=kind, partial_image_index=event.partial, **fields))
-        return _encode(CompletedEvent(type=f"{self._kind}.completed", usage=_render_usage(usage), **fields))
+        return _encode(CompletedEvent(type=f"{self._kind}.completed", usage=_render_usage(self.usage), **fields))
 
 
 def _encode(event: PartialEvent | CompletedEvent | ProgressEvent) -> bytes:

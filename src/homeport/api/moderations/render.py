@@ -12,7 +12,7 @@ import msgspec
 
 from homeport.api import json_codec
 from homeport.api.writer import CollectingWriter
-from homeport.domain.events import Event, ModerationVerdict, Usage
+from homeport.domain.events import Event, ModerationVerdict
 from homeport.domain.moderation import CATEGORIES
 
 ORIGINAL_CATEGORIES = (
@@ -73,7 +73,7 @@ class ModerationWriter(CollectingWriter):
         """Take the verdicts of a batch."""
         self._verdicts += [event for event in events if isinstance(event, ModerationVerdict)]
 
-    async def finish(self, usage: Usage) -> bytes:  # noqa: ARG002 - moderations report no usage
+    async def finish(self) -> bytes:
         """Return the answer, with the verdicts in the order of their inputs."""
         return json_codec.encode(render_moderation(self.answer.model, self._verdicts))
 

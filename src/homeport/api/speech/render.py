@@ -10,7 +10,7 @@ from homeport.api import json_codec
 from homeport.api.speech.schema import SpeechBody
 from homeport.api.streaming import sse_event
 from homeport.api.writer import AnswerMetadata, Delivery, Writer
-from homeport.domain.events import AudioChunk, Event, Usage
+from homeport.domain.events import AudioChunk, Event
 from homeport.domain.speech import AudioFormat, SpeechRequest
 
 SKIPPED_HEADER = "x-homeport-skipped"
@@ -74,11 +74,11 @@ class SpeechByteWriter(_SpeechWriter):
     def __init__(self, media_type: str) -> None:
         self.media_type = media_type
 
-    def write(self, events: Sequence[Event], usage: Usage) -> bytes:  # noqa: ARG002 - a file has no place for usage
+    def write(self, events: Sequence[Event]) -> bytes:
         """Return the audio of a batch of events."""
         return b"".join(_audio(events))
 
-    async def finish(self, usage: Usage) -> bytes:  # noqa: ARG002 - a file has no place for usage
+    async def finish(self) -> bytes:
         """Return nothing: the file is complete."""
         return b""
 
@@ -88,15 +88,15 @@ class SpeechEventWriter(_SpeechWriter):
 
     delivery = Delivery.SSE
 
-    def write(self, events: Sequence[Event], usage: Usage) -> bytes:  # noqa: ARG002 - the last event reports it
+    def write(self, events: Sequence[Event]) -> bytes:
         """Return an event for each chunk of audio."""
         deltas = (SpeechDelta("speech.audio.delta", base64.b64encode(data).decode()) for data in _audio(events))
         return b"".join(sse_event(json_codec.encode(delta)) for delta in deltas)
 
-    async def finish(self, usage: Usage) -> bytes:
+    async def finish(self) -> bytes:
         """Return the last event."""
-        total = usage.prompt_tokens + usage.completion_tokens
-        spent = SpeechUsage(usage.prompt_tokens, usage.completion_tokens, total)
+        prompt, completion = self.usage.prompt_tokens, self.usage.completion_tokens
+        spent = SpeechUsage(prompt, completion, prompt + completion)
         return sse_event(json_codec.encode(SpeechDone("speech.audio.done", spent)))
 
 

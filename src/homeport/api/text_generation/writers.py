@@ -79,9 +79,9 @@ class TextAnswerWriter(CollectingWriter):
         """Collect the choices' events."""
         self._collector.add(events)
 
-    async def finish(self, usage: Usage) -> bytes:
+    async def finish(self) -> bytes:
         """Return the body, with the limit of the key that ended the answer."""
-        body = self._renderer.answer(self._collector.choices, usage)
+        body = self._renderer.answer(self._collector.choices, self.usage)
         return json_codec.encode(limited(body, self._context.limited_by))
 
 
@@ -111,7 +111,7 @@ class TextStreamWriter(Writer):
         self._renderer = self._make_renderer(answer)
         return {**super().on_admitted(answer), **_changes_header(answer)}
 
-    def write(self, events: Sequence[Event], usage: Usage) -> bytes:  # noqa: ARG002 - the last chunk reports it
+    def write(self, events: Sequence[Event]) -> bytes:
         """Return the frames of a batch of events."""
         frames: list[bytes] = []
         for event in events:
@@ -131,9 +131,9 @@ class TextStreamWriter(Writer):
                 frames.append(self._frame(limited(last, self._context.limited_by) if event.is_cut else last))
         return b"".join(frames)
 
-    async def finish(self, usage: Usage) -> bytes:
+    async def finish(self) -> bytes:
         """Return the chunk with the usage, if the caller asked for it, and `[DONE]`."""
-        chunk = self._renderer.usage(usage)
+        chunk = self._renderer.usage(self.usage)
         return (self._frame(chunk) if chunk else b"") + DONE
 
     def _open(self, choice: int, frames: list[bytes]) -> tuple[bytes, bytes]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from homeport.api import json_codec
 from homeport.api.writer import CollectingWriter
-from homeport.domain.events import Event, TokenizeResult, Usage
+from homeport.domain.events import Event, TokenizeResult
 
 
 class TokenWriter(CollectingWriter):
@@ -18,7 +18,7 @@ class TokenWriter(CollectingWriter):
         """Take the result."""
         self._result = next((event for event in events if isinstance(event, TokenizeResult)), self._result)
 
-    async def finish(self, usage: Usage) -> bytes:  # noqa: ARG002 - nothing was computed
+    async def finish(self) -> bytes:
         """Return the body."""
         return json_codec.encode(self._render(self._result, self.answer.window))
 
@@ -33,7 +33,7 @@ def render_ids_and_texts(result: TokenizeResult, window: int | None) -> Mapping[
     return {**render_ids(result, window), "token_strs": result.names}
 
 
-def render_text(result: TokenizeResult, window: int | None) -> Mapping[str, object]:  # noqa: ARG001 - not reported
+def render_text(result: TokenizeResult, _window: int | None) -> Mapping[str, object]:
     """Render the text of token ids."""
     return {"prompt": result.text}
 

@@ -178,7 +178,7 @@ class TranscriptWriter(CollectingWriter):
         """Add a batch of events."""
         self._transcript.add(events)
 
-    async def finish(self, usage: Usage) -> bytes:  # noqa: ARG002 - these formats count seconds
+    async def finish(self) -> bytes:
         """Return the body."""
         return self._render(self._transcript)
 
@@ -191,14 +191,14 @@ class TranscriptEventWriter(Writer):
     def __init__(self) -> None:
         self._transcript = TranscriptCollector()
 
-    def write(self, events: Sequence[Event], usage: Usage) -> bytes:  # noqa: ARG002 - the last event reports it
+    def write(self, events: Sequence[Event]) -> bytes:
         """Return an event for each segment."""
         deltas = filter(None, (self._transcript.add([event]) for event in events))
         return b"".join(sse_event(json_codec.encode(TranscriptTextDelta(delta))) for delta in deltas)
 
-    async def finish(self, usage: Usage) -> bytes:
+    async def finish(self) -> bytes:
         """Return the last event and `[DONE]`."""
-        return sse_event(json_codec.encode(self._transcript.to_done_event(usage))) + DONE
+        return sse_event(json_codec.encode(self._transcript.to_done_event(self.usage))) + DONE
 
 
 def transcription_writer(form: TranscriptionForm) -> Writer:

