@@ -22,22 +22,22 @@ help: ## Show these targets
 	@scripts/environment .venv-clients requirements/clients.txt && touch $@
 .venv/.train: requirements/train.txt | .venv/.run
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r $< && touch $@
-# They lie in the user's data folder, so no stamp here can tell whether they are there. Where npm is missing or fails, the
-# kernels inside the wheel are used.
+# The kernels are in the user's data folder, so no stamp here can show whether they are installed. If npm is missing or
+# fails, the kernels inside the wheel are used.
 kernels: .venv/.run
 	@$(HOMEPORT) kernels install --if-missing || echo "Using the wheel's kernels."
 setup: .venv/.dev .venv-clients/.clients kernels ## Both environments, the kernels, the weights that tests use
 	@HOMEPORT_OPTIMIZE=off $(HOMEPORT) pull smollm2-135m $$($(PY) -c "from homeport.domain.kinds import STARTERS; print(*STARTERS)")
 serve: .venv/.run kernels ## Serve the API on 127.0.0.1:8080, fetching the starter models first
 	@exec $(HOMEPORT) serve
-train: .venv/.train ## Add what `homeport finetune` needs
+train: .venv/.train ## Install PyTorch, which `homeport finetune` needs
 lint: .venv/.dev ## Style, formatting, sizes, imports between rooms
 	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/lint-imports --no-logo && $(PY) -m scripts.check_sizes
-fix: .venv/.dev ## Correct what can be corrected by itself
+fix: .venv/.dev ## Apply automatic corrections
 	@.venv/bin/ruff check --fix; .venv/bin/ruff format
 types: .venv/.dev ## mypy --strict
 	@.venv/bin/mypy
-# Pytest's status 5 says that no test was selected: T may name tests of one kind only.
+# Pytest's status 5: no test was selected, because T may name tests of one kind only.
 test: setup ## All tests but those of training; T=tests/api runs only some
 	@$(PYTEST) $(PARALLEL) -m "not (training or alone)" --durations=25 $(T) || [ $$? = 5 ]
 	@$(PYTEST) -m "alone and not training" --durations=25 $(T) || [ $$? = 5 ]
@@ -52,41 +52,41 @@ coverage: .venv/.dev ## Run the fast tests and show which lines of src they run;
 	@$(PY) -m coverage combine --quiet 2>/dev/null; $(PY) -m coverage report
 train-test: setup .venv/.train ## The tests of fine-tuning, some minutes
 	@$(PY) -m pytest -m training
-soak: setup ## The holds at full length; the result goes to docs/soak.md
+soak: setup ## The soak tests at full length; the result goes to docs/soak.md
 	@scripts/soak
 wheel: .venv/.dev ## Build the wheel, install it into a bare environment and ask its server one question
 	@$(PY) -m scripts.try_wheel
-bench: setup ## Measure against the peers, in one run; the table goes to bench/LOG.md
+bench: setup ## Measure against other servers, in one run; the table goes to bench/LOG.md
 	@$(PY) -m bench && for kind in embeddings transcription speech moderation images; do $(PY) -m bench.$$kind --log || exit; done
-docs: setup ## Write the pages made from code and from what tests saw
+docs: setup ## Regenerate the pages made from code and from test results
 	@$(PY) -m scripts.write_docs && $(PY) -m pytest tests/system/test_compatibility.py tests/system/test_readme.py --write-pages
-check: lint types ## All that must hold before a commit
+check: lint types ## Everything that must pass before a commit
 	@$(PY) -m scripts.write_docs --check && $(MAKE) --no-print-directory test
 
-# The model of emoji and clip art, from package data to the files in src/homeport/models/bundled; see recipes/images.
+# The image model of emoji and clip art, from package data to the files in src/homeport/models/bundled; see recipes/images.
 DATA := .image-data
 BOX := src/homeport/models/bundled/homeport-emoji-128
 TRAIN = PYTHONPATH=src:. $(PY) -m recipes.images
 .venv/.images: requirements/images.txt requirements/train.txt | .venv/.dev
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r $< && touch $@
-image-data: .venv/.images ## Fetch, draw, caption and embed what the picture model learns from
+image-data: .venv/.images ## Build the training data of the image model: fetch, draw, caption, embed
 	@$(HOMEPORT) pull multilingual-e5-small && $(TRAIN).dataset $(DATA) && $(TRAIN).train $(DATA) latents
-image-train: image-data ## Train its networks, about an hour on one core; goes on where it was cut
+image-train: image-data ## Train its networks, about an hour on one core; resumes after an interruption
 	@$(TRAIN).train $(DATA) draft --minutes 12 --width 1024 --depth 2 --batch 512
 	@$(TRAIN).train $(DATA) finish --minutes 7 --batch 64
 	@$(TRAIN).train $(DATA) behold --minutes 5 --batch 256
 image-model: .venv/.images ## Export them into the package
 	@$(TRAIN).export $(DATA) $(BOX)
-image-judge: .venv/.images ## Judge them; writes docs/image-model-card.md and its sheet
+image-judge: .venv/.images ## Evaluate them; writes docs/image-model-card.md and its sheet
 	@$(TRAIN).evaluate $(DATA) $(BOX) --sheet docs/image-model.png --variations docs/image-model-variations.png --report $(DATA)/report.json
 	@$(TRAIN).card $(DATA) $(BOX) $(DATA)/report.json docs/image-model-card.md --again $(DATA)/again.json
-image-again: image-data ## Train once more from nothing, with another seed, and judge that; image-judge takes it into the card
+image-again: image-data ## Train again from scratch with another seed and evaluate the result; image-judge adds it to the card
 	@$(TRAIN).train $(DATA) draft --minutes 12 --width 1024 --depth 2 --batch 512 --name second --seed 2
 	@$(TRAIN).train $(DATA) finish --minutes 7 --batch 64 --name second --draft second --seed 2
 	@$(TRAIN).train $(DATA) behold --minutes 5 --batch 256 --name second --draft second --seed 2
 	@$(TRAIN).export $(DATA) $(DATA)/second --draft second --finish second --behold second
 	@$(TRAIN).evaluate $(DATA) $(DATA)/second --report $(DATA)/again.json
-image-blind: .venv/.images ## A sheet for a reader who does not know the prompts, and its key, to be filled in
+image-blind: .venv/.images ## A sheet for a reader who does not know the prompts, and the key to fill in
 	@$(TRAIN).blind $(BOX) --sheet $(DATA)/blind.png --key $(DATA)/blind-reading.json
 image-test: .venv/.images ## The training code's own tests, which need torch
 	@$(PY) -m pytest tests/recipes

@@ -40,7 +40,7 @@ from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
 from homeport.settings import load
-from tests.system.tiny_diffusion import MODEL, furnish
+from tests.system.tiny_diffusion import MODEL, install_tiny_model
 
 BUNDLED, CAPTIONS = "homeport-emoji-128", "multilingual-e5-small"
 EDGE = 256
@@ -168,7 +168,7 @@ def _table(work: Work, threads: int, address: Address, bare: Bare) -> list[str]:
 def _library(threads: int) -> Iterator[tuple[Address, Bare]]:
     """A server with the tiny model, and the bare library."""
     with tempfile.TemporaryDirectory() as folder:
-        furnish(Path(folder), edge=EDGE)
+        install_tiny_model(Path(folder), edge=EDGE)
         bare = Library(model_home.files(Path(folder), MODEL), threads)
         settings = {"THREADS": str(threads), "HOME": folder, "OFFLINE": "1"}
         with servers.homeport(MODEL, settings) as served:

@@ -85,7 +85,7 @@ def _measure(kernels: str, library: Path | None, rounds: int, threads: int) -> l
     vectors = encoder.load(
         model_home.weights(home, "multilingual-e5-small"), encoder.EncoderOptions(threads=threads, library=library)
     )
-    reader, trained = FeatureExtractor(vectors, ToxicityModel(model_home.weights(home, MODEL))), head.built_in()
+    reader, trained = FeatureExtractor(vectors, ToxicityModel(model_home.weights(home, MODEL))), head.load_built_in()
     settings = {"THREADS": str(threads), "OFFLINE": "1", "LLAMA_LIB": str(library or servers.wheel_kernels())}
     rows = []
     with servers.homeport(MODEL, settings) as served:

@@ -15,7 +15,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Limit(NamedTuple):
-    """Numbers of lines: what is longer than `warn` is reported, what is longer than `fail` is refused."""
+    """Numbers of lines: a part above `warn` is reported, one above `fail` is refused."""
 
     warn: int
     fail: int
@@ -37,7 +37,7 @@ class LargePart(NamedTuple):
         return self.lines > self.limit.fail
 
     def __str__(self) -> str:
-        """Name the place, its size and the limit."""
+        """The place, its size and the limit."""
         limit = f"the limit is {self.limit.fail}" if self.is_refused else f"split it before it has {self.limit.fail}"
         return f"{self.place} has {self.lines} lines: {limit}"
 
@@ -73,7 +73,7 @@ def large_parts(files: Iterable[Path]) -> list[LargePart]:
 
 
 def main() -> int:
-    """Print what is too long; return the exit status, 1 if something is above its second limit."""
+    """Print the parts that are too long; return the exit status, 1 if something is above its second limit."""
     found = large_parts(python_files())
     for part in found:
         print(f"{'error' if part.is_refused else 'warning'}: {part}")

@@ -29,17 +29,17 @@ ANSWER_LIMIT_S = 120
 
 
 def build() -> Path:
-    """Build the wheel into dist/, in place of former ones."""
+    """Build the wheel into dist/, in place of earlier ones."""
     dist = ROOT / "dist"
-    for former in dist.glob("homeport-*.whl"):
-        former.unlink()
+    for earlier in dist.glob("homeport-*.whl"):
+        earlier.unlink()
     _run(ROOT, sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(dist))
     (wheel,) = dist.glob("homeport-*.whl")
     return wheel
 
 
 def install(wheel: Path, environment: Path) -> None:
-    """Make an environment that holds the locked dependencies and the wheel, and nothing else."""
+    """Create an environment with the locked dependencies and the wheel, and nothing else."""
     folder = environment.parent
     _run(folder, sys.executable, "-m", "venv", str(environment))
     pip = (str(environment / "bin" / "python"), "-m", "pip")
@@ -60,7 +60,7 @@ def copy_model(home: Path) -> bool:
 
 
 @contextmanager
-def running(environment: Path, folder: Path) -> Iterator[str]:
+def serving(environment: Path, folder: Path) -> Iterator[str]:
     """Run `homeport serve` of the environment with a data folder of its own. Yields the server's address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -98,7 +98,7 @@ def _run(folder: Path, *command: str) -> str:
 
 
 def _environ() -> dict[str, str]:
-    """Return this process's environment without what would lead to other code or other settings."""
+    """Return this process's environment without variables that select other code or other settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("HOMEPORT_", "PYTHON"))}
 
 
@@ -124,7 +124,7 @@ def _wait_until_ready(address: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """Do all of it, and print what was built, what was asked and what was answered."""
+    """Build, install and ask; print the wheel, the question and the answer."""
     began = time.monotonic()
     wheel = build()
     print(f"{wheel.name}  {wheel.stat().st_size / 1e6:.1f} MB, built in {time.monotonic() - began:.0f} s")
@@ -136,7 +136,7 @@ def main() -> None:
         print(f"{version}  installed in {time.monotonic() - began:.0f} s")
         origin = "copied from the data folder" if copy_model(folder / "home") else "fetched by the server"
         began = time.monotonic()
-        with running(folder / "environment", folder) as address:
+        with serving(folder / "environment", folder) as address:
             print(f"{MODEL}  {origin}, ready in {time.monotonic() - began:.0f} s")
             answer = ask(address)
         print(f"> {QUESTION}\n{answer}")

@@ -19,8 +19,8 @@ limit_thread_spinning()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add two options: run soak tests at full length, and write generated pages instead of comparing them."""
-    parser.addoption("--full", action="store_true", help="run the holds of `make soak` at full length")
-    parser.addoption("--write-pages", action="store_true", help="write the pages of docs/ that tests make")
+    parser.addoption("--full", action="store_true", help="run the soak tests at full length")
+    parser.addoption("--write-pages", action="store_true", help="write the pages of docs/ that tests generate")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

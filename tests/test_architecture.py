@@ -117,7 +117,7 @@ def test_depth_counts_blocks(source: str, depth: int) -> None:
     assert _depth(ast.parse(source)) == depth
 
 
-def test_names_say_what_is_inside() -> None:
+def test_names_are_specific() -> None:
     """No module or folder has a name that fits everything, and no class is a `Manager` or `Helper` of something."""
     found = [_name(path) for path in OURS if FORBIDDEN_NAMES & {*path.relative_to(ROOT).with_suffix("").parts}]
     found += [
@@ -129,7 +129,7 @@ def test_names_say_what_is_inside() -> None:
     assert not found
 
 
-def test_tests_say_what_holds() -> None:
+def test_tests_have_docstrings() -> None:
     """Every test function's docstring is the behavior it checks."""
     assert not [
         f"{_name(path)}:{node.lineno} {node.name}"

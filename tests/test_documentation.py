@@ -27,7 +27,7 @@ def _anchors(path: Path) -> set[str]:
 
 
 def test_generated_pages_are_fresh() -> None:
-    """docs/cli.md and docs/settings.md say what the code says."""
+    """docs/cli.md and docs/settings.md are what the code generates."""
     assert write_docs.stale() == []
 
 
@@ -77,7 +77,7 @@ def test_tree_shows_every_room() -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_links_lead_somewhere(path: Path) -> None:
+def test_links_have_targets(path: Path) -> None:
     """Every relative link of a page names a file that exists, and a heading of it if it names one."""
     dead = []
     for link, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", path.read_text("utf-8")):

@@ -64,7 +64,7 @@ def _python_versions() -> set[str]:
     return set(re.findall(r"'Programming Language :: Python :: (3\.\d+)'", str(PROJECT["classifiers"])))
 
 
-def test_version_stands_once(wheel: Path) -> None:
+def test_version_is_written_once(wheel: Path) -> None:
     """The version is written in the package alone; the wheel's name and metadata take it from there."""
     assert "version" in PROJECT["dynamic"]
     assert PYPROJECT["tool"]["hatch"]["version"]["path"] == "src/homeport/__init__.py"
@@ -72,8 +72,8 @@ def test_version_stands_once(wheel: Path) -> None:
     assert _metadata(wheel)["Version"] == __version__
 
 
-def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    """The wheel holds every file of `src/homeport`, package data and `py.typed` included, and its own metadata."""
+def test_wheel_contains_the_package_and_nothing_else(wheel: Path) -> None:
+    """The wheel contains every file of `src/homeport`, package data and `py.typed` included, and its own metadata."""
     source = ROOT / "src"
     files = {
         path.relative_to(source).as_posix()

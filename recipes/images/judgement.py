@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from homeport.engines.images.pipelines.clipart.pose import centre_drawing
+from homeport.engines.images.pipelines.clipart.pose import center_drawing
 from recipes.images.concepts import COLOURS
 from recipes.images.dataset import Dataset
 
@@ -32,11 +32,11 @@ class Judge:
 
     def __init__(self, data: Dataset) -> None:
         self._codes = [row.code for row in data.rows]
-        self._features = _features(np.stack([centre_drawing(picture) for picture in data.pixels]))
+        self._features = _features(np.stack([center_drawing(picture) for picture in data.pixels]))
 
     def judge(self, pixels: NDArray[np.uint8], most: int = 5, *, is_either_way: bool = False) -> Verdict:
         """Judge the pixels of one square image. `is_either_way`: also compare its mirror image."""
-        ways = np.stack([centre_drawing(_turned(pixels, degrees)) for degrees in _TILTS])
+        ways = np.stack([center_drawing(_turned(pixels, degrees)) for degrees in _TILTS])
         if is_either_way:
             ways = np.concatenate([ways, ways[:, :, ::-1]])
         nearness = (self._features @ _features(ways).T).max(axis=1)

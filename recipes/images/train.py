@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 import torch
 
-from homeport.engines.images.pipelines.clipart.pose import centre_drawing
+from homeport.engines.images.pipelines.clipart.pose import center_drawing
 from recipes.images import checkpoints, dataset, trainer
 from recipes.images.checkpoints import State
 from recipes.images.draft import Draft, DraftShape
@@ -144,7 +144,7 @@ def main() -> None:
 def _framed(folder: Path, examples: Examples) -> torch.Tensor:
     """The examples' images, framed like the source of a variation."""
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-    return torch.from_numpy(np.stack([centre_drawing(pixels[index]) for index in examples.kept]))
+    return torch.from_numpy(np.stack([center_drawing(pixels[index]) for index in examples.kept]))
 
 
 def _arguments() -> argparse.Namespace:

@@ -36,7 +36,7 @@ def main() -> int:
     with features.reader() as reader:
         if not arguments.measure:
             _fit(reader)
-        evaluation = evaluate(reader, head.built_in())
+        evaluation = evaluate(reader, head.load_built_in())
     CARD.write_text(card.written(evaluation, stamps()), encoding="utf-8")
     print(f"Wrote {CARD.relative_to(ROOT)}.")
     return 0

@@ -23,12 +23,12 @@ from homeport.domain.setting_parsers import (
     parse_int,
     parse_number,
     parse_pairs,
+    parse_secret,
     parse_secrets,
     parse_size,
     parse_switch,
     parse_text,
     parse_words,
-    secret,
 )
 
 Parse = Callable[[object], Any]
@@ -149,7 +149,7 @@ class Settings:
         str | None,
         SettingSpec(
             "Key for `/metrics`; if set, only this key works there. For servers behind a proxy.",
-            secret,
+            parse_secret,
             secret=True,
         ),
     ] = None
@@ -254,7 +254,8 @@ class Settings:
         SettingSpec("Weights to load; `auto`: the layout chosen by `optimize`.", choices=("auto", "original")),
     ] = "auto"
     optimize: Annotated[
-        str, SettingSpec("Requantize starter models for this CPU when they are pulled.", choices=("auto", "off"))
+        str,
+        SettingSpec("Requantize the catalogue's text models for this CPU when pulled.", choices=("auto", "off")),
     ] = "auto"
     llama_lib: Annotated[Path | None, SettingSpec("llama.cpp library to load instead of the installed kernels.")] = None
 

@@ -1,4 +1,4 @@
-"""Call an ASGI app in process: one request in, its whole answer out. No sockets, no threads."""
+"""Calls an ASGI application in process and returns the whole response, without sockets and threads."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ LOCAL = {"host": "localhost:8080"}
 
 @dataclass(frozen=True)
 class AsgiResponse:
-    """An answer: status, headers, and the body as the parts it was sent in."""
+    """A response: status, headers, and the parts in which the body was sent."""
 
     status: int
     headers: Headers
@@ -22,7 +22,7 @@ class AsgiResponse:
 
     @property
     def body(self) -> bytes:
-        """The whole body."""
+        """The parts, joined."""
         return b"".join(self.parts)
 
     @property
@@ -50,7 +50,7 @@ async def call(
     headers: Mapping[str, str] | None = None,
     client: tuple[str, int] | None = ("127.0.0.1", 50000),
 ) -> AsgiResponse:
-    """Send one request; a body given as a sequence arrives in these parts. Host is localhost unless said."""
+    """Send one request. A sequence as `body` arrives in these parts. Host is localhost unless `headers` has another."""
     path, _, query = path.partition("?")
     parts = [body] if isinstance(body, bytes) else list(body)
     inbox: list[Message] = [
@@ -60,7 +60,7 @@ async def call(
 
     async def receive() -> Message:
         if not inbox:
-            await asyncio.Event().wait()  # The client stays, and says nothing more.
+            await asyncio.Event().wait()  # the client stays connected and sends nothing more
         return inbox.pop(0)
 
     async def send(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""The api's ports, filled from a script: a Serving that says what it is told to, a Registry in memory."""
+"""Fakes for the ports of the API: a Serving that plays scripts, and a registry and an image store in memory."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -39,30 +39,30 @@ from homeport.domain.ports.serving import IdleGate, More
 from homeport.domain.worker_messages import EngineRequest
 
 Step = Sequence[Event] | HomeportError | asyncio.Event
-"""A batch of events; or an error that ends the request; or something to wait for before going on."""
+"""A batch of events; or an error that ends the request; or an event to wait for before the next step."""
 Script = Sequence[Step]
 
 TEXT = ("chat", "completions", "edits")
 
 
 def answer(*texts: str, prompt_tokens: int = 5, cached: int = 0, finish: str = "stop") -> Script:
-    """A whole answer with one choice per text, each word a delta of its own, one prompt of ten characters."""
+    """Make a whole answer to a prompt of ten characters: one choice per text, one delta per word."""
     steps: list[Step] = [[Admitted(prompt_tokens, (10,))]]
-    spent = 0
+    tokens = 0
     for choice, text in enumerate(texts):
         words = [f"{word} " for word in text.split(" ")]
         words[-1] = words[-1][:-1]
-        spent += len(words)
+        tokens += len(words)
         steps.extend([TextDelta(choice, word)] for word in words)
         steps.append([ChoiceFinished(choice, finish)])
-    steps.append([Done(Usage(prompt_tokens, spent, cached))])
+    steps.append([Done(Usage(prompt_tokens, tokens, cached))])
     return steps
 
 
 class FakeStream:
     """Plays one script. `waits` is set once it waits for an event, `closed` once it is closed.
 
-    `finished` tells whether the script had ended by then.
+    `finished`: whether the script has ended.
     """
 
     def __init__(self, model: str, script: Script) -> None:
@@ -73,7 +73,7 @@ class FakeStream:
         self.finished = False
 
     async def admitted(self) -> Admitted:
-        """Play up to and with the `Admitted` batch."""
+        """Play the script up to its `Admitted` event, which is returned."""
         first = await self._next()
         assert isinstance(first[0], Admitted), "this is a bug in the test's script"
         if first[1:]:
@@ -97,12 +97,12 @@ class FakeStream:
         return step
 
     async def aclose(self) -> None:
-        """Remember that it was closed."""
+        """Record that the stream is closed."""
         self.closed.set()
 
 
 class FakeServing:
-    """Answers each request with `script(request)`; keeps what it was asked, and refuses if told to."""
+    """Answers each request with `script(request)`, or raises `refusal` if it is set; records all requests."""
 
     def __init__(self, script: Callable[[EngineRequest], Script] = lambda _: answer("Hello there")) -> None:
         self.script = script
@@ -134,11 +134,11 @@ class FakeServing:
         """Do nothing."""
 
     def worker_status(self) -> Sequence[WorkerReport]:
-        """One for each model in `running`."""
+        """Return a report for each model in `running`."""
         return [WorkerReport(name, None, "ready") for name in self.running]
 
     async def stop(self, model: str, wait_s: float = 0.0) -> bool:
-        """Take it out of `running`."""
+        """Remove a model from `running`."""
         return self.running.pop(model, None) is not None
 
     async def open(
@@ -150,7 +150,7 @@ class FakeServing:
         holder: str = "",
         more: More | None = None,
     ) -> FakeStream:
-        """Keep the request and begin its script."""
+        """Record the request and start its script."""
         if self.refusal:
             raise self.refusal
         self.in_background.append(is_background)
@@ -163,12 +163,12 @@ class FakeServing:
         return stream
 
     def loaded(self, model: str) -> LoadedModel | None:
-        """The facts put into `running`."""
+        """Return a model's entry in `running`."""
         return self.running[model][0] if model in self.running else None
 
     def stats(self) -> dict[str, EngineStats]:
-        """The gauges put into `running`."""
-        return {name: gauges for name, (_, gauges) in self.running.items()}
+        """Return the statistics in `running`."""
+        return {name: stats for name, (_, stats) in self.running.items()}
 
 
 class FakeRegistry:
@@ -179,7 +179,7 @@ class FakeRegistry:
         self._aliases = list(aliases)
 
     def resolve(self, name: str, capability: str) -> ResolvedModel:
-        """Find by real name, then by alias; an empty capability asks for no kind in particular."""
+        """Find a model by alias or name; an empty capability matches every model."""
         alias = next((alias for alias in self._aliases if alias.name == name), None)
         real = alias.target if alias else name
         model = next((model for model in self._models if model.facts.name == real), None)
@@ -194,54 +194,54 @@ class FakeRegistry:
         return ResolvedModel(name, self.resolve(model.parent, "").model, encoding, model)
 
     def remove(self, name: str) -> None:
-        """Forget it."""
+        """Remove a model."""
         self._models = [model for model in self._models if model.facts.name != name]
 
     def models(self) -> Sequence[InstalledModel]:
-        """All of them."""
+        """Return all models."""
         return self._models
 
     def aliases(self) -> Sequence[Alias]:
-        """All of them."""
+        """Return all aliases."""
         return self._aliases
 
 
-class FakePictures:
-    """Pictures in memory, named by their number."""
+class FakeImageStore:
+    """Stores images in memory, named by their number."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
+        self.images: dict[str, bytes] = {}
 
     def save(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
-        """Keep one."""
-        name = f"{len(self.kept)}.{format}"
-        self.kept[name] = data
+        """Store an image; return its name."""
+        name = f"{len(self.images)}.{format}"
+        self.images[name] = data
         return name
 
     def find(self, name: str) -> bytes | None:
-        """Give one."""
-        return self.kept.get(name)
+        """Return an image, if it is stored."""
+        return self.images.get(name)
 
 
 def installed(name: str, capabilities: tuple[str, ...] = TEXT) -> InstalledModel:
-    """An installed model whose files nobody will open."""
+    """Make an installed model whose files do not exist."""
     facts = ModelFacts(name, "text", "text", 2048, capabilities, licence="apache-2.0", created=1_700_000_000)
     return InstalledModel(facts, {"weights": Path("nowhere.gguf")}, f"sha256:{name}")
 
 
 def tuned(name: str, parent: str) -> InstalledModel:
-    """A fine-tuned model."""
+    """Make a fine-tuned model."""
     model = msgspec.structs.replace(installed(name), parent=parent)
     return msgspec.structs.replace(model, files={ADAPTER: Path("nowhere.lora")})
 
 
 def loaded(model: str) -> LoadedModel:
-    """What a worker would say of such a model."""
+    """Make what a worker reports of this model."""
     return LoadedModel(model, "fake kernels", window=1024)
 
 
 def services(serving: FakeServing | None = None, **changes: Any) -> Services:
-    """Services on fakes: two models, one of them with a slash in its name, and two of OpenAI's names."""
+    """Make services on fakes: two models, one of them with a slash in its name, and two aliases."""
     serving = serving or FakeServing()
     registry = FakeRegistry(
         [installed("tiny"), installed("org/other", ("completions", "embeddings"))],
@@ -249,7 +249,7 @@ def services(serving: FakeServing | None = None, **changes: Any) -> Services:
     )
     given: dict[str, Any] = {
         "registry": registry,
-        "images": FakePictures(),
+        "images": FakeImageStore(),
         "metrics": Metrics(serving.stats),
         **changes,
     }
@@ -257,5 +257,5 @@ def services(serving: FakeServing | None = None, **changes: Any) -> Services:
 
 
 def fields(body: bytes) -> dict[str, object]:
-    """A JSON object's fields."""
+    """Return the fields of a JSON object."""
     return msgspec.json.decode(body, type=dict[str, object])

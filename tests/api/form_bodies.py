@@ -1,4 +1,4 @@
-"""Forms with files, written as SDKs write them."""
+"""Forms with files, encoded as SDKs do."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ HEADERS = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 
 def form(fields: Sequence[tuple[str, str]], files: Sequence[tuple[str, bytes]] = ()) -> bytes:
-    """A form's body: fields, then files as `(field, content)`."""
+    """Return a form's body: fields, then files as `(field, content)`."""
     parts = [f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'.encode() for name, value in fields]
     parts += [
         f'Content-Disposition: form-data; name="{name}"; filename="a.wav"\r\n'.encode()
@@ -20,5 +20,5 @@ def form(fields: Sequence[tuple[str, str]], files: Sequence[tuple[str, bytes]] =
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether nothing is left in a folder."""
+    """Return whether a folder is empty."""
     return not any(folder.iterdir())

@@ -1,4 +1,4 @@
-"""An app behind the real listener on loopback, in a thread of its own."""
+"""An application behind the real HTTP server on loopback, in a thread of its own."""
 
 import contextlib
 import threading
@@ -12,26 +12,26 @@ from homeport.api.http_server import HttpServer
 
 
 async def _nothing() -> None:
-    """There is nothing to drain."""
+    """Do nothing: there is nothing to drain."""
 
 
 @contextlib.contextmanager
 def served(app: ASGIApp, limits: ConnectionLimits | None = None, host: str = "127.0.0.1") -> Iterator[str]:
-    """Serve `app` while the block runs; gives its address, `http://127.0.0.1:<port>`."""
+    """Serve `app` while the block runs; yield its address, `http://127.0.0.1:<port>`."""
     ports: list[int] = []
     is_listening = threading.Event()
 
-    def listening(port: int) -> None:
+    def on_listening(port: int) -> None:
         ports.append(port)
         is_listening.set()
 
-    listener = HttpServer(app, host, 0, on_listening=listening, drain=_nothing, limits=limits)
-    thread = threading.Thread(target=lambda: uvloop.run(listener.run_here()))
+    server = HttpServer(app, host, 0, on_listening=on_listening, drain=_nothing, limits=limits)
+    thread = threading.Thread(target=lambda: uvloop.run(server.run_here()))
     thread.start()
     try:
         assert is_listening.wait(20), "the server did not start"
         yield f"http://127.0.0.1:{ports[0]}"
     finally:
-        listener.should_exit = True
+        server.should_exit = True
         thread.join(20)
         assert not thread.is_alive(), "the server did not stop"

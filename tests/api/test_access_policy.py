@@ -21,27 +21,27 @@ async def models(
 
 
 @pytest.mark.parametrize("bearer", [f"Bearer {KEY}", f"bearer  {KEY} ", "Bearer sk-another-long-key"])
-async def test_a_known_key_is_let_in(bearer: str) -> None:
+async def test_a_known_key_gives_access(bearer: str) -> None:
     """Each of the configured keys gives access, in any spelling of the scheme."""
     assert (await models(KEYED, authorization=bearer)).status == 200
 
 
 @pytest.mark.parametrize("given", [{}, {"authorization": ""}, {"authorization": "Bearer"}, {"authorization": KEY}])
-async def test_no_key_is_said_to_be_missing(given: dict[str, str]) -> None:
+async def test_a_missing_key_is_a_401(given: dict[str, str]) -> None:
     """Without a key the response is OpenAI's 401, which says how to send one."""
-    said = await models(KEYED, **given)
-    assert said.status == 401
-    assert said.error["message"].startswith("You didn't provide an API key.")
-    assert said.error["code"] == "invalid_api_key"
-    assert said.headers["x-should-retry"] == "false"
+    response = await models(KEYED, **given)
+    assert response.status == 401
+    assert response.error["message"].startswith("You didn't provide an API key.")
+    assert response.error["code"] == "invalid_api_key"
+    assert response.headers["x-should-retry"] == "false"
 
 
 async def test_a_wrong_key_is_shown_masked() -> None:
     """A wrong key is a 401 in OpenAI's words, which never repeats it completely."""
-    said = await models(KEYED, authorization="Bearer sk-wrong-key-of-mine")
-    assert said.status == 401
-    assert said.error["message"].startswith("Incorrect API key provided: sk-wr***ne.")
-    assert b"sk-wrong-key-of-mine" not in said.body
+    response = await models(KEYED, authorization="Bearer sk-wrong-key-of-mine")
+    assert response.status == 401
+    assert response.error["message"].startswith("Incorrect API key provided: sk-wr***ne.")
+    assert b"sk-wrong-key-of-mine" not in response.body
 
 
 async def test_odd_bytes_are_a_wrong_key() -> None:
@@ -67,7 +67,7 @@ async def test_keys_open_any_host_name() -> None:
 
 
 @pytest.mark.parametrize("bearer", [{}, {"authorization": "Bearer anything"}, {"authorization": "Basic eDp5"}])
-async def test_keyless_takes_any_bearer(bearer: dict[str, str]) -> None:
+async def test_a_keyless_server_accepts_any_key(bearer: dict[str, str]) -> None:
     """Without keys any or no key is accepted, because clients always send one."""
     assert (await models(AccessPolicy(), **bearer)).status == 200
 
@@ -104,8 +104,8 @@ async def test_keyless_answers_to_loopback_names(host: str) -> None:
 @pytest.mark.parametrize("path", ["/v1/models", "/health", "/metrics"])
 async def test_keyless_refuses_other_host_names(host: str, path: str) -> None:
     """A name that DNS rebinds to this machine is a 403, on every path."""
-    said = await models(AccessPolicy(), path, host=host)
-    assert (said.status, said.error["code"]) == (403, "host_not_allowed")
+    response = await models(AccessPolicy(), path, host=host)
+    assert (response.status, response.error["code"]) == (403, "host_not_allowed")
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ async def test_keyless_refuses_other_host_names(host: str, path: str) -> None:
 )
 async def test_keyless_refuses_foreign_pages(origin: str) -> None:
     """A web page of another origin has no access to the server of its visitor."""
-    said = await models(AccessPolicy(), origin=origin)
-    assert (said.status, said.error["code"]) == (403, "origin_not_allowed")
+    response = await models(AccessPolicy(), origin=origin)
+    assert (response.status, response.error["code"]) == (403, "origin_not_allowed")
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:8080"])
@@ -127,11 +127,11 @@ async def test_keyless_serves_this_machines_pages(origin: str) -> None:
     "host",
     ["0.0.0.0:8080", "[::]:8080", "app.localhost", "tauri.localhost:8080", "A.B.Localhost.", "[::ffff:127.0.0.1]:8080"],
 )
-async def test_keyless_answers_to_every_name_of_this_machine(host: str) -> None:
+async def test_a_keyless_server_accepts_every_name_of_this_machine(host: str) -> None:
     """Names that cannot belong to another machine have access except to /admin, which requires loopback."""
     assert (await models(AccessPolicy(), host=host)).status == 200
-    said = await models(AccessPolicy(), "/v1/organization/usage/completions", host=host)
-    assert (said.status, said.error["code"]) == (403, "host_not_allowed")
+    response = await models(AccessPolicy(), "/v1/organization/usage/completions", host=host)
+    assert (response.status, response.error["code"]) == (403, "host_not_allowed")
     assert (await models(AccessPolicy(), "/admin/v1/keys", host=host)).status == 403
 
 
@@ -215,8 +215,8 @@ async def test_metrics_can_be_closed() -> None:
     assert (await models(by_key, "/metrics", **given)).status == 200
     assert (await models(AccessPolicy.from_keys(scraping=Scraping.of("key", None)), "/metrics")).status == 401
     for key in (None, SCRAPER):
-        said = await models(AccessPolicy.from_keys((KEY,), scraping=Scraping.of("off", key)), "/metrics", **given)
-        assert (said.status, said.error["message"]) == (404, "Invalid URL (GET /metrics)")
+        response = await models(AccessPolicy.from_keys((KEY,), scraping=Scraping.of("off", key)), "/metrics", **given)
+        assert (response.status, response.error["message"]) == (404, "Invalid URL (GET /metrics)")
 
 
 def test_keys_are_not_kept() -> None:

@@ -23,8 +23,8 @@ from tests.api.fakes import services
 )
 async def test_unknown_paths_are_missing(method: str, path: str) -> None:
     """An unknown path is OpenAI's 404 with an error body, never a redirect."""
-    said = await call(build_application(services()), method, path)
-    assert (said.status, said.error["message"]) == (404, f"Invalid URL ({method} {path})")
+    response = await call(build_application(services()), method, path)
+    assert (response.status, response.error["message"]) == (404, f"Invalid URL ({method} {path})")
 
 
 @pytest.mark.parametrize(
@@ -46,27 +46,27 @@ async def test_unknown_paths_are_missing(method: str, path: str) -> None:
         ("/openai/v1/v1/models", "/v1/models"),
     ],
 )
-async def test_a_path_that_is_nearly_right_says_which_is_meant(path: str, meant: str) -> None:
+async def test_a_similar_path_is_suggested(path: str, meant: str) -> None:
     """A base URL with too much or too little is a 404 that names the right path, and no redirect."""
     for method in ("GET", "POST"):
-        said = await call(build_application(services()), method, path)
-        assert (said.status, said.error["code"]) == (404, "unknown_url")
-        assert f"Did you mean {meant}? " in said.error["message"]
-        assert "location" not in said.headers
+        response = await call(build_application(services()), method, path)
+        assert (response.status, response.error["code"]) == (404, "unknown_url")
+        assert f"Did you mean {meant}? " in response.error["message"]
+        assert "location" not in response.headers
 
 
 @pytest.mark.parametrize("path", ["/keys", "/v1/admin/v1/keys", "//admin/v1/keys", "/v1/v1/organization/usage/x"])
 async def test_administration_is_never_named(path: str) -> None:
     """No suggestion names paths that need an admin key."""
-    said = await call(build_application(services()), "GET", path)
-    assert (said.status, said.error["message"]) == (404, f"Invalid URL (GET {path})")
+    response = await call(build_application(services()), "GET", path)
+    assert (response.status, response.error["message"]) == (404, f"Invalid URL (GET {path})")
 
 
 @pytest.mark.parametrize("path", ["/v1/models/", "/health/", "/v1/engines/"])
 async def test_a_trailing_slash_is_no_redirect(path: str) -> None:
     """A path with an additional slash is a 404 with an error body."""
-    said = await call(build_application(services()), "GET", path)
-    assert (said.status, said.error["type"]) == (404, "invalid_request_error")
+    response = await call(build_application(services()), "GET", path)
+    assert (response.status, response.error["type"]) == (404, "invalid_request_error")
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ async def test_a_trailing_slash_is_no_redirect(path: str) -> None:
 )
 async def test_other_methods_are_refused(method: str, path: str, allowed: str) -> None:
     """An existing path refuses other methods in OpenAI's words and names those it has."""
-    said = await call(build_application(services()), method, path)
-    assert (said.status, said.headers["allow"]) == (405, allowed)
-    assert said.error["message"].startswith(f"Not allowed to {method} on {path} (HINT:")
+    response = await call(build_application(services()), method, path)
+    assert (response.status, response.headers["allow"]) == (405, allowed)
+    assert response.error["message"].startswith(f"Not allowed to {method} on {path} (HINT:")
 
 
 async def test_head_is_get() -> None:

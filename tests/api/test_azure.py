@@ -40,25 +40,25 @@ async def ask(path: str, body: object, app: ASGIApp | None = None, **headers: st
 async def test_a_deployment_is_the_model(path: str, model: str) -> None:
     """The path names the model, with slashes or not, and overrides the body's."""
     for body in (CHAT, {**CHAT, "model": "gpt-4o"}):
-        said = await ask(path, body)
-        assert (said.status, said.headers["x-homeport-model"]) == (200, model)
+        response = await ask(path, body)
+        assert (response.status, response.headers["x-homeport-model"]) == (200, model)
 
 
-async def test_every_kind_of_endpoint_takes_one() -> None:
+async def test_deployments_work_for_every_kind_of_endpoint() -> None:
     """Completions in JSON and transcriptions in a form use the deployment too."""
-    said = await ask("/openai/deployments/tiny/completions", {"prompt": "Hi"})
-    assert (said.status, said.json["model"]) == (200, "tiny")
+    response = await ask("/openai/deployments/tiny/completions", {"prompt": "Hi"})
+    assert (response.status, response.json["model"]) == (200, "tiny")
     path = "/openai/deployments/tiny/audio/transcriptions"
-    said = await call(application(), "POST", path, form([("language", "en")], [("file", b"RIFF")]), HEADERS)
-    assert said.error["message"] == "The model `tiny` cannot do transcriptions."
+    response = await call(application(), "POST", path, form([("language", "en")], [("file", b"RIFF")]), HEADERS)
+    assert response.error["message"] == "The model `tiny` cannot do transcriptions."
 
 
 @pytest.mark.parametrize("path", ["/openai/models", "/openai/v1/models", "/v1/models"])
 @pytest.mark.parametrize("query", ["", "?api-version=2024-02-01", "?api-version=preview"])
 async def test_other_paths_lie_below_openai(path: str, query: str) -> None:
     """Other paths are found below /openai and /openai/v1, with any version."""
-    said = await call(application(), "GET", path + query)
-    assert [model["id"] for model in said.json["data"]] == ["tiny", "org/other", "ear", "gpt-35-turbo"]
+    response = await call(application(), "GET", path + query)
+    assert [model["id"] for model in response.json["data"]] == ["tiny", "org/other", "ear", "gpt-35-turbo"]
 
 
 async def test_a_version_is_no_field_of_a_query() -> None:
@@ -70,13 +70,13 @@ async def test_a_version_is_no_field_of_a_query() -> None:
         ("?api-versions=1", 400),
         ("?my-api-version=1", 400),
     ):
-        said = await call(
+        response = await call(
             application(access), "GET", f"/admin/v1/usage{query}", headers={"authorization": f"Bearer {KEY}"}
         )
-        assert said.status == status
+        assert response.status == status
 
 
-async def test_the_key_comes_in_a_header_of_its_own() -> None:
+async def test_the_api_key_header_is_accepted() -> None:
     """`api-key` gives the same access as a bearer key; if both are sent, the bearer key is used."""
     app = application(AccessPolicy.from_keys((KEY,)))
     path = "/openai/deployments/tiny/chat/completions"
@@ -101,5 +101,7 @@ async def test_the_key_comes_in_a_header_of_its_own() -> None:
 )
 async def test_nothing_else_is_reached(path: str) -> None:
     """Other paths below /openai are a 404, and none leads to /admin."""
-    said = await ask(path, CHAT, application(AccessPolicy.from_keys(admin_keys=(KEY,))), authorization=f"Bearer {KEY}")
-    assert (said.status, said.error["code"]) == (404, "unknown_url")
+    response = await ask(
+        path, CHAT, application(AccessPolicy.from_keys(admin_keys=(KEY,))), authorization=f"Bearer {KEY}"
+    )
+    assert (response.status, response.error["code"]) == (404, "unknown_url")

@@ -16,7 +16,7 @@ from homeport.domain.errors import (
 from tests.api.fakes import fields
 
 
-def test_every_error_has_its_row() -> None:
+def test_every_error_has_a_status() -> None:
     """Every class of the error tree has a status."""
     assert set(HomeportError.kinds().values()) == set(STATUS)
 
@@ -30,7 +30,7 @@ def test_envelope_has_openais_four_fields() -> None:
 
 
 @pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
-def test_clients_are_told_whether_to_retry(kind: type[HomeportError]) -> None:
+def test_responses_tell_clients_whether_to_retry(kind: type[HomeportError]) -> None:
     """A refusal says that a retry is useless, or if the server is busy, when to retry."""
     response = error_response(kind("No."))
     retries = response.headers.get("x-should-retry") != "false"

@@ -66,70 +66,75 @@ VALUES: list[Any] = [
 
 
 @pytest.fixture
-def desks(tmp_path: Path) -> FineTuningApp:
+def fine_tuning_app(tmp_path: Path) -> FineTuningApp:
     """An application with all repositories that the fakes offer."""
     return FineTuningApp(tmp_path)
 
 
-async def repeated(desks: FineTuningApp, method: str, path: str, body: object = None, **headers: str) -> int:
+async def count_repeated(
+    fine_tuning_app: FineTuningApp, method: str, path: str, body: object = None, **headers: str
+) -> int:
     """Return how many characters of the long value an error repeats."""
     sent = b"" if body is None else json.dumps(body).encode()
-    key = {"authorization": f"Bearer {desks.secrets['one']}"}
-    said = await call(desks.app, method, path, sent, headers={**key, **headers})
-    assert said.status != 500, said.body
-    assert said.status != 401 or "authorization" in headers or "organization" in path, said.body
-    if said.status < 400:
+    key = {"authorization": f"Bearer {fine_tuning_app.secrets['one']}"}
+    response = await call(fine_tuning_app.app, method, path, sent, headers={**key, **headers})
+    assert response.status != 500, response.body
+    assert response.status != 401 or "authorization" in headers or "organization" in path, response.body
+    if response.status < 400:
         return 0
-    received = said.error
-    shown = (received["message"], received["param"] or "", *said.headers.values())
+    received = response.error
+    shown = (received["message"], received["param"] or "", *response.headers.values())
     return max(max(str(text).count("Q"), str(text).count("0")) for text in shown)
 
 
 @pytest.mark.parametrize("path", BODIES)
-async def test_no_field_comes_back_whole(desks: FineTuningApp, path: str) -> None:
+async def test_long_fields_are_not_repeated(fine_tuning_app: FineTuningApp, path: str) -> None:
     """If a body has a long value or name, the response repeats at most 200 characters of it."""
     plain = {"model": "tiny", **BODIES[path]}
     bodies = [{**plain, name: value} for name in plain for value in VALUES]
     bodies += [{**plain, LONG: 1}, {LONG: LONG}, {**plain, "a - at `$.stop`" + LONG: 1}]
     for body in bodies:
-        assert await repeated(desks, "POST", path, body) <= EXCERPT_CHARS, list(body)
+        assert await count_repeated(fine_tuning_app, "POST", path, body) <= EXCERPT_CHARS, list(body)
 
 
-async def test_no_path_comes_back_whole(desks: FineTuningApp) -> None:
+async def test_long_paths_are_not_repeated(fine_tuning_app: FineTuningApp) -> None:
     """The same holds for names in paths: models, files, batches, jobs, images, and unknown paths."""
     paths = [(method, path) for path, methods in ROUTES.items() if "{" in path for method in methods]
     for method, template in [*paths, ("GET", "/{x}"), ("PUT", "/v1/models/{x}"), ("GET", "/v1/{x}/y")]:
         path = "/".join(LONG if part.startswith("{") else part for part in template.split("/"))
-        assert await repeated(desks, method, path) <= EXCERPT_CHARS, template
+        assert await count_repeated(fine_tuning_app, method, path) <= EXCERPT_CHARS, template
 
 
 @pytest.mark.parametrize("name", ["content-type", "content-encoding", "authorization", "origin", "x-request-id"])
-async def test_no_header_comes_back_whole(desks: FineTuningApp, name: str) -> None:
+async def test_long_headers_are_not_repeated(fine_tuning_app: FineTuningApp, name: str) -> None:
     """The same holds for headers that errors name."""
-    assert await repeated(desks, "POST", "/v1/completions", {"model": "none"}, **{name: LONG}) <= EXCERPT_CHARS
+    assert (
+        await count_repeated(fine_tuning_app, "POST", "/v1/completions", {"model": "none"}, **{name: LONG})
+        <= EXCERPT_CHARS
+    )
 
 
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/fine_tuning/jobs", "/tokenizer_info"])
-async def test_no_part_of_a_query_comes_back_whole(desks: FineTuningApp, path: str) -> None:
+async def test_long_queries_are_not_repeated(fine_tuning_app: FineTuningApp, path: str) -> None:
     """The same holds for query strings."""
     for name in ("after", "limit", "order", "purpose", "model", LONG):
-        said = await desks.ask("GET", path, **{name: LONG})
-        assert said.status < 500
-        assert max(str(said.json.get("error")).count(sign) for sign in "Q0") <= 2 * EXCERPT_CHARS, name
+        response = await fine_tuning_app.ask("GET", path, **{name: LONG})
+        assert response.status < 500
+        assert max(str(response.json.get("error")).count(sign) for sign in "Q0") <= 2 * EXCERPT_CHARS, name
 
 
 @pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/images/edits", "/v1/files", "/v1/images/variations"])
-async def test_no_part_of_a_form_comes_back_whole(desks: FineTuningApp, path: str) -> None:
+async def test_long_form_values_are_not_repeated(fine_tuning_app: FineTuningApp, path: str) -> None:
     """The same holds for forms: values, names of fields and of files, and names with brackets."""
     names = ["model", "language", "response_format", "size", "prompt", "purpose", "quality"]
     names += [LONG, f"{LONG}[]", f"a[{LONG}]", f"{LONG}[a]"]
-    key = {"authorization": f"Bearer {desks.secrets['one']}"}
+    key = {"authorization": f"Bearer {fine_tuning_app.secrets['one']}"}
     for name in names:
         for files in ([], [("file", b"x")], [(LONG, b"x")], [("image", b"x"), ("mask", b"")]):
             fields = [("model", "tiny"), (name, LONG)] if name != "model" else [(name, LONG)]
-            said = await call(desks.app, "POST", path, form(fields, files), headers={**key, **HEADERS})
-            assert 400 <= said.status < 500, said.body
-            received = said.error
+            response = await call(fine_tuning_app.app, "POST", path, form(fields, files), headers={**key, **HEADERS})
+            assert 400 <= response.status < 500, response.body
+            received = response.error
             assert max(str(received[part]).count("Q") for part in ("message", "param")) <= EXCERPT_CHARS, name
 
 

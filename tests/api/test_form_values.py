@@ -69,7 +69,7 @@ def test_blanks_around_numbers_do_not_count() -> None:
     assert (read(count=" ").count, read(share="").share) == (None, None)
 
 
-def test_what_was_left_empty_was_not_given() -> None:
+def test_empty_optional_fields_are_not_set() -> None:
     """An optional field that is empty is not set; a required one is as sent."""
     made = read(choice="", inner="", either="", text="")
     assert (made.choice, made.inner, made.either, made.text) == (None, None, None, "")
@@ -80,7 +80,7 @@ def test_text_stays_as_it_was_sent() -> None:
     assert (read(text=" [1] ").text, read(choice=' {"a": 1} ').choice) == (" [1] ", ' {"a": 1} ')
 
 
-def test_an_object_may_come_as_json_text_or_by_its_keys() -> None:
+def test_an_object_is_json_text_or_has_bracketed_keys() -> None:
     """`inner[seconds]=5` and `inner={"seconds": 5}` are the same."""
     assert read(inner={"seconds": "5"}).inner == read(inner='{"seconds": 5}').inner == Inner(seconds=5)
 

@@ -51,97 +51,97 @@ async def send(spool: Path, body: bytes | list[bytes], **headers: str) -> AsgiRe
     return await call(application(spool), "POST", "/form", body, {**HEADERS, **headers})
 
 
-async def test_fields_stand_where_their_names_say(tmp_path: Path) -> None:
+async def test_fields_are_lists_mappings_or_text(tmp_path: Path) -> None:
     """`a[]` and a repeated `a` are lists, `a[b]` is a mapping, and all else is text."""
     fields = [("one", "1"), ("many[]", "a"), ("many[]", "b"), ("again", "x"), ("again", "y"), ("map[k]", "v")]
-    said = await send(tmp_path, form(fields, [("file", WAV)]))
-    assert said.json["values"] == {"one": "1", "many": ["a", "b"], "again": ["x", "y"], "map": {"k": "v"}}
+    response = await send(tmp_path, form(fields, [("file", WAV)]))
+    assert response.json["values"] == {"one": "1", "many": ["a", "b"], "again": ["x", "y"], "map": {"k": "v"}}
 
 
-async def test_a_file_lies_on_disk_for_its_user_alone_and_only_meanwhile(tmp_path: Path) -> None:
+async def test_a_file_is_private_and_deleted_afterwards(tmp_path: Path) -> None:
     """A file is complete while the response is made, private, and deleted afterwards."""
-    said = await send(tmp_path, form([], [("file", WAV)]))
-    assert said.json["whole"]
-    assert said.json["open"] == 0
-    assert (said.json["size"], said.json["name"]) == (len(WAV), "a.wav")
+    response = await send(tmp_path, form([], [("file", WAV)]))
+    assert response.json["whole"]
+    assert response.json["open"] == 0
+    assert (response.json["size"], response.json["name"]) == (len(WAV), "a.wav")
     assert is_empty(tmp_path)
 
 
 async def test_a_body_in_pieces_without_a_length_is_read(tmp_path: Path) -> None:
     """Chunked transfer needs no Content-Length."""
     body = form([("one", "1")], [("file", WAV)])
-    said = await send(tmp_path, [body[i : i + 700] for i in range(0, len(body), 700)])
-    assert said.json["whole"]
+    response = await send(tmp_path, [body[i : i + 700] for i in range(0, len(body), 700)])
+    assert response.json["whole"]
 
 
 @pytest.mark.parametrize(
     ("files", "code"),
     [([], "missing_required_parameter"), ([("file", b"")], "empty_file"), ([("file", WAV), ("file", WAV)], None)],
 )
-async def test_it_must_be_one_file_with_something_in_it(
+async def test_a_field_needs_one_file_that_is_not_empty(
     tmp_path: Path, files: list[tuple[str, bytes]], code: str | None
 ) -> None:
     """No file, an empty one, or two are a 400 that names the field."""
-    said = await send(tmp_path, form([], files))
-    assert said.status == 400
-    assert (said.error["param"], said.error["code"]) == ("file", code)
+    response = await send(tmp_path, form([], files))
+    assert response.status == 400
+    assert (response.error["param"], response.error["code"]) == ("file", code)
 
 
-async def test_too_large_is_known_before_it_is_read(tmp_path: Path) -> None:
+async def test_a_form_over_the_limit_is_refused_early(tmp_path: Path) -> None:
     """A length over the limit is refused by its header; without one, as soon as the limit is exceeded."""
     body = form([], [("file", bytes(26 * 1024 * 1024))])
     for headers in ({"content-length": str(len(body))}, {}):
-        said = await send(tmp_path, [body[i : i + 1_000_000] for i in range(0, len(body), 1_000_000)], **headers)
-        assert said.status == 413
-        assert said.error["code"] == "content_size_exceeded"
+        response = await send(tmp_path, [body[i : i + 1_000_000] for i in range(0, len(body), 1_000_000)], **headers)
+        assert response.status == 413
+        assert response.error["code"] == "content_size_exceeded"
     assert is_empty(tmp_path)
 
 
 async def test_another_kind_of_body_is_refused(tmp_path: Path) -> None:
     """JSON in place of a form is a 415 with an error body."""
-    said = await call(application(tmp_path), "POST", "/form", b"{}")
-    assert said.status == 415
-    assert said.error["code"] == "unsupported_content_type"
+    response = await call(application(tmp_path), "POST", "/form", b"{}")
+    assert response.status == 415
+    assert response.error["code"] == "unsupported_content_type"
 
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", form([], [("file", WAV)])[:200]])
 async def test_a_broken_form_is_a_400(tmp_path: Path, body: bytes) -> None:
     """An incomplete form is refused with an error body."""
-    said = await send(tmp_path, body)
-    assert said.status == 400
-    assert said.error["type"] == "invalid_request_error"
+    response = await send(tmp_path, body)
+    assert response.status == 400
+    assert response.error["type"] == "invalid_request_error"
 
 
 @pytest.mark.parametrize("sound", [b"\xff\xfb\x90", b"a" * 1_000_001])
-async def test_a_file_without_a_name_is_told_so(tmp_path: Path, sound: bytes) -> None:
+async def test_a_file_part_without_a_filename_is_refused(tmp_path: Path, sound: bytes) -> None:
     """A part without a filename that cannot be text is a 400 which says that a file needs one."""
     body = form([], [("file", sound)]).replace(b'; filename="a.wav"', b"")
-    said = await send(tmp_path, body)
-    assert (said.status, said.error["param"]) == (400, "file")
-    assert "has no filename" in said.error["message"]
+    response = await send(tmp_path, body)
+    assert (response.status, response.error["param"]) == (400, "file")
+    assert "has no filename" in response.error["message"]
 
 
 @pytest.mark.parametrize("fields", [[("a", "1"), ("a[b]", "2")], [("a[b][c]", "1")], [("a[b]", "1"), ("a[b]", "2")]])
 async def test_names_that_contradict_each_other_are_refused(tmp_path: Path, fields: list[tuple[str, str]]) -> None:
     """A name that is both a value and a mapping, or is nested too deeply, is a 400."""
-    said = await send(tmp_path, form(fields, [("file", WAV)]))
-    assert said.status == 400
-    assert said.error["param"] == "a"
+    response = await send(tmp_path, form(fields, [("file", WAV)]))
+    assert response.status == 400
+    assert response.error["param"] == "a"
 
 
 async def test_a_file_field_may_be_written_as_a_list(tmp_path: Path) -> None:
     """`file[]` and `file[0]` are the field `file`."""
     for name in ("file[]", "file[0]"):
-        said = await send(tmp_path, form([], [(name, WAV)]))
-        assert said.status == 200, said.body
+        response = await send(tmp_path, form([], [(name, WAV)]))
+        assert response.status == 200, response.body
 
 
-async def test_a_file_that_nobody_chose_was_not_sent(tmp_path: Path) -> None:
+async def test_an_empty_file_part_is_ignored(tmp_path: Path) -> None:
     """A part with an empty filename and no content, as browsers send without a choice, is no file."""
     body = form([], [("file", WAV)])
     nothing = body[: body.index(b"Content-Type")].replace(b'"a.wav"', b'""') + b"\r\n\r\n"
-    said = await send(tmp_path, nothing + body)
-    assert said.status == 200, said.body
+    response = await send(tmp_path, nothing + body)
+    assert response.status == 200, response.body
 
 
 BOUNDARIES = ["a" * 257, "a" * 30_000, "", '""', "*=utf-8''%E4%BD%A0"]
@@ -150,9 +150,9 @@ BOUNDARIES = ["a" * 257, "a" * 30_000, "", '""', "*=utf-8''%E4%BD%A0"]
 @pytest.mark.parametrize("boundary", BOUNDARIES, ids=lambda boundary: boundary[:20])
 async def test_a_boundary_that_is_none_is_a_400(tmp_path: Path, boundary: str) -> None:
     """A boundary that is too long or empty is refused with an error body."""
-    said = await send(
+    response = await send(
         tmp_path, form([], [("file", WAV)]), **{"content-type": f"multipart/form-data; boundary={boundary}"}
     )
-    assert said.status == 400
-    assert said.error["message"].startswith("We could not parse the form: ")
-    assert len(said.error["message"]) < 200
+    assert response.status == 400
+    assert response.error["message"].startswith("We could not parse the form: ")
+    assert len(response.error["message"]) < 200

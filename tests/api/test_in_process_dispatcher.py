@@ -26,44 +26,46 @@ def sender(serving: FakeServing) -> InProcessDispatcher:
 async def test_it_needs_no_key_and_is_in_the_background() -> None:
     """The server's own requests have access, as the given project and key, in the background."""
     serving = FakeServing()
-    said = await sender(serving)("team", "", "/v1/completions", BODY)
-    assert (said.status, said.retry_after_s, said.code) == (200, None, None)
-    assert said.request_id.startswith("req_")
-    assert msgspec.json.decode(said.body)["object"] == "text_completion"
+    response = await sender(serving)("team", "", "/v1/completions", BODY)
+    assert (response.status, response.retry_after_s, response.code) == (200, None, None)
+    assert response.request_id.startswith("req_")
+    assert msgspec.json.decode(response.body)["object"] == "text_completion"
     assert serving.in_background == [True]
     [(_, asked)] = serving.requests
     assert (getattr(asked, "project", None), getattr(asked, "is_background", None)) == ("team", True)
 
 
-async def test_nobody_else_comes_in_so() -> None:
-    """A caller of the network needs a key, whatever headers it sends, and is never in the background."""
+async def test_network_callers_need_a_key() -> None:
+    """A caller from the network needs a key, whatever headers it sends, and is never in the background."""
     serving = FakeServing()
     app = build_application(services(serving))
-    headers = {"homeport.sender": "team", "x-homeport-sender": "team"}
+    headers = {"homeport.internal_caller": "team", "x-homeport-sender": "team"}
     assert (await call(app, "POST", "/v1/completions", BODY, headers=headers)).status == 200
     assert serving.in_background == [False]
 
 
 async def test_a_stored_key_that_is_not_there_opens_nothing() -> None:
     """With an unknown key a request is a 401."""
-    said = await sender(FakeServing())("team", "key_gone", "/v1/completions", BODY)
-    assert (said.status, said.code) == (401, "invalid_api_key")
+    response = await sender(FakeServing())("team", "key_gone", "/v1/completions", BODY)
+    assert (response.status, response.code) == (401, "invalid_api_key")
 
 
 @pytest.mark.parametrize(
     ("refusal", "status", "retry_after_s"),
     [(Overloaded("busy", retry_after_s=7), 429, 7), (Unavailable("down"), 503, 1)],
 )
-async def test_it_tells_when_to_ask_again(refusal: Overloaded | Unavailable, status: int, retry_after_s: float) -> None:
+async def test_a_temporary_refusal_has_a_retry_time(
+    refusal: Overloaded | Unavailable, status: int, retry_after_s: float
+) -> None:
     """A temporary refusal says when to retry."""
     serving = FakeServing()
     serving.refusal = refusal
-    said = await sender(serving)("team", "", "/v1/completions", BODY)
-    assert (said.status, said.retry_after_s) == (status, retry_after_s)
+    response = await sender(serving)("team", "", "/v1/completions", BODY)
+    assert (response.status, response.retry_after_s) == (status, retry_after_s)
 
 
 async def test_cancelled_it_ends_the_request() -> None:
-    """Cancelling the call releases everything that the request holds."""
+    """Cancelling the call releases all resources of the request."""
     never = asyncio.Event()
     serving = FakeServing(lambda _: [*answer("a")[:1], never])
     asking = asyncio.create_task(sender(serving)("team", "", "/v1/completions", BODY))
@@ -75,7 +77,7 @@ async def test_cancelled_it_ends_the_request() -> None:
     assert serving.streams[0].closed.is_set()
 
 
-async def test_urls_in_answers_begin_where_callers_ask() -> None:
+async def test_urls_have_the_callers_host() -> None:
     """The host is the one that callers use."""
     seen: list[bytes] = []
 

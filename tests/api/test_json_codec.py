@@ -148,7 +148,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("body", BROKEN)
-def test_broken_json_is_said_to_be_broken(body: bytes) -> None:
+def test_invalid_json_is_refused(body: bytes) -> None:
     """Bytes that are no JSON, or no UTF-8, are refused with OpenAI's sentence and no field."""
     error = refused(body)
     assert error.message.startswith("We could not parse the JSON body of your request.")
@@ -163,7 +163,7 @@ def test_deep_nesting_is_refused() -> None:
         json_codec.decode(deep, object)
 
 
-def test_duplicate_keys_take_the_last() -> None:
+def test_the_last_duplicate_key_is_used() -> None:
     """The last of two values of one field is used, as in Python's own parser."""
     assert json_codec.decode(b'{"model":"a","model":"b"}', Ask).model == "b"
 
@@ -213,7 +213,7 @@ def test_a_body_of_too_many_values_is_refused(body: bytes) -> None:
 @pytest.mark.parametrize(
     "text", ["," * 3_000_000, '\\",' * 700_000, "\\\\" * 700_001, 'a"' * 1_000_000], ids=["commas", "mixed", "odd", "q"]
 )
-def test_what_stands_in_a_string_does_not_count(text: str) -> None:
+def test_values_inside_strings_do_not_count(text: str) -> None:
     """A long text is accepted, whatever signs and escapes it has and wherever a piece ends."""
     json_codec.check_values(msgspec.json.encode({"a": text, "b": [1, 2]}))
 

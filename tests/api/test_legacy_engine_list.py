@@ -17,8 +17,8 @@ async def test_engines_are_the_models_by_their_old_name() -> None:
 async def test_one_engine_is_described() -> None:
     """An engine, also one with a slash in its name, is `ready`; an unknown one is a 404."""
     app = build_application(services())
-    said = await call(app, "GET", "/v1/engines/org/other")
-    assert said.json == {
+    response = await call(app, "GET", "/v1/engines/org/other")
+    assert response.json == {
         "id": "org/other",
         "object": "engine",
         "created": None,

@@ -33,10 +33,10 @@ async def test_metrics_have_vllms_names() -> None:
     """A scrape can be parsed, and has every name that vLLM's dashboards read."""
     serving = FakeServing()
     serving.running["tiny"] = (loaded("tiny"), EngineStats(running=1))
-    said = await call(build_application(services(serving)), "GET", "/metrics")
-    families = {family.name for family in text_string_to_metric_families(said.body.decode())}
+    response = await call(build_application(services(serving)), "GET", "/metrics")
+    families = {family.name for family in text_string_to_metric_families(response.body.decode())}
     assert families >= WANTED
-    assert 'vllm:num_requests_running{model_name="tiny"} 1.0' in said.body.decode()
+    assert 'vllm:num_requests_running{model_name="tiny"} 1.0' in response.body.decode()
 
 
 async def test_labels_stay_bounded() -> None:

@@ -12,7 +12,7 @@ from tests.api.fakes import FakeServing, services
 from tests.serving.conftest import until
 
 
-async def test_live_says_so_whatever_the_workers_do() -> None:
+async def test_liveness_does_not_depend_on_workers() -> None:
     """Liveness is that of the process, under both of its paths."""
     serving = FakeServing()
     serving.is_ready = False
@@ -27,17 +27,17 @@ async def test_ready_follows_serving() -> None:
     app = build_application(services(serving))
     assert (await call(app, "GET", "/health/ready")).status == 200
     serving.is_ready = False
-    said = await call(app, "GET", "/health/ready")
-    assert (said.status, said.error["code"]) == (503, "not_ready")
-    assert said.headers["retry-after"] == "1"
+    response = await call(app, "GET", "/health/ready")
+    assert (response.status, response.error["code"]) == (503, "not_ready")
+    assert response.headers["retry-after"] == "1"
     serving.is_ready = True
     assert (await call(app, "GET", "/health/ready")).status == 200
 
 
-async def test_the_bare_address_says_what_this_is() -> None:
+async def test_the_root_url_describes_the_server() -> None:
     """The root URL describes the server and names the path of the API."""
-    said = (await call(build_application(services(version="1.2")), "GET", "/")).json
-    assert (said["name"], said["version"], said["api"]) == ("homeport", "1.2", "/v1")
+    response = (await call(build_application(services(version="1.2")), "GET", "/")).json
+    assert (response["name"], response["version"], response["api"]) == ("homeport", "1.2", "/v1")
 
 
 async def test_a_failing_background_loop_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,15 +51,15 @@ async def test_a_failing_background_loop_is_shown(monkeypatch: pytest.MonkeyPatc
     loops.start("keys", step, 0.001)
     try:
         await until(loops.failing)
-        said = await call(app, "GET", "/health/ready")
-        assert (said.status, said.json) == (200, {"status": "ready", "failing": ["keys"]})
+        response = await call(app, "GET", "/health/ready")
+        assert (response.status, response.json) == (200, {"status": "ready", "failing": ["keys"]})
         scraped = (await call(app, "GET", "/metrics")).body.decode()
         assert 'homeport:background_loop_failing{loop="keys"} 1.0' in scraped
         assert 'homeport:background_loop_failures_total{loop="keys"}' in scraped
         monkeypatch.setattr(monitoring, "PATIENCE_S", 0.0)
-        said = await call(app, "GET", "/health/ready")
-        assert (said.status, said.error["code"]) == (503, "not_ready")
-        assert "keys" in said.error["message"]
+        response = await call(app, "GET", "/health/ready")
+        assert (response.status, response.error["code"]) == (503, "not_ready")
+        assert "keys" in response.error["message"]
     finally:
         await loops.stop()
     assert (await call(app, "GET", "/health/ready")).json == {"status": "ready"}

@@ -44,7 +44,7 @@ def taken(folder: Path, disposition: bytes) -> FormPart:
         (b'filename="../../a.wav"', "../../a.wav"),
     ],
 )
-def test_file_names_are_read_as_every_client_writes_them(tmp_path: Path, written: bytes, name: str) -> None:
+def test_file_names_are_decoded_as_clients_encode_them(tmp_path: Path, written: bytes, name: str) -> None:
     """Raw UTF-8, RFC 5987, an encoded word and quotes in both escapes all give the sender's name."""
     part = taken(tmp_path / "spool", b'form-data; name="file"; ' + written)
     assert (part.name, part.filename, part.size) == ("file", name, 7)
@@ -59,7 +59,7 @@ def test_field_names_are_read_the_same_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("written", [b'form-data; filename="a.wav"', b'form-data; name=""; filename="a.wav"', b""])
-def test_a_part_without_a_name_is_told_what_it_lacks(tmp_path: Path, written: bytes) -> None:
+def test_a_part_without_a_name_is_refused(tmp_path: Path, written: bytes) -> None:
     """A part without a field name is refused, with the expected header."""
     with pytest.raises(InvalidRequest, match=r'has no name.*form-data; name="file"; filename="a\.wav"'):
         taken(tmp_path, written)

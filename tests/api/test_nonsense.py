@@ -96,7 +96,9 @@ def application(engine: TextEngineRunner) -> Any:
         if not isinstance(sent.request, TextRequest):
             return [InvalidRequest("Nothing answers here.")]
         id = engine.open(sent.request, PLENTY)
-        events: list[Event] = engine.wait(id, lambda said: bool(said) and isinstance(said[-1], Done | Failed))
+        events: list[Event] = engine.wait(
+            id, lambda response: bool(response) and isinstance(response[-1], Done | Failed)
+        )
         last = events[-1]
         if isinstance(last, Failed):
             error: HomeportError = error_from_info(last.fault)
@@ -111,9 +113,9 @@ def _path(kind: type, value: Any) -> Any:
     return kind(value)
 
 
-def is_well(said: AsgiResponse) -> bool:
+def is_well(response: AsgiResponse) -> bool:
     """Return whether a response is an answer, or blames the request."""
-    return (said.status == 200 and b'"server_error"' not in said.body) or 400 <= said.status < 500
+    return (response.status == 200 and b'"server_error"' not in response.body) or 400 <= response.status < 500
 
 
 @pytest.mark.parametrize(("path", "field"), [(path, field) for path, fields in FIELDS.items() for field in fields])
@@ -123,8 +125,8 @@ async def test_no_value_is_the_servers_fault(engine: TextEngineRunner, path: str
     plain, _ = TEXTS.get(path, (OTHERS.get(path, ""), ""))
     for value in VALUES:
         body = f'{{"model": "tiny", {plain}, "{field}": {value}}}'.encode()
-        said = await call(app, "POST", path, body)
-        assert is_well(said), (value[:60], said.status, said.body[:300])
+        response = await call(app, "POST", path, body)
+        assert is_well(response), (value[:60], response.status, response.body[:300])
 
 
 MISTAKES: list[dict[str, Any]] = [
@@ -143,6 +145,8 @@ async def test_settings_that_fight_are_the_callers(engine: TextEngineRunner, mis
     """Settings that leave no token to sample are a 400, others are served, and no other request ends."""
     app = application(engine)
     beside = engine.open(TextRequest((TextPrompt("b"),), stopping=StoppingCriteria(max_tokens=40)), PLENTY)
-    said = await call(app, "POST", "/v1/completions", msgspec.json.encode({"model": "tiny", "prompt": "a", **mistake}))
-    assert is_well(said), said.body
+    response = await call(
+        app, "POST", "/v1/completions", msgspec.json.encode({"model": "tiny", "prompt": "a", **mistake})
+    )
+    assert is_well(response), response.body
     assert engine.end(beside).error is None

@@ -42,7 +42,7 @@ def test_invalid_parameters_are_refused_by_name(name: str, value: str) -> None:
 
 
 def test_parameters_can_be_ignored() -> None:
-    """Parameters whose names match a pattern are left to somebody else."""
+    """Parameters whose names match the pattern are ignored."""
     found = parse_page(query(limit="2", **{"filter[a]": "b"}), PageQuery, max_limit=5, ignore=re.compile(r"filter\[.*"))
     assert found.limit == 2
 

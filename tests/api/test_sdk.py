@@ -32,7 +32,7 @@ ASK: dict[str, Any] = {"model": "tiny", "prompt": "Hello"}
 
 @pytest.fixture(scope="module")
 def serving() -> FakeServing:
-    """What the server of this module answers with."""
+    """The fake serving of this module's server."""
     return FakeServing()
 
 
@@ -81,16 +81,16 @@ def test_models_are_listed_and_retrieved(client: openai.OpenAI) -> None:
 
 
 def test_a_completion_passes_all_layers(client: openai.OpenAI) -> None:
-    """An answer comes through with its model's real name and its request's id in the headers."""
-    said = client.completions.with_raw_response.create(model="text-davinci-003", prompt="Hello")
-    assert said.headers["x-homeport-model"] == "tiny"
-    parsed = said.parse()
+    """The headers of an answer have the model's own name and the request id."""
+    response = client.completions.with_raw_response.create(model="text-davinci-003", prompt="Hello")
+    assert response.headers["x-homeport-model"] == "tiny"
+    parsed = response.parse()
     assert parsed.model == "text-davinci-003"
-    assert parsed._request_id == said.headers["x-request-id"]
+    assert parsed._request_id == response.headers["x-request-id"]
 
 
-def test_an_answer_is_sent_back_as_it_came(client: openai.OpenAI, serving: FakeServing) -> None:
-    """The second turn of a chat holds the first answer with every field that the client gives it."""
+def test_an_answer_can_be_sent_back(client: openai.OpenAI, serving: FakeServing) -> None:
+    """A chat accepts an earlier answer with every field that the client serializes."""
     turns: list[Any] = [{"role": "user", "content": "Hello"}]
     for dump in ("model_dump", "to_dict"):
         message = client.chat.completions.create(model="tiny", messages=turns).choices[0].message
@@ -147,7 +147,7 @@ def test_each_error_has_its_exception(
     status: int,
     streamed: bool,
 ) -> None:
-    """What serving refuses before the first byte raises the documented class, asked as a stream or not."""
+    """A refusal before the first byte raises the documented class, streamed or not."""
     serving.refusal = error
     try:
         with pytest.raises(kind) as caught:
@@ -162,7 +162,7 @@ def test_each_error_has_its_exception(
     ("error", "attempts"), [(QuotaExceeded("Spent."), 1), (Overloaded("Full.", retry_after_s=1), 2)]
 )
 def test_clients_retry_only_what_can_succeed(address: str, error: HomeportError, attempts: int) -> None:
-    """The client repeats what it was told to, after the time it was told, and nothing else."""
+    """The client retries only requests for which a retry can succeed, and waits as long as `Retry-After` says."""
     asked = 0
 
     def script(_: EngineRequest) -> Script:
@@ -211,36 +211,36 @@ def _raw(address: str, method: str, path: str, body: bytes, **headers: str) -> t
         ("GET", "/v1/models/%00%ff%2F..", b"", {}, 404),
     ],
 )
-def test_every_refusal_is_whole_on_the_wire(
+def test_every_refusal_is_complete_over_a_socket(
     address: str, method: str, path: str, body: bytes, headers: dict[str, str], status: int
 ) -> None:
-    """Over a real socket each refusal has the envelope, OpenAI's headers and the word not to retry."""
-    got, said, document = _raw(address, method, path, body, **headers)
+    """Over a real socket each refusal has the envelope, OpenAI's headers and `x-should-retry: false`."""
+    got, response, document = _raw(address, method, path, body, **headers)
     assert got == status
     assert set(json.loads(document)["error"]) == {"message", "type", "param", "code"}
-    assert said["content-type"] == "application/json"
-    assert said["x-request-id"].startswith("req_")
-    assert said["openai-version"] == "2020-10-01"
-    assert said["openai-organization"] == "homeport"
-    assert int(said["openai-processing-ms"]) >= 0
-    assert said["x-should-retry"] == "false"
+    assert response["content-type"] == "application/json"
+    assert response["x-request-id"].startswith("req_")
+    assert response["openai-version"] == "2020-10-01"
+    assert response["openai-organization"] == "homeport"
+    assert int(response["openai-processing-ms"]) >= 0
+    assert response["x-should-retry"] == "false"
 
 
 def test_head_has_no_body(address: str) -> None:
-    """HEAD has GET's headers and nothing behind them."""
-    status, said, document = _raw(address, "HEAD", "/v1/models", b"")
+    """HEAD has the headers of GET and no body."""
+    status, response, document = _raw(address, "HEAD", "/v1/models", b"")
     assert (status, document) == (200, b"")
-    assert int(said["content-length"]) > 0
+    assert int(response["content-length"]) > 0
 
 
-def test_headers_of_2023s_client_are_taken(address: str) -> None:
+def test_headers_of_2023s_client_are_accepted(address: str) -> None:
     """The old client's own headers change nothing."""
     given = {"openai_organization": "org-x", "x_openai_client_user_agent": "{}", "user_agent": "OpenAI/v1"}
     assert _raw(address, "GET", "/v1/models", b"", **given)[0] == 200
 
 
-def test_many_malformed_requests_leave_a_stream_whole(client: openai.OpenAI, address: str) -> None:
-    """Beside a flood of malformed requests a healthy stream arrives complete and in order."""
+def test_malformed_requests_do_not_disturb_a_stream(client: openai.OpenAI, address: str) -> None:
+    """During many malformed requests a valid stream arrives complete and in order."""
     refusals: list[int] = []
 
     def flood() -> None:

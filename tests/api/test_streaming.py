@@ -63,7 +63,7 @@ class Client:
         return b"".join(message.get("body", b"") for message in self.got)
 
 
-async def test_a_stream_sends_headers_and_what_the_source_gives() -> None:
+async def test_a_stream_sends_headers_and_items_at_once() -> None:
     """Each item is sent at once, with SSE headers that keep proxies from buffering, and a proper end."""
 
     async def source() -> Source:
@@ -135,7 +135,7 @@ async def test_silence_is_filled_with_comments_once_headers_are_out() -> None:
     assert client.got[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
 
-async def test_a_reader_that_leaves_closes_the_source_at_once() -> None:
+async def test_a_disconnect_closes_the_source_at_once() -> None:
     """The source is cancelled while it waits, and cleaned up before the call returns."""
     closed = asyncio.Event()
 
@@ -156,8 +156,8 @@ async def test_a_reader_that_leaves_closes_the_source_at_once() -> None:
     assert closed.is_set()
 
 
-async def test_a_reader_that_stops_reading_holds_the_source_back_and_is_given_up() -> None:
-    """While a write waits nothing more is taken from the source; after the limit it is closed."""
+async def test_a_stalled_client_pauses_and_then_closes_the_source() -> None:
+    """While a write waits, nothing more is read from the source; after the limit it is closed."""
     given = 0
     closed = asyncio.Event()
 
@@ -192,8 +192,8 @@ async def test_a_reader_that_stops_reading_holds_the_source_back_and_is_given_up
     assert client.body == b""
 
 
-async def test_work_that_is_done_is_given_back() -> None:
-    """What the work returns or raises is passed on, and the check ends."""
+async def test_the_result_of_work_is_returned() -> None:
+    """The result or exception of the work is returned or raised, and the check ends."""
 
     async def work() -> int:
         return 5
@@ -233,7 +233,7 @@ def test_line_ends_of_unicode_are_escaped() -> None:
     assert msgspec.json.decode(line) == text
 
 
-async def test_what_comes_while_a_comment_is_on_its_way_waits_for_it() -> None:
+async def test_writes_wait_for_a_ping() -> None:
     """A ping that waits for the client is never overtaken or split by the next event or the end."""
     client, silent = Client(), asyncio.Event()
     sending: list[bytes] = []
@@ -280,7 +280,7 @@ async def test_bytes_go_out_bare_and_an_error_cuts_them_off() -> None:
     assert all(message["more_body"] for message in client.got[1:])
 
 
-async def test_bytes_stop_when_the_reader_leaves() -> None:
+async def test_a_disconnect_closes_a_byte_source() -> None:
     """The source of a client that disconnects is closed at once."""
     closed = asyncio.Event()
 

@@ -25,7 +25,7 @@ def _samples(registry: CollectorRegistry) -> dict[tuple[str, str | None], float]
 
 
 @given(added)
-def test_it_says_what_the_librarys_histogram_says(gaps: Added) -> None:
+def test_it_equals_the_librarys_histogram(gaps: Added) -> None:
     """Every bucket, the count and the sum are those of one observation per token."""
     theirs, ours = CollectorRegistry(), CollectorRegistry()
     known = Histogram(NAME, "Gaps.", ("model_name",), buckets=BOUNDS, registry=theirs).labels("tiny")

@@ -37,7 +37,7 @@ from tests.models.fakes import Recorder, gguf
 )
 def test_a_template_is_tried(source: str, notes: tuple[str, ...]) -> None:
     """The report states which messages a chat template accepts and how the others are converted."""
-    assert native_probes.template(source).notes == notes
+    assert native_probes.report_template(source).notes == notes
 
 
 def test_a_model_without_a_working_template_says_why(tmp_path: Path) -> None:
@@ -55,6 +55,6 @@ def test_a_model_without_a_working_template_says_why(tmp_path: Path) -> None:
 def test_a_probe_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A probe that does not answer in time raises Unavailable."""
     monkeypatch.setattr(native_probes, "_TIMEOUT_S", 0.001)
-    for probe in (lambda: native_probes.template("x"), lambda: native_probes.kernels(None)):
+    for probe in (lambda: native_probes.report_template("x"), lambda: native_probes.describe_kernels(None)):
         with pytest.raises(Unavailable, match="no answer within"):
             probe()

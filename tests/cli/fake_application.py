@@ -45,7 +45,7 @@ class FakeApplication:
         self.findings: list[Finding] = []
         self.faults: list[str] = []
         self.missing: list[str] = []
-        self.starters: list[str] = []
+        self.optimized_by_default: list[str] = []
         self.present = [SMALL]
 
     @property
@@ -171,9 +171,9 @@ class FakeApplication:
             on_event(event)
         return InstalledModel(ModelFacts("ft:small:homeport:mine:1", "text", "text"), {}, "d2", parent="small")
 
-    def is_starter(self, reference: str, /) -> bool:
-        """Whether a test put it in `starters`."""
-        return reference in self.starters
+    def is_optimized_by_default(self, reference: str, /) -> bool:
+        """Whether a test put it in `optimized_by_default`."""
+        return reference in self.optimized_by_default
 
     def list_models(self, settings: Settings, /) -> Sequence[InstalledModel]:
         """Return what a test put in `present`."""
@@ -200,19 +200,19 @@ class FakeApplication:
         self._record("remove_model", settings, name)
         return 1500
 
-    def has_kernels(self, settings: Settings, flavour: str, /) -> bool:
+    def has_kernels(self, settings: Settings, variant: str, /) -> bool:
         """Whether it is `cpu`."""
-        self._record("has_kernels", settings, flavour)
-        return flavour == "cpu"
+        self._record("has_kernels", settings, variant)
+        return variant == "cpu"
 
     def install_kernels(
-        self, settings: Settings, flavour: str, file: Path | None, progress: ProgressReporter, /
+        self, settings: Settings, variant: str, file: Path | None, progress: ProgressReporter, /
     ) -> str:
         """Install any variant but CUDA."""
-        self._record("install_kernels", settings, (flavour, file))
-        if flavour == "cuda":
+        self._record("install_kernels", settings, (variant, file))
+        if variant == "cuda":
             raise InvalidRequest("npm is not installed")
-        return f"{flavour} kernels installed"
+        return f"{variant} kernels installed"
 
     def describe_kernels(self, settings: Settings, /) -> str:
         """Return a fixed description."""

@@ -38,14 +38,14 @@ def test_optimize_passes_options_on() -> None:
     assert json.loads(result.stdout)["is_changed"] is False
 
 
-def test_starters_are_optimized_when_first_pulled() -> None:
-    """A new starter is optimized after its pull, unless the setting is off; other models only with --optimize."""
+def test_models_are_optimized_by_default_when_first_pulled() -> None:
+    """A new model of this kind is optimized after its pull, unless the setting is off; others only with --optimize."""
     program = FakeApplication()
-    program.starters, program.present = ["small"], []
+    program.optimized_by_default, program.present = ["small"], []
     assert run(program, "pull", "small").exit_code == 0
     assert optimizations(program) == [("small", OptimizeOptions())]
     run(program, "pull", "small", env={"HOMEPORT_OPTIMIZE": "off"})
-    program.starters = []
+    program.optimized_by_default = []
     run(program, "pull", "small")
     assert len(optimizations(program)) == 1
     run(program, "pull", "small", "--optimize")
@@ -55,6 +55,6 @@ def test_starters_are_optimized_when_first_pulled() -> None:
 def test_an_installed_starter_is_unchanged() -> None:
     """Pulling an installed starter again measures nothing."""
     program = FakeApplication()
-    program.starters = ["small"]
+    program.optimized_by_default = ["small"]
     run(program, "pull", "small")
     assert optimizations(program) == []

@@ -18,14 +18,14 @@ from homeport.engines.processors import (
     ProcessorReading,
     ThreadCount,
     cores,
-    quota,
+    cpu_quota,
 )
 
 Load = Callable[[float], float]
 
 
 class Machine:
-    """Processors shared fairly by who wants to compute; each engine's threads compute all the time, spinning or not.
+    """Processors shared fairly among programs; each engine's threads compute all the time, spinning or not.
 
     `load`: processors that other programs need at a time, of which `niced` ones have low priority.
     """
@@ -77,7 +77,7 @@ def test_quiet_machines_are_used_whole(processors: int) -> None:
 @pytest.mark.parametrize("processors", [2, 3, 4, 8, 16])
 @pytest.mark.parametrize("loops", [1, 2, 3, 6, 40])
 def test_busy_programs_are_left_their_processors(processors: int, loops: int) -> None:
-    """With programs that never rest, there are as many threads as free processors, at least one, without change."""
+    """If others compute all the time, there are as many threads as free processors, at least one, without change."""
     machine = Machine(processors, lambda _: loops)
     machine.run(2)
     assert machine.run(60) == [[max(1, processors - loops)]] * 240
@@ -149,7 +149,7 @@ def test_fewer_threads_than_processors_are_left_alone_where_they_fit() -> None:
 
 
 def test_a_suspended_machine_does_not_count() -> None:
-    """Time in which this process was stopped does not count, nor does a clock that stands still."""
+    """Time in which this process was stopped does not count, nor does an interval of zero."""
     machine = Machine(2, lambda _: 0)
     machine.step()
     count, last = machine.counts[0], machine.readings[0]
@@ -244,5 +244,5 @@ def test_a_containers_limit_bounds_the_default(tmp_path: Path, files: dict[str, 
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
-    assert quota(tmp_path) == expected
+    assert cpu_quota(tmp_path) == expected
     assert 1 <= cores() <= (os.cpu_count() or 1)

@@ -135,7 +135,7 @@ def test_no_credit_no_work(start_engine: Callable[[Begin], EngineDriver]) -> Non
     driver.wait_end(1)
 
 
-def test_cancelling_closes_the_work(start_engine: Callable[[Begin], EngineDriver]) -> None:
+def test_canceling_closes_the_work(start_engine: Callable[[Begin], EngineDriver]) -> None:
     """A canceled request's generator is closed, so that it frees its resources, and emits nothing more."""
     freed = threading.Event()
 

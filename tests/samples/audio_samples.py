@@ -3,16 +3,16 @@
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
 import av
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
+from tests.conftest import home_folder
 from tests.system.server import running
 
 Samples = NDArray[np.float32]
@@ -48,8 +48,7 @@ _VOICES = {"en": "alloy", "zh": "zf_xiaoxiao"}
 @cache
 def spoken(text: str, language: str) -> Samples:
     """Return a text as the speech model reads it, at `RATE_HZ`. The result is cached in the data folder."""
-    home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
-    kept = home / "spoken" / f"{hashlib.sha256(f'{language} {text}'.encode()).hexdigest()[:16]}.flac"
+    kept = home_folder() / "spoken" / f"{hashlib.sha256(f'{language} {text}'.encode()).hexdigest()[:16]}.flac"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         made = kept.with_suffix(f".{os.getpid()}")
@@ -80,7 +79,7 @@ def encoded(samples: Samples, ending: str = "wav") -> bytes:
         for frame in (*_frames(samples), None):
             for part in resampler.resample(frame):
                 fifo.write(part)
-            # Encoders take frames of their own size only.
+            # Encoders accept only frames of their own size.
             size = stream.codec_context.frame_size or 1024
             while piece := fifo.read(size) or (fifo.read(size, partial=True) if frame is None else None):
                 media.mux(stream.encode(piece))
@@ -91,7 +90,7 @@ def encoded(samples: Samples, ending: str = "wav") -> bytes:
 
 
 def _frames(samples: Samples) -> Iterator[av.AudioFrame]:
-    """Yield frames of one second: FFmpeg does not take an hour at once."""
+    """Yield frames of one second: FFmpeg refuses an hour at once."""
     for start in range(0, len(samples), RATE_HZ):
         frame = av.AudioFrame.from_ndarray(samples[start : start + RATE_HZ].reshape(1, -1), format="flt", layout="mono")
         frame.sample_rate, frame.time_base, frame.pts = RATE_HZ, Fraction(1, RATE_HZ), start
@@ -100,13 +99,17 @@ def _frames(samples: Samples) -> Iterator[av.AudioFrame]:
 
 def errors(said: str, heard: str) -> float:
     """Return the share of words (in Chinese, of characters) that differ, without case and punctuation."""
-    a, b = _units(said), _units(heard)
-    row = list(range(len(b) + 1))
-    for i, one in enumerate(a, 1):
+    return error_rate(_units(said), _units(heard))
+
+
+def error_rate(said: Sequence[str], heard: Sequence[str]) -> float:
+    """Return the edit distance of two lists of units, per unit of the first."""
+    row = list(range(len(heard) + 1))
+    for i, one in enumerate(said, 1):
         before, row[0] = row[0], i
-        for j, other in enumerate(b, 1):
+        for j, other in enumerate(heard, 1):
             before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (one != other))
-    return row[-1] / len(a)
+    return row[-1] / len(said)
 
 
 def _units(text: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""Sound files as odd programs write them, whole and broken, made here: no file of anybody's.
+"""Unusual and broken sound files, generated here, so no file belongs to anyone else.
 
-`HEARD` must be taken; `REFUSED` has nothing that could be; `EITHER` may be one or the other, and never a failure.
+`HEARD` must be transcribed, `REFUSED` must be refused; `EITHER` may be either, but never an internal error.
 """
 
 import io
@@ -71,7 +71,7 @@ def _encoded(container: str, codec: str, rate: int = 48_000, **options: str) -> 
 
 
 class _Pipe(io.RawIOBase):
-    """A file that takes bytes and cannot seek."""
+    """A file that can be written and cannot seek."""
 
     def __init__(self) -> None:
         super().__init__()

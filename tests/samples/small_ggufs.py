@@ -1,4 +1,4 @@
-"""GGUF files of some kilobytes, whole and with one fault each, made here: no file of anybody's."""
+"""GGUF files of some kilobytes, valid and with one fault each, generated here, so no file belongs to anyone else."""
 
 import struct
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from tests.fake_clock import FakeClock
 def fill(shares: QueueShares, holder: str) -> int:
     """Take every place that a holder gets."""
     taken = 0
-    while shares.enter(holder):
+    while shares.acquire(holder):
         taken += 1
     return taken
 
@@ -36,12 +36,12 @@ def test_places_are_counted_and_never_overrun(places: int, moves: list[tuple[str
         clock.now += passed_s
         if enters:
             is_free, had = held.total() < places, held[holder]
-            is_in = shares.enter(holder)
+            is_in = shares.acquire(holder)
             assert is_free or not is_in
             assert is_in or had or not is_free
             held[holder] += is_in
         elif held[holder]:
-            shares.leave(holder)
+            shares.release(holder)
             held[holder] -= 1
         assert shares.taken == held.total() <= places
 
@@ -53,20 +53,20 @@ def test_a_flood_of_one_key_leaves_room_for_others(places: int, n_others: int) -
     assert fill(shares, "flood") == places
     others = [f"other{n}" for n in range(n_others)]
     for other in others:
-        assert not shares.enter(other)  # refused, but counted: the next free place is reserved for it
+        assert not shares.acquire(other)  # refused, but counted: the next free place is reserved for it
     for _ in range(places // 4):
-        shares.leave("flood")
-        assert not shares.enter("flood") or places // (n_others + 1) >= shares.taken
+        shares.release("flood")
+        assert not shares.acquire("flood") or places // (n_others + 1) >= shares.taken
     for at in range(min(places // 4, n_others)):
-        assert shares.enter(others[at])
+        assert shares.acquire(others[at])
 
 
 def test_a_holder_that_has_not_asked_recently_is_forgotten() -> None:
     """Ten minutes after another key's last request one key may take every place again."""
     clock = FakeClock()
     shares = QueueShares(8, clock)
-    assert shares.enter("b")
-    shares.leave("b")
+    assert shares.acquire("b")
+    shares.release("b")
     assert fill(shares, "a") == 6
     clock.now += RECENT_S + 1
     assert fill(shares, "a") == 2
@@ -78,5 +78,5 @@ def test_small_queues_reserve_no_place(places: int) -> None:
     shares = QueueShares(places)
     assert fill(shares, "b") == places
     for _ in range(places):
-        shares.leave("b")
+        shares.release("b")
     assert fill(shares, "a") == places

@@ -134,7 +134,7 @@ def test_a_budget_is_spent_until_the_calendar_turns(
     asked = key(**{limit: 100})
     assert admitted(quotas, asked, 60)
     assert admitted(quotas, asked, 60)  # what is left is not known to be too little before it is spent
-    with pytest.raises(QuotaExceeded, match="has taken 120") as refused:
+    with pytest.raises(QuotaExceeded, match="has used 120") as refused:
         quotas.ticket(asked).reserve(1)
     assert refused.value.code == "insufficient_quota"
     left_s = refused.value.retry_after_s

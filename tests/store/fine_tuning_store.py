@@ -28,8 +28,8 @@ class FineTuningStore:
         self.now = 1_700_000_000.0
         self.folder = folder
         self.files = SqlFileRepository(database, BlobStore(str(folder / "blobs")), lambda: self.now)
-        self.book = SqlFineTuningRepository(database, lambda: self.now)
-        self.log = SqlTrainingQueue(database, self.files, lambda: self.now)
+        self.repository = SqlFineTuningRepository(database, lambda: self.now)
+        self.queue = SqlTrainingQueue(database, self.files, lambda: self.now)
 
     def job(self, job_id: str, most_waiting: int = 100, **changes: Any) -> FineTuningJob:
         """Create a job of project `one` on server `here`."""
@@ -44,22 +44,22 @@ class FineTuningStore:
             "hyperparameters": Hyperparameters(seed=7),
             **changes,
         }
-        return self.book.create(FineTuningJob(id=job_id, **given), most_waiting)
+        return self.repository.create(FineTuningJob(id=job_id, **given), most_waiting)
 
     def under_way(self, job_id: str) -> FineTuningJob:
         """Create a job and start its training."""
         job = self.job(job_id)
-        assert self.log.start(job)
-        assert self.log.record_prepared(job, PREPARED)
+        assert self.queue.start(job)
+        assert self.queue.record_prepared(job, PREPARED)
         return job
 
     def status(self, job: FineTuningJob) -> str:
         """Return the status of a job."""
-        return self.book.get(job.project, job.id).status
+        return self.repository.get(job.project, job.id).status
 
     def received(self, job: FineTuningJob) -> list[FineTuningEvent]:
         """Return all events of a job, in order."""
-        return list(self.book.list_events(job.project, job.id, PageRequest(is_newest_first=False)).items)
+        return list(self.repository.list_events(job.project, job.id, PageRequest(is_newest_first=False)).items)
 
     def messages(self, job: FineTuningJob) -> list[str]:
         """Return the messages of these events."""

@@ -85,8 +85,8 @@ def test_old_contents_are_named(blobs: BlobStore, tmp_path: Path) -> None:
     """Only contents that are older than the given age and in the folder are named."""
     for name in ("files/a", "files/b", "uploads/c"):
         blobs.put(name, content(tmp_path, b"x"))
-    assert sorted(blobs.older("files", -5)) == ["files/a", "files/b"]
-    assert list(blobs.older("files", 3600)) == []
+    assert sorted(blobs.list_older("files", -5)) == ["files/a", "files/b"]
+    assert list(blobs.list_older("files", 3600)) == []
 
 
 def test_contents_are_this_users_alone(tmp_path: Path) -> None:

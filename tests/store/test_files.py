@@ -42,7 +42,7 @@ class FileStoreFixture:
 
     def kept(self) -> list[str]:
         """The names of the stored contents."""
-        return sorted(self.blobs.older("", -60))
+        return sorted(self.blobs.list_older("", -60))
 
 
 @pytest.fixture

@@ -47,8 +47,8 @@ def test_a_lost_database_stops_the_start(settings: Settings, database: Database)
     storage.check_keys_not_lost(settings)
 
 
-def test_keys_of_the_settings_let_nobody_else_in(settings: Settings, database: Database) -> None:
-    """If the settings have keys, a server that has lost the stored ones starts, and requires a key."""
+def test_a_server_with_keys_in_its_settings_starts(settings: Settings, database: Database) -> None:
+    """If the settings have keys, a server that has lost the stored ones starts."""
     admin_commands.create_key(settings, NewKey(name="bot"))
     _lose(database)
     storage.check_keys_not_lost(Settings(home=settings.home, database_url=settings.database_url, api_keys=("k",)))
@@ -66,7 +66,7 @@ def test_a_server_notes_keys_that_older_versions_made(settings: Settings, databa
 
 
 @pytest.mark.parametrize("is_empty", [True, False])
-def test_a_lost_file_is_noticed_and_not_made_anew(tmp_path: Path, is_empty: bool) -> None:
+def test_a_lost_file_is_noticed_and_not_created_again(tmp_path: Path, is_empty: bool) -> None:
     """If `homeport.db` is deleted or empty, the start is refused and creates no new one."""
     settings = Settings(home=tmp_path)
     admin_commands.create_key(settings, NewKey(name="bot"))
@@ -99,20 +99,20 @@ def test_a_lost_secret_stops_the_start(settings: Settings) -> None:
 def test_a_running_server_stays_closed(settings: Settings, database: Database) -> None:
     """If an empty database replaces one under a running server, every request still needs a key."""
     admin_commands.create_key(settings, NewKey(name="bot"))
-    ring = SqlKeyCache(SqlKeyRepository(database, b"s" * 32), b"s" * 32)
-    ring.load()
-    assert ring.requires_key
+    cache = SqlKeyCache(SqlKeyRepository(database, b"s" * 32), b"s" * 32)
+    cache.load()
+    assert cache.requires_key
     _lose(database)
-    ring.load()
-    assert ring.requires_key
+    cache.load()
+    assert cache.requires_key
 
 
 def test_no_key_is_made_that_cannot_be_noted(tmp_path: Path, database: Database) -> None:
     """If the marker cannot be written, the key is not created, and the error names the file."""
     (tmp_path / "file").touch()
-    book = SqlKeyRepository(database, b"s" * 32, marker=KeyMarker(tmp_path / "file" / "keys"))
+    repository = SqlKeyRepository(database, b"s" * 32, marker=KeyMarker(tmp_path / "file" / "keys"))
     with pytest.raises(Unavailable, match="file"):
-        book.create(NewKey(name="bot"))
-    assert book.revision() == 0
+        repository.create(NewKey(name="bot"))
+    assert repository.revision() == 0
     with database.read_transaction() as connection:
         assert sa.inspect(connection).has_table("keys")

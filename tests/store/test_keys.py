@@ -31,24 +31,24 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def book(database: Database, clock: FakeClock) -> SqlKeyRepository:
+def repository(database: Database, clock: FakeClock) -> SqlKeyRepository:
     return SqlKeyRepository(database, SECRET, clock)
 
 
 @pytest.fixture
-def ring(book: SqlKeyRepository, clock: FakeClock) -> SqlKeyCache:
-    made = SqlKeyCache(book, SECRET, clock)
+def cache(repository: SqlKeyRepository, clock: FakeClock) -> SqlKeyCache:
+    made = SqlKeyCache(repository, SECRET, clock)
     made.load()
     return made
 
 
-def test_a_key_comes_back_as_it_was_made(book: SqlKeyRepository) -> None:
+def test_a_key_comes_back_as_it_was_made(repository: SqlKeyRepository) -> None:
     """Name, project, models, limits and expiry of a key are stored; the secret is long and shown once."""
     limits = KeyLimits(requests_per_minute=5, tokens_per_month=2**40)
     wanted = NewKey(name="bot", project="team", models=("a", "b"), limits=limits, expires_in_s=60)
-    issued = book.create(wanted)
-    assert book.list_all() == [issued.key]
-    assert book.get(issued.key.id) == issued.key
+    issued = repository.create(wanted)
+    assert repository.list_all() == [issued.key]
+    assert repository.get(issued.key.id) == issued.key
     assert (issued.key.name, issued.key.project, issued.key.models) == ("bot", "team", ("a", "b"))
     assert issued.key.limits == limits
     assert issued.key.expires_at == issued.key.created_at + 60
@@ -56,10 +56,10 @@ def test_a_key_comes_back_as_it_was_made(book: SqlKeyRepository) -> None:
     assert issued.key.hint[:5] == issued.secret[:5]
 
 
-def test_no_secret_is_in_the_database(book: SqlKeyRepository, database: Database) -> None:
+def test_no_secret_is_in_the_database(repository: SqlKeyRepository, database: Database) -> None:
     """Neither a key's secret nor a plain hash of it is in any table."""
-    issued = book.create(NewKey(name="bot"))
-    rotated = book.rotate(issued.key.id)
+    issued = repository.create(NewKey(name="bot"))
+    rotated = repository.rotate(issued.key.id)
     with database.read_transaction() as connection:
         every = repr([connection.execute(sa.select(table)).all() for table in METADATA.sorted_tables])
     for secret in (issued.secret, rotated.secret):
@@ -88,85 +88,85 @@ def test_what_cannot_be_is_named(database: Database, wanted: NewKey, param: str)
     assert refused.value.param == param
 
 
-def test_a_project_is_made_once(book: SqlKeyRepository, database: Database) -> None:
+def test_a_project_is_made_once(repository: SqlKeyRepository, database: Database) -> None:
     """Two keys can belong to one project."""
-    book.create(NewKey(name="one", project="team"))
-    book.create(NewKey(name="two", project="team"))
+    repository.create(NewKey(name="one", project="team"))
+    repository.create(NewKey(name="two", project="team"))
     with database.read_transaction() as connection:
         assert connection.execute(sa.select(PROJECTS.c.id)).scalars().all() == ["team"]
 
 
-def test_an_unknown_key_is_missing(book: SqlKeyRepository) -> None:
+def test_an_unknown_key_is_missing(repository: SqlKeyRepository) -> None:
     """Unknown keys cannot be shown, revoked or rotated."""
-    for act in (book.get, book.revoke, book.rotate):
+    for act in (repository.get, repository.revoke, repository.rotate):
         with pytest.raises(NotFound):
             act("key_nowhere")
 
 
-def test_a_revoked_key_opens_nothing_and_stays_so(book: SqlKeyRepository, ring: SqlKeyCache) -> None:
+def test_a_revoked_key_opens_nothing_and_stays_so(repository: SqlKeyRepository, cache: SqlKeyCache) -> None:
     """A revoked key is invalid, cannot be rotated, and keeps its first date."""
-    issued = book.create(NewKey(name="bot"))
-    ring.load()
-    assert ring.find(issued.secret) == issued.key
-    revoked = book.revoke(issued.key.id)
-    assert book.revoke(issued.key.id) == revoked
-    ring.load()
-    assert ring.find(issued.secret) is None
+    issued = repository.create(NewKey(name="bot"))
+    cache.load()
+    assert cache.find(issued.secret) == issued.key
+    revoked = repository.revoke(issued.key.id)
+    assert repository.revoke(issued.key.id) == revoked
+    cache.load()
+    assert cache.find(issued.secret) is None
     with pytest.raises(InvalidRequest, match="revoked"):
-        book.rotate(issued.key.id)
+        repository.rotate(issued.key.id)
 
 
-def test_a_rotated_key_is_the_same_with_another_secret(book: SqlKeyRepository, ring: SqlKeyCache) -> None:
+def test_a_rotated_key_is_the_same_with_another_secret(repository: SqlKeyRepository, cache: SqlKeyCache) -> None:
     """After a rotation only the new secret is valid, for the same id, project and limits."""
-    issued = book.create(NewKey(name="bot", project="team"))
-    rotated = book.rotate(issued.key.id)
-    ring.load()
-    assert ring.find(issued.secret) is None
-    found = ring.find(rotated.secret)
+    issued = repository.create(NewKey(name="bot", project="team"))
+    rotated = repository.rotate(issued.key.id)
+    cache.load()
+    assert cache.find(issued.secret) is None
+    found = cache.find(rotated.secret)
     assert found is not None
     assert msgspec.structs.replace(found, hint=issued.key.hint, rotated_at=None) == issued.key
 
 
-def test_a_key_expires_by_the_clock(book: SqlKeyRepository, ring: SqlKeyCache, clock: FakeClock) -> None:
+def test_a_key_expires_by_the_clock(repository: SqlKeyRepository, cache: SqlKeyCache, clock: FakeClock) -> None:
     """An expired key is invalid, without a query of the database."""
-    issued = book.create(NewKey(name="bot", expires_in_s=60))
-    ring.load()
+    issued = repository.create(NewKey(name="bot", expires_in_s=60))
+    cache.load()
     clock.now += 59
-    assert ring.find(issued.secret) is not None
+    assert cache.find(issued.secret) is not None
     clock.now += 1
-    assert ring.find(issued.secret) is None
+    assert cache.find(issued.secret) is None
 
 
-def test_once_closed_for_ever(book: SqlKeyRepository, ring: SqlKeyCache) -> None:
+def test_once_closed_for_ever(repository: SqlKeyRepository, cache: SqlKeyCache) -> None:
     """No key is required before the first one is created, and one is required from then on, even if all are revoked."""
-    assert not ring.requires_key
-    issued = book.create(NewKey(name="bot"))
-    ring.load()
-    assert ring.requires_key
-    book.revoke(issued.key.id)
-    ring.load()
-    assert ring.requires_key
+    assert not cache.requires_key
+    issued = repository.create(NewKey(name="bot"))
+    cache.load()
+    assert cache.requires_key
+    repository.revoke(issued.key.id)
+    cache.load()
+    assert cache.requires_key
 
 
-def test_another_secret_opens_nothing(book: SqlKeyRepository, clock: FakeClock) -> None:
+def test_another_secret_opens_nothing(repository: SqlKeyRepository, clock: FakeClock) -> None:
     """A stolen database is useless with another server's secret, and a wrong key is invalid."""
-    issued = book.create(NewKey(name="bot"))
-    other = SqlKeyCache(book, b"o" * 32, clock)
+    issued = repository.create(NewKey(name="bot"))
+    other = SqlKeyCache(repository, b"o" * 32, clock)
     other.load()
     assert other.find(issued.secret) is None
     assert other.find("sk-wrong") is None
     assert other.find("ké\udcff") is None
 
 
-async def test_another_process_is_heard(book: SqlKeyRepository, ring: SqlKeyCache) -> None:
+async def test_changes_by_another_process_are_noticed(repository: SqlKeyRepository, cache: SqlKeyCache) -> None:
     """Changes by another connection are noticed within two seconds."""
     loops = BackgroundLoops()
-    loops.start("keys", ring.refresh, 0.05)
+    loops.start("keys", cache.refresh, 0.05)
     try:
-        issued = await asyncio.to_thread(book.create, NewKey(name="bot"))
-        await soon(lambda: ring.find(issued.secret) is not None)
-        await asyncio.to_thread(book.revoke, issued.key.id)
-        await soon(lambda: ring.find(issued.secret) is None)
+        issued = await asyncio.to_thread(repository.create, NewKey(name="bot"))
+        await soon(lambda: cache.find(issued.secret) is not None)
+        await asyncio.to_thread(repository.revoke, issued.key.id)
+        await soon(lambda: cache.find(issued.secret) is None)
     finally:
         await loops.stop()
 

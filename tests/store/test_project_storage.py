@@ -30,7 +30,7 @@ UPLOAD = NewUpload(
 )
 
 
-class House:
+class ProjectStores:
     """Files, uploads and images of projects with a limit of 1000 bytes each."""
 
     def __init__(self, database: Database, folder: Path) -> None:
@@ -52,21 +52,21 @@ class House:
 
     def kept(self) -> list[str]:
         """The names of the stored contents."""
-        return sorted(self.blobs.older("", -60))
+        return sorted(self.blobs.list_older("", -60))
 
 
 @pytest.fixture
-def stores(database: Database, tmp_path: Path) -> House:
-    return House(database, tmp_path)
+def stores(database: Database, tmp_path: Path) -> ProjectStores:
+    return ProjectStores(database, tmp_path)
 
 
-def test_everything_that_a_project_keeps_is_counted(stores: House) -> None:
+def test_everything_that_a_project_keeps_is_counted(stores: ProjectStores) -> None:
     """Files, parts of uploads, images and fine-tuned models count for their own project until they are deleted."""
     first = stores.files.create(FILE, stores.content(100))
     begun = stores.uploads.create(UPLOAD)
     stores.uploads.add_part("one", begun.id, stores.content(200))
     stores.pictures.save(b"x" * 50, ImageFormat.PNG, "one")
-    assert stores.storage.every() == [
+    assert stores.storage.list_all() == [
         ProjectUsage(project="one", files=100, parts=200, pictures=50, limit=1000),
         ProjectUsage(project="tuner", models=300, limit=1000),
     ]
@@ -75,7 +75,7 @@ def test_everything_that_a_project_keeps_is_counted(stores: House) -> None:
     assert stores.storage.of("one").total == 50
 
 
-def test_what_does_not_fit_is_refused_and_not_kept(stores: House) -> None:
+def test_what_does_not_fit_is_refused_and_not_kept(stores: ProjectStores) -> None:
     """A file, an upload, a part or an image over the limit is refused; other projects are not affected."""
     begun = stores.uploads.create(UPLOAD)
     stores.files.create(FILE, stores.content(900))
@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_refused_and_not_kept(stores: House) -> None:
     stores.files.create(other, stores.content(900))
 
 
-def test_a_completed_upload_replaces_its_parts(stores: House) -> None:
+def test_a_completed_upload_replaces_its_parts(stores: ProjectStores) -> None:
     """An upload whose parts fitted can be completed, even if file and parts together exceed the limit."""
     begun = stores.uploads.create(UPLOAD)
     part = stores.uploads.add_part("one", begun.id, stores.content(600))
@@ -107,7 +107,7 @@ def test_a_completed_upload_replaces_its_parts(stores: House) -> None:
     assert stores.storage.of("one") == ProjectUsage(project="one", files=600, limit=1000)
 
 
-def test_many_at_once_keep_no_more_than_one_after_another(stores: House) -> None:
+def test_many_at_once_keep_no_more_than_one_after_another(stores: ProjectStores) -> None:
     """Of 12 files sent at the same time, as many are stored as fit, and the contents of the others are deleted."""
     path = stores.content(150)
 
@@ -124,7 +124,7 @@ def test_many_at_once_keep_no_more_than_one_after_another(stores: House) -> None
     assert len(stores.kept()) == 6
 
 
-def test_a_key_may_say_otherwise(stores: House) -> None:
+def test_a_key_may_say_otherwise(stores: ProjectStores) -> None:
     """The smallest limit of a project's keys replaces the general limit; revoked keys do not count."""
     large = stores.keys.create(NewKey(name="large", project="one", limits=KeyLimits(storage_bytes=5000)))
     stores.files.create(FILE, stores.content(3000))
@@ -139,7 +139,7 @@ def test_a_key_may_say_otherwise(stores: House) -> None:
     assert stores.storage.of("one").limit == 1000
 
 
-def test_pictures_are_found_whosever_they_are(stores: House) -> None:
+def test_pictures_are_found_whosever_they_are(stores: ProjectStores) -> None:
     """Images are found by their name only, including those of older servers, next to the projects' folders."""
     name = stores.pictures.save(b"data", ImageFormat.PNG, "one")
     assert stores.pictures.find(name) == b"data"
@@ -150,7 +150,7 @@ def test_pictures_are_found_whosever_they_are(stores: House) -> None:
     assert stores.pictures.find(name) == b"data"
 
 
-def test_a_damaged_key_keeps_no_file_out(stores: House, database: Database) -> None:
+def test_a_damaged_key_keeps_no_file_out(stores: ProjectStores, database: Database) -> None:
     """If a key's row is damaged, the limits of the other keys count."""
     damaged = stores.keys.create(NewKey(name="a", project="one", limits=KeyLimits(storage_bytes=10)))
     stores.keys.create(NewKey(name="b", project="one", limits=KeyLimits(storage_bytes=500)))

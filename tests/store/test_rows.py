@@ -36,35 +36,35 @@ def test_a_damaged_key_opens_nothing_and_the_others_go_on(
     database: Database, caplog: pytest.LogCaptureFixture, column: str, text: str
 ) -> None:
     """A key with a damaged row is logged and invalid; others are valid, and can be revoked."""
-    book = SqlKeyRepository(database, SECRET)
-    bad, good, later = (book.create(NewKey(name=name)) for name in ("bad", "good", "later"))
+    repository = SqlKeyRepository(database, SECRET)
+    bad, good, later = (repository.create(NewKey(name=name)) for name in ("bad", "good", "later"))
     _spoil(database, KEYS, bad.key.id, **{column: text})
-    ring = SqlKeyCache(book, SECRET)
-    ring.load()
-    assert ring.find(bad.secret) is None
-    assert ring.find(good.secret) == good.key
+    cache = SqlKeyCache(repository, SECRET)
+    cache.load()
+    assert cache.find(bad.secret) is None
+    assert cache.find(good.secret) == good.key
     assert bad.key.id in caplog.text
-    book.revoke(later.key.id)
-    ring.load()
-    assert ring.find(later.secret) is None
-    assert {key.name for key in book.list_all()} == {"good", "later"}
+    repository.revoke(later.key.id)
+    cache.load()
+    assert cache.find(later.secret) is None
+    assert {key.name for key in repository.list_all()} == {"good", "later"}
     with pytest.raises(NotFound, match=bad.key.id):
-        book.get(bad.key.id)
+        repository.get(bad.key.id)
 
 
 def test_a_text_that_is_not_utf8_harms_no_other_row(tmp_path: Path) -> None:
     """Text that is not UTF-8 in a SQLite column makes one key invalid, not the reading of all."""
     database = Database(f"sqlite:///{tmp_path}/homeport.db")
     migration.prepare_database(database)
-    book = SqlKeyRepository(database, SECRET)
-    bad, good = book.create(NewKey(name="bad")), book.create(NewKey(name="good"))
+    repository = SqlKeyRepository(database, SECRET)
+    bad, good = repository.create(NewKey(name="bad")), repository.create(NewKey(name="good"))
     for value in ("CAST(x'ff80' AS TEXT)", "x'ff80'"):
         with database.write_transaction() as connection:
             connection.exec_driver_sql(f"UPDATE keys SET models = {value} WHERE id = '{bad.key.id}'")  # noqa: S608
-        ring = SqlKeyCache(book, SECRET)
-        ring.load()
-        assert ring.find(bad.secret) is None
-        assert ring.find(good.secret) == good.key
+        cache = SqlKeyCache(repository, SECRET)
+        cache.load()
+        assert cache.find(bad.secret) is None
+        assert cache.find(good.secret) == good.key
     database.close()
 
 
@@ -89,36 +89,36 @@ def test_a_damaged_file_is_missing_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("column", ["metadata", "errors"])
 def test_a_damaged_batch_is_passed_over(database: Database, tmp_path: Path, column: str, text: str) -> None:
     """A damaged batch is not claimed, is omitted from lists, and the next one is claimed."""
-    book = SqlBatchRepository(database, SqlFileRepository(database, BlobStore(str(tmp_path / "blobs"))))
+    repository = SqlBatchRepository(database, SqlFileRepository(database, BlobStore(str(tmp_path / "blobs"))))
     plain = NewBatch(project="one", key="", endpoint="/v1/x", input_file_id="f")
-    bad, good = book.create(plain), book.create(plain)
+    bad, good = repository.create(plain), repository.create(plain)
     _spoil(database, BATCHES, bad.id, **{column: text})
-    claimed = book.claim("me", 60)
+    claimed = repository.claim("me", 60)
     assert claimed is not None
     assert claimed.id == good.id
-    assert book.claim("me", 60) is None
-    assert [batch.id for batch in book.list_page("one", PageRequest(limit=10)).items] == [good.id]
+    assert repository.claim("me", 60) is None
+    assert [batch.id for batch in repository.list_page("one", PageRequest(limit=10)).items] == [good.id]
     with pytest.raises(NotFound, match="damaged"):
-        book.get("one", bad.id)
+        repository.get("one", bad.id)
 
 
 @pytest.mark.parametrize("text", BROKEN)
 @pytest.mark.parametrize("column", ["hyperparameters", "metadata", "error"])
 def test_a_damaged_fine_tuning_job_is_passed_over(database: Database, tmp_path: Path, column: str, text: str) -> None:
     """A damaged job is not trained, is omitted from lists, and the next one is trained."""
-    books = FineTuningStore(database, tmp_path)
-    bad, good = books.job("bad"), books.job("good")
+    stores = FineTuningStore(database, tmp_path)
+    bad, good = stores.job("bad"), stores.job("good")
     _spoil(database, FINE_TUNES, bad.id, **{column: text})
-    found = books.log.next_job("here")
+    found = stores.queue.next_job("here")
     assert found is not None
     assert found.id == good.id
-    assert [job.id for job in books.book.list_page("one", PageRequest()).items] == [good.id]
+    assert [job.id for job in stores.repository.list_page("one", PageRequest()).items] == [good.id]
     with pytest.raises(NotFound, match="damaged"):
-        books.book.get("one", bad.id)
-    books.book.cancel("one", good.id)
+        stores.repository.get("one", bad.id)
+    stores.repository.cancel("one", good.id)
     _spoil(database, FINE_TUNES, bad.id, status="failed")
-    assert [job.id for job in books.log.list_uncleaned("here")] == [good.id]
-    assert books.log.next_job("here") is None
+    assert [job.id for job in stores.queue.list_uncleaned("here")] == [good.id]
+    assert stores.queue.next_job("here") is None
 
 
 def test_each_acts_on_every_item() -> None:
@@ -137,10 +137,10 @@ def test_each_acts_on_every_item() -> None:
 
 def test_what_is_left_out_is_logged_by_its_id(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     """The log names the damaged record, but not its content."""
-    book = SqlKeyRepository(database, SECRET)
-    bad = book.create(NewKey(name="bad"))
+    repository = SqlKeyRepository(database, SECRET)
+    bad = repository.create(NewKey(name="bad"))
     _spoil(database, KEYS, bad.key.id, limits='{"tokens_per_day": "secret words"}')
     with caplog.at_level(logging.ERROR):
-        assert book.list_all() == []
+        assert repository.list_all() == []
     assert bad.key.id in caplog.text
     assert "secret words" not in caplog.text

@@ -35,76 +35,80 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def book(database: Database, folder: Path) -> SqlUsageRepository:
+def repository(database: Database, folder: Path) -> SqlUsageRepository:
     return SqlUsageRepository(database, folder, lambda: float(NOON))
 
 
-def total(book: SqlUsageRepository) -> tuple[int, int]:
+def total(repository: SqlUsageRepository) -> tuple[int, int]:
     """Return the requests and tokens in the database."""
-    [every] = book.sum_usage(UsageQuery()) or [UsageTotal()]
+    [every] = repository.sum_usage(UsageQuery()) or [UsageTotal()]
     return every.requests, every.prompt_tokens + every.completion_tokens
 
 
-def test_a_record_comes_back_as_it_was_written(book: SqlUsageRepository, folder: Path, database: Database) -> None:
+def test_a_record_comes_back_as_it_was_written(
+    repository: SqlUsageRepository, folder: Path, database: Database
+) -> None:
     """Every field of a record is in its row."""
     ledger = FileUsageLedger(folder)
     record = spent(
         key="key_1", user='名前\n"', status="cancelled", cached_tokens=3, amount=1.5, first_ms=7.25, whole_ms=9.5
     )
     ledger.write(record)
-    assert book.import_ledgers() == 1
+    assert repository.import_ledgers() == 1
     with database.read_transaction() as connection:
         [row] = connection.execute(sa.select(USAGE)).mappings()
     assert {name: row[name] for name in msgspec.structs.asdict(record)} == msgspec.structs.asdict(record)
     ledger.close()
 
 
-def test_nothing_is_taken_twice(book: SqlUsageRepository, folder: Path) -> None:
+def test_nothing_is_taken_twice(repository: SqlUsageRepository, folder: Path) -> None:
     """Repeated imports, while records are added, count each record once."""
     ledger = FileUsageLedger(folder)
     for n in range(1, 6):
         ledger.write(spent())
-        book.import_ledgers()
-        book.import_ledgers()
-        assert total(book) == (n, 12 * n)
+        repository.import_ledgers()
+        repository.import_ledgers()
+        assert total(repository) == (n, 12 * n)
     ledger.close()
 
 
-def test_several_processes_take_in_the_same_files(book: SqlUsageRepository, folder: Path, database: Database) -> None:
+def test_several_processes_take_in_the_same_files(
+    repository: SqlUsageRepository, folder: Path, database: Database
+) -> None:
     """Two importers of one folder, each with its own position, count each record once."""
     other, ledger = SqlUsageRepository(database, folder), FileUsageLedger(folder)
     for n in range(1, 4):
         ledger.write(spent())
-        (book if n % 2 else other).import_ledgers()
+        (repository if n % 2 else other).import_ledgers()
         other.import_ledgers()
-        book.import_ledgers()
-        assert total(book) == (n, 12 * n)
+        repository.import_ledgers()
+        assert total(repository) == (n, 12 * n)
     ledger.close()
 
 
-def test_a_file_goes_when_its_writer_has_gone(book: SqlUsageRepository, folder: Path, database: Database) -> None:
+def test_a_file_goes_when_its_writer_has_gone(repository: SqlUsageRepository, folder: Path, database: Database) -> None:
     """A file stays while it has a writer; it is deleted, with its position in the database, once it is imported."""
     ledger = FileUsageLedger(folder)
     ledger.write(spent())
-    book.import_ledgers()
+    repository.import_ledgers()
     assert len(list(folder.iterdir())) == 1
     ledger.close()
-    book.import_ledgers()
+    repository.import_ledgers()
     assert list(folder.iterdir()) == []
     with database.read_transaction() as connection:
         assert connection.execute(sa.select(USAGE_LEDGERS)).all() == []
-    assert total(book) == (1, 12)
+    assert total(repository) == (1, 12)
 
 
-def test_a_long_file_is_followed_by_a_new_one(book: SqlUsageRepository, folder: Path) -> None:
+def test_a_long_file_is_followed_by_a_new_one(repository: SqlUsageRepository, folder: Path) -> None:
     """A ledger starts a new file at its limit, and imported files are deleted."""
     ledger = FileUsageLedger(folder, max_bytes=2000)
     for _ in range(100):
         ledger.write(spent())
     assert len(list(folder.iterdir())) > 2
-    book.import_ledgers()
+    repository.import_ledgers()
     assert len(list(folder.iterdir())) == 1
-    assert total(book) == (100, 1200)
+    assert total(repository) == (100, 1200)
     ledger.close()
 
 
@@ -130,7 +134,7 @@ while True:
 """
 
 
-def test_what_was_written_survives_a_kill(book: SqlUsageRepository, folder: Path) -> None:
+def test_what_was_written_survives_a_kill(repository: SqlUsageRepository, folder: Path) -> None:
     """A writer that is killed at any moment loses no record that it reported, and none is counted twice."""
     said = 0
     for n_lines in (1, 50, 333):
@@ -140,12 +144,12 @@ def test_what_was_written_survives_a_kill(book: SqlUsageRepository, folder: Path
                 writer.stdout.readline()
             os.kill(writer.pid, signal.SIGKILL)
             said += n_lines + len(writer.stdout.read().splitlines())
-        book.import_ledgers()
-    requests, tokens = total(book)
+        repository.import_ledgers()
+    requests, tokens = total(repository)
     assert said <= requests == tokens <= said + 3  # each may have written one more before it could say so
     for left in folder.iterdir():
         os.utime(left, (1, 1))
-    book.import_ledgers()
+    repository.import_ledgers()
     assert list(folder.iterdir()) == []
 
 
@@ -155,14 +159,14 @@ from pathlib import Path
 from homeport.store.database import Database
 from homeport.store.usage import SqlUsageRepository
 
-book = SqlUsageRepository(Database(sys.argv[1]), Path(sys.argv[2]))
+repository = SqlUsageRepository(Database(sys.argv[1]), Path(sys.argv[2]))
 print("ready", flush=True)
 while True:
-    book.fold()
+    repository.fold()
 """
 
 
-def test_a_killed_reader_counts_nothing_twice(book: SqlUsageRepository, folder: Path, url: str) -> None:
+def test_a_killed_reader_counts_nothing_twice(repository: SqlUsageRepository, folder: Path, url: str) -> None:
     """An importer that is killed leaves all records of a transaction to the next one, or none."""
     ledger = FileUsageLedger(folder)
     for n in range(1, 4):
@@ -173,12 +177,12 @@ def test_a_killed_reader_counts_nothing_twice(book: SqlUsageRepository, folder: 
             for _ in range(2000):
                 ledger.write(spent())
             os.kill(reader.pid, signal.SIGKILL)
-        book.import_ledgers()
-        assert total(book) == (2000 * n, 24_000 * n)
+        repository.import_ledgers()
+        assert total(repository) == (2000 * n, 24_000 * n)
     ledger.close()
 
 
-def test_a_torn_last_line_is_no_record(book: SqlUsageRepository, folder: Path) -> None:
+def test_a_torn_last_line_is_no_record(repository: SqlUsageRepository, folder: Path) -> None:
     """Half a line at the end of an abandoned file belongs to no answer; an invalid line is skipped."""
     ledger = FileUsageLedger(folder)
     ledger.write(spent())
@@ -186,12 +190,12 @@ def test_a_torn_last_line_is_no_record(book: SqlUsageRepository, folder: Path) -
     [file] = folder.iterdir()
     with file.open("ab") as torn:
         torn.write(b"{nonsense}\n" + msgspec.json.encode(spent())[:-9])
-    assert book.import_ledgers() == 1
-    assert total(book) == (1, 12)
+    assert repository.import_ledgers() == 1
+    assert total(repository) == (1, 12)
     assert list(folder.iterdir()) == []
 
 
-def test_a_full_disk_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch, book: SqlUsageRepository) -> None:
+def test_a_full_disk_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch, repository: SqlUsageRepository) -> None:
     """If a line does not fit on the disk, or only half of it does, writing raises StorageFull and adds no line."""
     ledger, write = FileUsageLedger(folder), os.write
     ledger.write(spent())
@@ -201,8 +205,8 @@ def test_a_full_disk_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch, book
     monkeypatch.setattr(os, "write", write)
     ledger.write(spent())
     ledger.close()
-    book.import_ledgers()
-    assert total(book) == (2, 24)
+    repository.import_ledgers()
+    assert total(repository) == (2, 24)
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
@@ -213,7 +217,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def filled(book: SqlUsageRepository, folder: Path) -> SqlUsageRepository:
+def filled(repository: SqlUsageRepository, folder: Path) -> SqlUsageRepository:
     """Usage of two days, two keys, two models and three endpoints."""
     ledger = FileUsageLedger(folder)
     for record in (
@@ -223,9 +227,9 @@ def filled(book: SqlUsageRepository, folder: Path) -> SqlUsageRepository:
         spent(NOON + DAY, project="q", model="a", endpoint="speech", amount=11.0),
     ):
         ledger.write(record)
-    book.import_ledgers()
+    repository.import_ledgers()
     ledger.close()
-    return book
+    return repository
 
 
 def test_sums_by_group_and_day(filled: SqlUsageRepository) -> None:
@@ -282,46 +286,46 @@ def test_a_keys_day_and_month(filled: SqlUsageRepository, folder: Path) -> None:
     assert set(of) == {"k1", "k2"}
 
 
-def test_nothing_new_costs_no_sql(book: SqlUsageRepository, folder: Path, database: Database) -> None:
+def test_nothing_new_costs_no_sql(repository: SqlUsageRepository, folder: Path, database: Database) -> None:
     """Without new records an import runs no statement."""
     ledger = FileUsageLedger(folder)
     ledger.write(spent())
-    book.import_ledgers()
+    repository.import_ledgers()
     statements: list[str] = []
     sa.event.listen(database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
-    assert book.import_ledgers() == 0
+    assert repository.import_ledgers() == 0
     assert statements == []
     ledger.close()
 
 
 def test_a_text_that_the_database_does_not_take_loses_one_record(
-    book: SqlUsageRepository, folder: Path, caplog: pytest.LogCaptureFixture
+    repository: SqlUsageRepository, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A NUL in a caller's name for its user, or a number of more than 64 bits, affects no other record."""
     ledger = FileUsageLedger(folder)
     for record in (spent(), spent(user="a\x00b"), spent(), spent(prompt_tokens=2**70), spent()):
         ledger.write(record)
     ledger.close()
-    book.import_ledgers()
-    requests, _ = total(book)
+    repository.import_ledgers()
+    requests, _ = total(repository)
     assert requests >= 3
     assert "skipped a line" in caplog.text
     assert list(folder.iterdir()) == []
 
 
-def test_a_file_that_cannot_be_read_holds_up_no_other(book: SqlUsageRepository, folder: Path) -> None:
+def test_a_file_that_cannot_be_read_holds_up_no_other(repository: SqlUsageRepository, folder: Path) -> None:
     """If a ledger's name is no file, the error says so, and the other records are imported."""
     ledger = FileUsageLedger(folder)
     ledger.write(spent())
     (folder / "0.journal").mkdir()
     with pytest.raises(Unavailable, match="usage"):
-        book.import_ledgers()
-    assert total(book) == (1, 12)
+        repository.import_ledgers()
+    assert total(repository) == (1, 12)
     ledger.close()
 
 
 def test_without_file_descriptors_the_long_file_goes_on(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, book: SqlUsageRepository
+    folder: Path, monkeypatch: pytest.MonkeyPatch, repository: SqlUsageRepository
 ) -> None:
     """If no new file can be opened, records go to the open one, and none is refused."""
     ledger, opened = FileUsageLedger(folder, max_bytes=300), os.open
@@ -335,5 +339,5 @@ def test_without_file_descriptors_the_long_file_goes_on(
             ledger.write(spent())
     assert os.open is opened
     ledger.close()
-    book.import_ledgers()
-    assert total(book) == (9, 108)
+    repository.import_ledgers()
+    assert total(repository) == (9, 108)

@@ -38,13 +38,13 @@ async def test_answers_of_one_time_share_a_sync(folder: Path, monkeypatch: pytes
     """A hundred answers that end during a sync wait for one more sync together, off the event loop."""
     ledger, disk = FileUsageLedger(folder, wait_s=30), Disk(monkeypatch)
     ledger.write(spent())
-    await ledger.kept()
+    await ledger.wait_synced()
     disk.n_syncs, before = 0, disk.threads.copy()
     disk.goes.clear()
     waiting = []
     for _ in range(100):
         ledger.write(spent())
-        waiting.append(asyncio.create_task(ledger.kept()))
+        waiting.append(asyncio.create_task(ledger.wait_synced()))
         await asyncio.sleep(0)
     disk.goes.set()
     await asyncio.gather(*waiting)
@@ -60,10 +60,10 @@ async def test_a_slow_disk_holds_an_answer_for_a_moment(folder: Path, monkeypatc
     disk.goes.clear()
     began = time.monotonic()
     ledger.write(spent())
-    await ledger.kept()
+    await ledger.wait_synced()
     assert 0.04 < time.monotonic() - began < 5
     disk.goes.set()
-    await ledger.kept()
+    await ledger.wait_synced()
     assert disk.n_syncs >= 2
     ledger.close()
 
@@ -81,7 +81,7 @@ async def test_a_turned_page_is_synced_too(folder: Path, monkeypatch: pytest.Mon
         ledger.write(spent())
     files = _inodes(folder)
     assert len(files) > 1
-    await ledger.kept()
+    await ledger.wait_synced()
     assert files | _inodes(folder.parent) <= set(synced)
     ledger.close()
 
@@ -98,9 +98,9 @@ async def test_a_disk_that_fails_is_logged(
     with monkeypatch.context() as patch:
         patch.setattr(durable_files, "flush", failing)
         ledger.write(spent())
-        await ledger.kept()
+        await ledger.wait_synced()
     assert "Input/output error" in caplog.text
-    await ledger.kept()
+    await ledger.wait_synced()
     ledger.close()
 
 
@@ -122,7 +122,7 @@ async def test_a_page_that_is_turned_during_a_sync_is_synced_once(
     write_until(2)
     files = _inodes(folder)
     monkeypatch.setattr(durable_files, "flush", flush)
-    await ledger.kept()
+    await ledger.wait_synced()
     assert files <= set(flushed)
     assert "could not be brought" not in caplog.text
     ledger.close()

@@ -10,12 +10,12 @@ from homeport import settings
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.models.kernels import find_installed_kernels
 from tests.system.server import ServerProcess, Tokenise, running
-from tests.system.tiny_diffusion import furnish
+from tests.system.tiny_diffusion import install_tiny_model
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
-    """A server with the small model under every OpenAI name, without prefixes: equal requests take equal steps."""
+    """A server with the small model under every OpenAI name. Without kept prefixes, equal requests take equal steps."""
     assert smollm2.exists()
     log = tmp_path_factory.mktemp("server") / "log"
     with running(log, "--model", "smollm2-135m", RETAIN="0") as started:
@@ -23,31 +23,31 @@ def server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory, qwen: Path) -> Iterator[ServerProcess]:
+def default_server(tmp_path_factory: pytest.TempPathFactory, qwen: Path) -> Iterator[ServerProcess]:
     """A server as `make serve` starts it, with the default model."""
     assert qwen.exists()
-    log = tmp_path_factory.mktemp("home") / "log"
+    log = tmp_path_factory.mktemp("default_server") / "log"
     with running(log) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def image_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server for images, with a tiny model in a home of its own."""
-    folder = tmp_path_factory.mktemp("gallery")
-    furnish(folder / "home")
+    folder = tmp_path_factory.mktemp("image_server")
+    install_tiny_model(folder / "home")
     with running(folder / "log", HOME=str(folder / "home"), THREADS="1") as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def workbench(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
+def fine_tuning_server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
     """A server that accepts fine-tuning jobs and trains none: its stand-in for PyTorch fails when it is imported.
 
     So jobs end at once, and tests see their descriptions without PyTorch and without waiting.
     """
     assert smollm2.exists()
-    folder = tmp_path_factory.mktemp("workbench")
+    folder = tmp_path_factory.mktemp("fine_tuning_server")
     (folder / "torch").mkdir()
     (folder / "torch" / "__init__.py").write_text("raise ImportError\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:

@@ -79,7 +79,7 @@ class _Cursor:
 
 
 class Disk:
-    """What of a folder is on the disk, call by call. What was there before the first call is not known of."""
+    """What of a folder is on the disk, call by call. What was there before the first call is unknown."""
 
     def __init__(self, home: Path) -> None:
         self._home = str(home)
@@ -107,13 +107,13 @@ class Disk:
         }
 
     def play(self, call: Call) -> None:
-        """Have a call happen."""
+        """Apply a call."""
         paths = [path for _, path in call.files] + [each.decode(errors="replace") for each in call.strings[:2]]
         if any(path.startswith(self._home) for path in paths):
             self._acts[call.name](call)
 
     def rebuild(self, target: Path) -> None:
-        """Put down what is there after a power cut now."""
+        """Write what is on the disk after a power cut at this point."""
         target.mkdir()
         for path, node in sorted(self._kept.items()):
             place = target / Path(path).relative_to(self._home)
@@ -186,7 +186,7 @@ class Disk:
             self._cursors[file, target] = self._cursors.pop((file, path))
 
     def _named(self, call: Call) -> list[str]:
-        """The paths that a call names, each against the folder that stands before it."""
+        """The paths that a call names, each against the folder that is named before it."""
         names = [each.decode() for each in call.strings]
         if not call.files:
             return names

@@ -63,6 +63,10 @@ class ServerProcess:
         rows = [line for line in text.splitlines() if line.startswith((name + "{", name + " "))]
         return sum(float(row.rsplit(" ", 1)[1]) for row in rows)
 
+    def is_idle(self) -> bool:
+        """Whether no request runs or waits."""
+        return self.gauge("vllm:num_requests_running") + self.gauge("vllm:num_requests_waiting") == 0
+
     def wait(self, what: str, until: Any, limit_s: float = 30) -> None:
         """Wait until a condition holds; fail with its name otherwise."""
         end = time.monotonic() + limit_s

@@ -27,9 +27,9 @@ def store(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> ModelStore
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory, store: ModelStore) -> Iterator[ServerProcess]:
+def server(tmp_path_factory: pytest.TempPathFactory, store: ModelStore) -> Iterator[ServerProcess]:
     """A server on that home."""
-    with running(tmp_path_factory.mktemp("shop") / "log", "--model", MODEL, HOME=str(store.home)) as started:
+    with running(tmp_path_factory.mktemp("server") / "log", "--model", MODEL, HOME=str(store.home)) as started:
         yield started
 
 
@@ -42,23 +42,25 @@ def said(server: ServerProcess, model: str) -> str:
     return str(answer.json()["choices"][0]["text"])
 
 
-def test_tuned_models_come_and_go_while_the_server_runs(shop: ServerProcess, store: ModelStore, tmp_path: Path) -> None:
+def test_models_are_installed_and_deleted_while_the_server_runs(
+    server: ServerProcess, store: ModelStore, tmp_path: Path
+) -> None:
     """Installed models are listed and answer at once, each differently, in one worker; deleted ones are not found."""
-    plain = said(shop, MODEL)
+    plain = said(server, MODEL)
     for name, seed in ((RED, 1), (BLUE, 2)):
         install(store, name, MODEL, {"adapter": adapter(tmp_path / "adapter.gguf", seed)}, "a test")
-    with openai.OpenAI(base_url=shop.base, api_key="x", max_retries=0) as client:
+    with openai.OpenAI(base_url=server.base, api_key="x", max_retries=0) as client:
         listed = {model.id: model for model in client.models.list().data}
         assert {MODEL, RED, BLUE} <= set(listed)
         assert getattr(listed[RED], "parent", None) == MODEL
         with ThreadPoolExecutor(9) as pool:
-            answers = list(pool.map(lambda name: said(shop, name), [RED, MODEL, BLUE] * 3))
+            answers = list(pool.map(lambda name: said(server, name), [RED, MODEL, BLUE] * 3))
         assert answers[:3] * 3 == answers
         assert answers[1] == plain
         assert len(set(answers)) == 3
-        assert len(shop.workers()) == 1
+        assert len(server.workers()) == 1
         assert client.models.delete(RED).deleted
         assert RED not in {model.id for model in client.models.list().data}
-    assert shop.call("POST", "/v1/completions", {"model": RED, "prompt": "x"}).status == 404
-    assert said(shop, BLUE) == answers[2]
-    assert shop.call("DELETE", f"/v1/models/{MODEL}").status == 403
+    assert server.call("POST", "/v1/completions", {"model": RED, "prompt": "x"}).status == 404
+    assert said(server, BLUE) == answers[2]
+    assert server.call("DELETE", f"/v1/models/{MODEL}").status == 403

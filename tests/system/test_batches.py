@@ -48,7 +48,7 @@ def lines_of(client: openai.OpenAI, file_id: str | None) -> list[dict[str, Any]]
     return [json.loads(text) for text in client.files.content(file_id).text.splitlines()]
 
 
-def test_the_newest_client_has_a_batch_done(server: ServerProcess, client: openai.OpenAI) -> None:
+def test_the_newest_client_runs_a_batch(server: ServerProcess, client: openai.OpenAI) -> None:
     """A batch is created, listed and completed: answers have their custom ids, invalid lines fail, usage adds up."""
     lines = [ask(f"word {at}", temperature=0, seed=at) for at in range(8)]
     lines[2]["body"]["model"] = "nowhere"
@@ -99,7 +99,7 @@ def test_every_kind_of_request_can_be_in_a_batch(
     assert received.get("model") == alone.get("model")
 
 
-def test_pictures_can_be_in_a_batch(gallery: ServerProcess) -> None:
+def test_images_can_be_in_a_batch(image_server: ServerProcess) -> None:
     """An image is in the result, or at a URL that works."""
     asked = {"prompt": "a boat", "size": "256x256"}
     lines = [
@@ -111,25 +111,25 @@ def test_pictures_can_be_in_a_batch(gallery: ServerProcess) -> None:
         }
         for form in ("url", "b64_json")
     ]
-    with openai.OpenAI(base_url=gallery.base, api_key="x", max_retries=0) as client:
-        done = ended(gallery, client, made(client, lines, "/v1/images/generations"))
+    with openai.OpenAI(base_url=image_server.base, api_key="x", max_retries=0) as client:
+        done = ended(image_server, client, made(client, lines, "/v1/images/generations"))
         answers = {
             each["custom_id"]: each["response"]["body"]["data"][0] for each in lines_of(client, done.output_file_id)
         }
     url = answers["url"]["url"]
-    assert url.startswith(f"http://127.0.0.1:{gallery.port}/")
-    assert gallery.call("GET", url.partition(str(gallery.port))[2]).status == 200
+    assert url.startswith(f"http://127.0.0.1:{image_server.port}/")
+    assert image_server.call("GET", url.partition(str(image_server.port))[2]).status == 200
     assert answers["b64_json"]["b64_json"]
 
 
-def test_a_batch_rests_while_a_caller_waits_and_is_cancelled(server: ServerProcess, client: openai.OpenAI) -> None:
+def test_a_batch_pauses_while_a_caller_waits_and_is_cancelled(server: ServerProcess, client: openai.OpenAI) -> None:
     """A batch pauses for interactive streams, metrics show that it is paused, and a canceled one keeps its results."""
     batch = made(client, [ask(str(at), max_tokens=100, ignore_eos=True) for at in range(30)])
     server.wait("it is under way", lambda: server.gauge("homeport:batches_running") == 1)
     server.wait("lines are running", lambda: server.gauge("vllm:num_requests_running") >= 1)
     body = {"model": MODEL, "prompt": "Once", "max_tokens": 40, "ignore_eos": True, "stream": True}
     caller = RawConnection(server, PLAIN, body)
-    server.wait("it rests", lambda: server.gauge("homeport:batches_resting") == 1)
+    server.wait("it is paused", lambda: server.gauge("homeport:batches_resting") == 1)
     caller.status()
     assert server.gauge("homeport:batch_lines_waiting") > 0
     assert "error" not in caller.events()[-1]
@@ -216,7 +216,7 @@ def _check(
     assert len({each["id"] for each in [*answers, *errors]}) == n_lines
 
 
-def test_a_stopped_server_goes_on_at_once(tmp_path: Path, smollm2: Path) -> None:
+def test_a_restarted_server_resumes_at_once(tmp_path: Path, smollm2: Path) -> None:
     """A server that is stopped leaves a batch for the next start, which resumes it without waiting."""
     assert smollm2.exists()
     kept = {"DATABASE_URL": f"sqlite:///{tmp_path}/kept.db", "BLOBS": str(tmp_path / "blobs")}

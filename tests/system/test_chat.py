@@ -148,16 +148,16 @@ def test_harmless_values_pass(client: openai.OpenAI, field: str, value: object) 
     assert _chat(client, max_tokens=1, **{field: value}).choices
 
 
-def test_the_default_model_knows_paris(home: ServerProcess) -> None:
+def test_the_default_model_knows_paris(default_server: ServerProcess) -> None:
     """Under the name gpt-4 the default model answers a simple question correctly."""
-    with openai.OpenAI(base_url=home.base, api_key="x", max_retries=0, timeout=120) as client:
+    with openai.OpenAI(base_url=default_server.base, api_key="x", max_retries=0, timeout=120) as client:
         answer = client.chat.completions.create(model="gpt-4", messages=ASK, max_tokens=24, temperature=0)  # type: ignore[arg-type]
     assert "Paris" in (answer.choices[0].message.content or "")
 
 
-def test_the_default_model_speaks_chinese(home: ServerProcess) -> None:
+def test_the_default_model_speaks_chinese(default_server: ServerProcess) -> None:
     """The default model answers a Chinese question in Chinese, and the stream splits no character."""
-    with openai.OpenAI(base_url=home.base, api_key="x", max_retries=0, timeout=120) as client:
+    with openai.OpenAI(base_url=default_server.base, api_key="x", max_retries=0, timeout=120) as client:
         chunks = client.chat.completions.create(
             model="gpt-4",
             messages=[{"role": "user", "content": "用一句中文介绍北京。"}],

@@ -15,11 +15,11 @@ Verdicts = Mapping[tuple[str, str], str | Exception]
 
 @pytest.fixture(scope="module")
 def verdicts(
-    server: ServerProcess, gallery: ServerProcess, workbench: ServerProcess, installed: Mapping[str, Path]
+    server: ServerProcess, image_server: ServerProcess, fine_tuning_server: ServerProcess, installed: Mapping[str, Path]
 ) -> Verdicts:
     """The verdict on every field, once for all tests of this module."""
     assert installed
-    others = dict.fromkeys(images.PROBES, gallery) | dict.fromkeys(fine_tuning.PROBES, workbench)
+    others = dict.fromkeys(images.PROBES, image_server) | dict.fromkeys(fine_tuning.PROBES, fine_tuning_server)
     found: dict[tuple[str, str], str | Exception] = {}
     for endpoint, field in every_field():
         try:

@@ -5,7 +5,7 @@ import pytest
 from tests.system.server import ServerProcess
 
 
-def test_the_seed_documents_edit_comes_out_right(home: ServerProcess) -> None:
+def test_the_seed_documents_edit_comes_out_right(default_server: ServerProcess) -> None:
     """In the documented example the spelling mistakes are corrected, and nothing else is returned."""
     wish = {
         "model": "text-davinci-edit-001",
@@ -13,7 +13,7 @@ def test_the_seed_documents_edit_comes_out_right(home: ServerProcess) -> None:
         "instruction": "Fix the spelling mistakes",
         "temperature": 0,
     }
-    answer = home.call("POST", "/v1/edits", wish)
+    answer = default_server.call("POST", "/v1/edits", wish)
     assert answer.status == 200, answer.body
     body = answer.json()
     assert body["object"] == "edit"
@@ -30,26 +30,28 @@ def test_the_seed_documents_edit_comes_out_right(home: ServerProcess) -> None:
         ("def f(x):\n    y = x + 1\n    return y\n", "Rename the variable y to total", "total = x + 1"),
     ],
 )
-def test_edits_follow_the_instruction(home: ServerProcess, given: str, instruction: str, expected: str) -> None:
+def test_edits_follow_the_instruction(
+    default_server: ServerProcess, given: str, instruction: str, expected: str
+) -> None:
     """Small edits of prose and code are as requested, without preamble or fences."""
     wish = {"model": "text-davinci-edit-001", "input": given, "instruction": instruction, "temperature": 0, "n": 2}
-    choices = home.call("POST", "/v1/edits", wish).json()["choices"]
+    choices = default_server.call("POST", "/v1/edits", wish).json()["choices"]
     assert [choice["index"] for choice in choices] == [0, 1]
     for choice in choices:
         assert expected in choice["text"]
         assert "```" not in choice["text"]
 
 
-def test_edits_go_through_the_old_engines_path(home: ServerProcess) -> None:
+def test_edits_go_through_the_old_engines_path(default_server: ServerProcess) -> None:
     """The legacy path /v1/engines/{id}/edits has the model's name."""
     wish = {"input": "What day of the wek is it?", "instruction": "Fix the spelling mistakes", "temperature": 0}
-    answer = home.call("POST", "/v1/engines/text-davinci-edit-001/edits", wish)
+    answer = default_server.call("POST", "/v1/engines/text-davinci-edit-001/edits", wish)
     assert answer.json()["choices"][0]["text"] == "What day of the week is it?"
 
 
-def test_models_are_listed_with_2023s_and_todays_fields(home: ServerProcess) -> None:
+def test_models_are_listed_with_2023s_and_todays_fields(default_server: ServerProcess) -> None:
     """Real names and aliases are listed; an alias names its root; window and capabilities are included."""
-    listed = home.call("GET", "/v1/models").json()
+    listed = default_server.call("GET", "/v1/models").json()
     by_id = {model["id"]: model for model in listed["data"]}
     assert listed["object"] == "list"
     real, alias = by_id["qwen2.5-coder-0.5b"], by_id["gpt-3.5-turbo"]
@@ -59,9 +61,9 @@ def test_models_are_listed_with_2023s_and_todays_fields(home: ServerProcess) -> 
         assert model["owned_by"] == "homeport"
         assert model["permission"][0]["object"] == "model_permission"
         assert "chat" in model["capabilities"]
-    assert home.call("GET", "/v1/models/gpt-3.5-turbo").json()["id"] == "gpt-3.5-turbo"
-    assert any(engine["id"] == "davinci" for engine in home.call("GET", "/v1/engines").json()["data"])
-    assert home.call("GET", "/v1/engines/davinci").json()["object"] == "engine"
+    assert default_server.call("GET", "/v1/models/gpt-3.5-turbo").json()["id"] == "gpt-3.5-turbo"
+    assert any(engine["id"] == "davinci" for engine in default_server.call("GET", "/v1/engines").json()["data"])
+    assert default_server.call("GET", "/v1/engines/davinci").json()["object"] == "engine"
 
 
 @pytest.mark.parametrize(
@@ -76,10 +78,10 @@ def test_models_are_listed_with_2023s_and_todays_fields(home: ServerProcess) -> 
     ],
 )
 def test_wrong_requests_get_the_envelope(
-    home: ServerProcess, method: str, path: str, body: object, status: int, code: str | None
+    default_server: ServerProcess, method: str, path: str, body: object, status: int, code: str | None
 ) -> None:
     """Every invalid request is answered with the envelope, a request id and a string or null code."""
-    answer = home.call(method, path, body)
+    answer = default_server.call(method, path, body)
     assert answer.status == status
     assert set(answer.error) == {"message", "type", "param", "code"}
     assert answer.error["message"]
@@ -88,19 +90,21 @@ def test_wrong_requests_get_the_envelope(
     assert answer.headers["x-request-id"]
 
 
-def test_a_near_match_is_named(home: ServerProcess) -> None:
+def test_a_near_match_is_named(default_server: ServerProcess) -> None:
     """The error for a misspelled model lists similar names."""
-    assert "gpt-3.5-turbo" in home.call("GET", "/v1/models/gpt-3.5-tubro").error["message"]
+    assert "gpt-3.5-turbo" in default_server.call("GET", "/v1/models/gpt-3.5-tubro").error["message"]
 
 
-def test_a_wrong_content_type_is_refused(home: ServerProcess) -> None:
+def test_a_wrong_content_type_is_refused(default_server: ServerProcess) -> None:
     """A form on a JSON endpoint is a 415 in the envelope."""
-    answer = home.call("POST", "/v1/completions", b"model=x", {"Content-Type": "application/x-www-form-urlencoded"})
+    answer = default_server.call(
+        "POST", "/v1/completions", b"model=x", {"Content-Type": "application/x-www-form-urlencoded"}
+    )
     assert answer.status == 415
     assert answer.error["type"] == "invalid_request_error"
 
 
-def test_a_foreign_host_or_origin_is_refused(home: ServerProcess) -> None:
+def test_a_foreign_host_or_origin_is_refused(default_server: ServerProcess) -> None:
     """Without keys, requests from web pages and rebound names are refused."""
-    assert home.call("GET", "/v1/models", headers={"Host": "evil.example"}).status == 403
-    assert home.call("GET", "/v1/models", headers={"Origin": "https://evil.example"}).status == 403
+    assert default_server.call("GET", "/v1/models", headers={"Host": "evil.example"}).status == 403
+    assert default_server.call("GET", "/v1/models", headers={"Origin": "https://evil.example"}).status == 403

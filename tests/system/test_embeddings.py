@@ -3,7 +3,6 @@
 import base64
 import concurrent.futures
 import itertools
-import json
 import struct
 import subprocess
 import sys
@@ -21,13 +20,12 @@ from homeport.client import http_client, runfile
 from homeport.engines import encodings
 from tests.conftest import home_folder
 from tests.samples import tiny_encoders as tiny
+from tests.system.client_programs import run_client
 from tests.system.raw_http import RawConnection
 from tests.system.server import ServerProcess, running
 
 MODEL = "multilingual-e5-small"
 ADA = "text-embedding-ada-002"
-CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
-PROGRAM = Path(__file__).parent / "clients" / "embeddings_2023.py"
 MEANINGS = [
     ("The weather is lovely today.", "今天天气很好。", "Das Wetter ist heute schön."),
     ("I bought a new car.", "我买了一辆新车。", "Ich habe ein neues Auto gekauft."),
@@ -106,10 +104,7 @@ def test_ids_give_the_vector_of_their_text(client: openai.OpenAI, model: str, na
 def seen(server: ServerProcess, multilingual_e5: Path) -> Any:
     """The results of the 2023 client, by scenario."""
     assert multilingual_e5.exists()
-    command = [str(CLIENTS), str(PROGRAM), server.base]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+    return run_client("embeddings_2023", server.base, timeout_s=120)
 
 
 def test_the_client_of_2023_gets_its_vectors(seen: Any) -> None:
@@ -201,8 +196,7 @@ def test_a_client_that_leaves_frees_the_worker(server: ServerProcess, client: op
     line = RawConnection(server, "/v1/embeddings", {"model": MODEL, "input": ["some words to be read " * 15] * 2000})
     server.wait("it runs", lambda: server.gauge("vllm:num_requests_running") > 0)
     line.hang_up()
-    names = ("vllm:num_requests_running", "vllm:num_requests_waiting")
-    server.wait("it is gone", lambda: sum(map(server.gauge, names)) == 0, 15)
+    server.wait("it is gone", server.is_idle, 15)
     steps = server.gauge("homeport:engine_steps_total")
     assert vectors(client, "next").shape == (1, 384)
     assert server.gauge("homeport:engine_steps_total") <= steps + 4

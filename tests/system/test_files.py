@@ -1,10 +1,8 @@
 """Files and uploads over real HTTP, by both SDKs."""
 
 import io
-import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +10,16 @@ import openai
 import psutil
 import pytest
 
+from tests.system.client_programs import run_client
 from tests.system.server import ServerProcess, running
 
-CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
-PROGRAM = Path(__file__).parent / "clients" / "files_2023.py"
 LINES = b'{"prompt": "a", "completion": "b"}\n' * 20
 
 
 def test_the_client_of_2023_keeps_files(server: ServerProcess, tmp_path: Path) -> None:
     """openai 0.28.1 uploads, shows, lists, finds, downloads and deletes a file, and gets an invalid line's error."""
     (tmp_path / "examples.jsonl").write_bytes(LINES)
-    command = [str(CLIENTS), str(PROGRAM), server.base, str(tmp_path / "examples.jsonl")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    seen = json.loads(done.stdout)
+    seen = run_client("files_2023", server.base, tmp_path / "examples.jsonl", timeout_s=120)
     sent: dict[str, Any] = seen["sent"]
     assert (sent["object"], sent["bytes"], sent["purpose"]) == ("file", len(LINES), "fine-tune")
     assert (sent["filename"], sent["status"]) == ("examples.jsonl", "uploaded")

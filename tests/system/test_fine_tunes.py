@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,12 @@ import psutil
 import pytest
 
 from homeport.models.model_store import ModelStore
+from tests.system.client_programs import run_client
 from tests.system.server import ServerProcess, running
 from tests.training import examples
 
 pytestmark = pytest.mark.training
 
-CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
-PROGRAM = Path(__file__).parent / "clients" / "fine_tunes_2023.py"
 MODEL = "smollm2-135m"
 PROMPT = "The secret word of the project is"
 LIMIT_S = 900
@@ -81,7 +79,7 @@ def killed_in_the_middle(home: Path, folder: Path) -> tuple[str, str]:
     return job.id, sent.id
 
 
-def test_the_newest_client_teaches_a_model_through_a_kill(home: Path, tmp_path: Path) -> None:
+def test_the_newest_client_trains_a_model_through_a_kill(home: Path, tmp_path: Path) -> None:
     """A paused, resumed and killed job succeeds, each step is reported once; only the tuned model has the new word.
 
     Both are served by one worker; the table can be downloaded, checkpoints answer, and a deleted model is gone.
@@ -116,19 +114,16 @@ def test_the_newest_client_teaches_a_model_through_a_kill(home: Path, tmp_path: 
             answer(client, done.fine_tuned_model)
 
 
-def test_the_client_of_2023_teaches_a_model(home: Path, tmp_path: Path) -> None:
+def test_the_client_of_2023_trains_a_model(home: Path, tmp_path: Path) -> None:
     """openai 0.28.1 trains on prompts and completions, follows all events, queries, downloads and deletes."""
     file = examples.raw(tmp_path / "secret.jsonl")
     settings = {"model": MODEL, "n_epochs": 5, "suffix": "secret", "learning_rate_multiplier": 2}
     with running(tmp_path / "log", "--model", MODEL, HOME=str(home)) as server:
-        command = [str(CLIENTS), str(PROGRAM), server.base, str(file), PROMPT, json.dumps(settings)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
-        seen = json.loads(done.stdout)
+        seen = run_client("fine_tunes_2023", server.base, file, PROMPT, json.dumps(settings), timeout_s=LIMIT_S)
     assert seen["created"]["status"] == "pending"
     assert seen["created"]["hyperparams"]["n_epochs"] == 5
-    assert seen["told"] == seen["events"]
-    assert seen["told"][-1] == "Job succeeded."
+    assert seen["streamed"] == seen["events"]
+    assert seen["streamed"][-1] == "Job succeeded."
     assert seen["done"]["status"] == "succeeded"
     assert seen["done"]["id"] in seen["listed"]
     assert seen["ended"]["class"] == "InvalidRequestError"

@@ -4,7 +4,6 @@ The model is tiny and generates noise: the tests cover everything around the ima
 """
 
 import base64
-import json
 import re
 import subprocess
 import sys
@@ -18,28 +17,27 @@ import pytest
 
 from homeport.client import runfile
 from tests.api.form_bodies import HEADERS, form
+from tests.system.client_programs import run_client
 from tests.system.raw_http import RawConnection
 from tests.system.server import HttpAnswer, ServerProcess, running
-from tests.system.test_sdk_2023 import CLIENTS
 from tests.system.tiny_diffusion import (
     MODEL,
     file,
-    furnish,
+    install_tiny_model,
     kind,
     shown,
     source,
 )
 
-PROGRAM = Path(__file__).parent / "clients" / "images_2023.py"
 WHOLE, HOLED, WIDE = source(), source(hole=True), source(256, hole=True, height=128)
 LONG = {"model": MODEL, "prompt": "a fox", "steps": 150, "n": 10}
 Files = list[tuple[str, bytes]]
 
 
 @pytest.fixture
-def client(gallery: ServerProcess) -> Iterator[openai.OpenAI]:
+def client(image_server: ServerProcess) -> Iterator[openai.OpenAI]:
     """The current official client; it does not retry."""
-    with openai.OpenAI(base_url=gallery.base, api_key="sk-test", max_retries=0, timeout=120) as made:
+    with openai.OpenAI(base_url=image_server.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
 
 
@@ -63,11 +61,6 @@ def decoded(image: Any) -> bytes:
 def fetched(server: ServerProcess, url: str) -> HttpAnswer:
     """Fetch a URL of an answer from this server, without a key."""
     return server.call("GET", url[url.index("/images/") :], headers={"Authorization": ""})
-
-
-def is_idle(server: ServerProcess) -> bool:
-    """Return whether no request is running."""
-    return server.gauge("vllm:num_requests_running") + server.gauge("vllm:num_requests_waiting") == 0
 
 
 def test_the_sdk_generates_with_every_parameter(client: openai.OpenAI) -> None:
@@ -117,12 +110,12 @@ def test_the_sdk_edits_with_every_parameter(client: openai.OpenAI) -> None:
     assert (pictures[0] != pictures[1]).any()
 
 
-def test_the_sdk_asks_for_variations(client: openai.OpenAI, gallery: ServerProcess) -> None:
+def test_the_sdk_asks_for_variations(client: openai.OpenAI, image_server: ServerProcess) -> None:
     """`images.create_variation`, deprecated in the SDK: `n` different images, at URLs that need no key."""
     with pytest.deprecated_call():
         made = client.images.create_variation(image=file(WHOLE), model="dall-e-2", n=3, size="256x256", user="u")
     assert made.data is not None
-    answers = [fetched(gallery, image.url or "") for image in made.data]
+    answers = [fetched(image_server, image.url or "") for image in made.data]
     assert [answer.headers["content-type"] for answer in answers] == ["image/png"] * 3
     assert len({answer.body for answer in answers}) == 3
     assert all(shown(answer.body).shape == (256, 256, 3) for answer in answers)
@@ -148,33 +141,30 @@ def test_the_sdk_streams(client: openai.OpenAI) -> None:
 
 
 @pytest.fixture(scope="module")
-def seen(gallery: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def seen(image_server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The results of the 2023 client, by scenario."""
     folder = tmp_path_factory.mktemp("2023")
     paths = [folder / name for name in ("image.png", "mask.png", "wide.png")]
     for path, pixels in zip(paths, (WHOLE, HOLED, WIDE), strict=True):
         path.write_bytes(file(pixels))
-    command = [str(CLIENTS), str(PROGRAM), gallery.base, *map(str, paths)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+    return run_client("images_2023", image_server.base, *paths)
 
 
-def test_the_sdk_of_2023_generates(seen: Any, gallery: ServerProcess) -> None:
+def test_the_sdk_of_2023_generates(seen: Any, image_server: ServerProcess) -> None:
     """URLs by default, no model name; `256*256` is `256x256`; the same seed is the same image."""
-    pictures = [fetched(gallery, each["url"]).body for each in seen["create"]["data"]]
+    pictures = [fetched(image_server, each["url"]).body for each in seen["create"]["data"]]
     assert [shown(picture).shape for picture in pictures] == [(256, 256, 3)] * 2
     assert pictures[0] != pictures[1]
     assert decoded(seen["star"]["data"][0]) == decoded(seen["again"]["data"][0])
 
 
-def test_the_sdk_of_2023_edits_and_varies(seen: Any, gallery: ServerProcess) -> None:
+def test_the_sdk_of_2023_edits_and_varies(seen: Any, image_server: ServerProcess) -> None:
     """With a mask, or the image's own alpha, everything else stays exactly the same; variations differ."""
     for scenario, count in (("edit", 2), ("own_alpha", 1)):
         pictures = [shown(decoded(each)) for each in seen[scenario]["data"]]
         assert len(pictures) == count
         assert all((picture[128:] == WHOLE[128:, :, :3]).all() for picture in pictures)
-    varied = {fetched(gallery, each["url"]).body for each in seen["variation"]["data"]}
+    varied = {fetched(image_server, each["url"]).body for each in seen["variation"]["data"]}
     assert len(varied) == 2
 
 
@@ -216,34 +206,34 @@ BAD: dict[str, tuple[str, Files, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_every_bad_upload_is_a_400(gallery: ServerProcess, name: str) -> None:
+def test_every_bad_upload_is_a_400(image_server: ServerProcess, name: str) -> None:
     """Under DALL·E's names an invalid upload is a 400 that names the field; nothing of it stays on disk."""
     path, files, param = BAD[name]
     fields = {"prompt": "a hat"} if path == "edits" else {}
-    answer = send(gallery, path, files, size="256x256", **fields)
+    answer = send(image_server, path, files, size="256x256", **fields)
     assert (answer.status, answer.error["param"]) == (400, param), answer.body
-    spool = gallery.log.parent / "home" / "spool" / str(gallery.pid)
-    gallery.wait("the uploads are gone", lambda: not any(spool.iterdir()), 10)
+    spool = image_server.log.parent / "home" / "spool" / str(image_server.pid)
+    image_server.wait("the uploads are gone", lambda: not any(spool.iterdir()), 10)
 
 
-def test_seeds_decide(gallery: ServerProcess) -> None:
+def test_seeds_decide(image_server: ServerProcess) -> None:
     """The same seed gives the same bits, another seed another image, and without a seed every image is new."""
-    first, again, other = (generate(gallery, seed=seed).json()["data"][0]["b64_json"] for seed in (1, 1, 2))
+    first, again, other = (generate(image_server, seed=seed).json()["data"][0]["b64_json"] for seed in (1, 1, 2))
     assert first == again != other
-    fresh = {generate(gallery).json()["data"][0]["b64_json"] for _ in range(2)}
+    fresh = {generate(image_server).json()["data"][0]["b64_json"] for _ in range(2)}
     assert len(fresh) == 2
 
 
-def test_png_answers_carry_nothing_private(gallery: ServerProcess) -> None:
+def test_png_answers_carry_nothing_private(image_server: ServerProcess) -> None:
     """A PNG has no chunks except those of the pixels: no prompt, no program, no time."""
-    data = decoded(generate(gallery, prompt="my secret").json()["data"][0])
+    data = decoded(generate(image_server, prompt="my secret").json()["data"][0])
     assert b"secret" not in data
     assert set(re.findall(rb"IHDR|IDAT|IEND|[tizI]TXt|tEXt|tIME|eXIf|pHYs|iCCP", data)) == {b"IHDR", b"IDAT", b"IEND"}
 
 
 def test_urls_outlive_the_server_and_then_expire(tmp_path: Path) -> None:
     """A restarted server serves image URLs until they expire; after that they are a 404, and the file is deleted."""
-    furnish(tmp_path / "home")
+    install_tiny_model(tmp_path / "home")
     settings = {"HOME": str(tmp_path / "home"), "THREADS": "1"}
     with running(tmp_path / "log", **settings) as first:
         url = generate(first, response_format="url").json()["data"][0]["url"]
@@ -260,32 +250,32 @@ def test_urls_outlive_the_server_and_then_expire(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("body", [LONG, {**LONG, "stream": True, "progress": True}])
-def test_a_caller_that_leaves_stops_the_work(gallery: ServerProcess, body: dict[str, Any]) -> None:
+def test_a_caller_that_leaves_stops_the_work(image_server: ServerProcess, body: dict[str, Any]) -> None:
     """A disconnect stops the generation within one step; the next image is generated soon."""
-    assert generate(gallery).status == 200
-    line = RawConnection(gallery, "/v1/images/generations", body)
+    assert generate(image_server).status == 200
+    line = RawConnection(image_server, "/v1/images/generations", body)
     if "stream" in body:
         assert line.status() == 200
         assert line.line()
-    gallery.wait("it is painted", lambda: not is_idle(gallery), 20)
+    image_server.wait("it is generated", lambda: not image_server.is_idle(), 20)
     line.hang_up()
-    gallery.wait("idle after the hang-up", lambda: is_idle(gallery), 15)
-    assert generate(gallery).status == 200
+    image_server.wait("idle after the hang-up", image_server.is_idle, 15)
+    assert generate(image_server).status == 200
 
 
-def test_eight_at_once_wait_their_turn(gallery: ServerProcess) -> None:
+def test_eight_at_once_wait_their_turn(image_server: ServerProcess) -> None:
     """Eight requests at once are queued and get the same images as alone."""
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda seed: generate(gallery, seed=seed), range(8)))
+        together = list(pool.map(lambda seed: generate(image_server, seed=seed), range(8)))
     assert [answer.status for answer in together] == [200] * 8
     pictures = [answer.json()["data"][0]["b64_json"] for answer in together]
     assert len(set(pictures)) == 8
-    assert generate(gallery, seed=3).json()["data"][0]["b64_json"] == pictures[3]
+    assert generate(image_server, seed=3).json()["data"][0]["b64_json"] == pictures[3]
 
 
 def test_past_the_queue_requests_are_refused(tmp_path: Path) -> None:
     """With room for two, the others of eight are 429 with Retry-After; the accepted ones complete."""
-    furnish(tmp_path / "home")
+    install_tiny_model(tmp_path / "home")
     limits = {"SLOTS": "1", "MAX_QUEUE": "1", "THREADS": "1"}
     with running(tmp_path / "log", HOME=str(tmp_path / "home"), **limits) as server:
         with ThreadPoolExecutor(8) as pool:
@@ -299,22 +289,22 @@ def test_past_the_queue_requests_are_refused(tmp_path: Path) -> None:
         assert generate(server).status == 200
 
 
-def test_a_painter_that_dies_is_replaced(gallery: ServerProcess) -> None:
-    """The request of a killed image process gets an error, and the next one an image."""
-    line = RawConnection(gallery, "/v1/images/generations", {**LONG, "stream": True, "progress": True})
+def test_a_diffusion_worker_that_dies_is_replaced(image_server: ServerProcess) -> None:
+    """The request of a killed diffusion worker gets an error, and the next one an image."""
+    line = RawConnection(image_server, "/v1/images/generations", {**LONG, "stream": True, "progress": True})
     assert line.status() == 200
     assert line.line()
-    leaf = next(worker for worker in gallery.workers() if not worker.children())
+    leaf = next(worker for worker in image_server.workers() if not worker.children())
     leaf.kill()
     received = line.events()
     assert "error" in received[-1]
     line.hang_up()
-    assert generate(gallery).status == 200
+    assert generate(image_server).status == 200
 
 
-def test_draw_paints_into_a_file(gallery: ServerProcess, tmp_path: Path) -> None:
+def test_draw_writes_files(image_server: ServerProcess, tmp_path: Path) -> None:
     """`homeport draw` finds the running server and writes the requested file."""
-    home = gallery.log.parent / "home"
+    home = image_server.log.parent / "home"
     assert runfile.find(home) is not None
     command = [sys.executable, "-m", "homeport", "draw", "a red fox", "-o", str(tmp_path / "fox.webp")]
     flags = ["--home", str(home), "--model", MODEL, "--size", "256x256", "--seed", "3", "-n", "2"]

@@ -31,7 +31,7 @@ def home(tmp_path: Path, smollm2: Path) -> Path:
 
 
 @pytest.fixture
-def gate(home: Path, tmp_path: Path) -> Iterator[ServerProcess]:
+def keyed_server(home: Path, tmp_path: Path) -> Iterator[ServerProcess]:
     """A server on that home; the model loads at the first request that needs it."""
     with running(tmp_path / "log", "--home", str(home), "--model", MODEL, ADMIN_KEY=ADMIN) as started:
         yield started
@@ -51,39 +51,39 @@ def created(home: Path, name: str, *flags: str) -> dict[str, Any]:
     return found
 
 
-def ask(gate: ServerProcess, secret: str, **wish: Any) -> HttpAnswer:
+def ask(keyed_server: ServerProcess, secret: str, **wish: Any) -> HttpAnswer:
     body = {"model": MODEL, "prompt": "Once upon a time", "max_tokens": 4, "temperature": 0, **wish}
-    return gate.call("POST", "/v1/completions", body, {"Authorization": f"Bearer {secret}"})
+    return keyed_server.call("POST", "/v1/completions", body, {"Authorization": f"Bearer {secret}"})
 
 
-def status(gate: ServerProcess, secret: str) -> int:
-    return gate.call("GET", "/v1/models", headers={"Authorization": f"Bearer {secret}"}).status
+def status(keyed_server: ServerProcess, secret: str) -> int:
+    return keyed_server.call("GET", "/v1/models", headers={"Authorization": f"Bearer {secret}"}).status
 
 
-def test_keys_made_and_revoked_beside_a_running_server(gate: ServerProcess, home: Path) -> None:
+def test_keys_created_and_revoked_while_a_server_runs(keyed_server: ServerProcess, home: Path) -> None:
     """A key created by a command is required within 2 seconds; revoked, it is refused within 2 seconds."""
-    assert status(gate, "anything") == 200
+    assert status(keyed_server, "anything") == 200
     key = created(home, "bot")
-    gate.wait("the first key closes the door", lambda: status(gate, "anything") == 401, 2)
-    assert status(gate, key["secret"]) == 200
+    keyed_server.wait("the first key is required", lambda: status(keyed_server, "anything") == 401, 2)
+    assert status(keyed_server, key["secret"]) == 200
     second = json.loads(homeport(home, "keys", "rotate", "bot", "--json"))
-    gate.wait("the old secret opens nothing", lambda: status(gate, key["secret"]) == 401, 2)
-    assert status(gate, second["secret"]) == 200
+    keyed_server.wait("the old secret is refused", lambda: status(keyed_server, key["secret"]) == 401, 2)
+    assert status(keyed_server, second["secret"]) == 200
     homeport(home, "keys", "revoke", "bot")
-    gate.wait("the revoked key opens nothing", lambda: status(gate, second["secret"]) == 401, 2)
-    assert status(gate, "anything") == 401
-    found = runfile.find(home, pid=gate.pid)
+    keyed_server.wait("the revoked key is refused", lambda: status(keyed_server, second["secret"]) == 401, 2)
+    assert status(keyed_server, "anything") == 401
+    found = runfile.find(home, pid=keyed_server.pid)
     assert found is not None
     assert [worker.model for worker in http_client.list_workers(found)] == [MODEL]
 
 
-def test_many_clients_on_keys_with_different_limits(gate: ServerProcess, home: Path) -> None:
+def test_many_clients_on_keys_with_different_limits(keyed_server: ServerProcess, home: Path) -> None:
     """200 clients on five keys at once: each key gets exactly its limit, and totals are the sum of the answers."""
     limits = [5, 10, 15, 20, 25]
     keys = [created(home, f"k{limit}", "--requests-per-minute", str(limit)) for limit in limits]
-    gate.wait("the keys are known", lambda: status(gate, keys[-1]["secret"]) == 200, 2)
+    keyed_server.wait("the keys are known", lambda: status(keyed_server, keys[-1]["secret"]) == 200, 2)
     with concurrent.futures.ThreadPoolExecutor(200) as pool:
-        answers = list(pool.map(lambda n: (n % 5, ask(gate, keys[n % 5]["secret"])), range(200)))
+        answers = list(pool.map(lambda n: (n % 5, ask(keyed_server, keys[n % 5]["secret"])), range(200)))
     for at, limit in enumerate(limits):
         mine = [answer for which, answer in answers if which == at]
         good = [answer for answer in mine if answer.status == 200]
@@ -101,7 +101,7 @@ def test_many_clients_on_keys_with_different_limits(gate: ServerProcess, home: P
     assert sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows) == received
 
 
-def test_a_token_limit_holds_whatever_is_asked(gate: ServerProcess, home: Path) -> None:
+def test_a_token_limit_holds_whatever_is_asked(keyed_server: ServerProcess, home: Path) -> None:
     """Without `max_tokens`, in parallel, with `n` and `best_of`: a key with 200 tokens a day gets at most 200."""
     chat = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me a long story."}], "temperature": 0}
     text = {"model": MODEL, "prompt": ["Once upon", "a time"], "ignore_eos": True}
@@ -112,12 +112,12 @@ def test_a_token_limit_holds_whatever_is_asked(gate: ServerProcess, home: Path) 
         "mixed": [("/v1/chat/completions", {**chat, "ignore_eos": True}), ("/v1/completions", {**text, "n": 4})] * 2,
     }
     keys = {name: created(home, name, "--tokens-per-day", "200") for name in wishes}
-    gate.wait("the first key is known", lambda: status(gate, "anything") == 401, 2)
-    gate.wait("the last key is known", lambda: status(gate, keys["mixed"]["secret"]) == 200, 2)
+    keyed_server.wait("the first key is known", lambda: status(keyed_server, "anything") == 401, 2)
+    keyed_server.wait("the last key is known", lambda: status(keyed_server, keys["mixed"]["secret"]) == 200, 2)
     for name, asked in wishes.items():
         bearer = {"Authorization": f"Bearer {keys[name]['secret']}"}
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            calls = [pool.submit(gate.call, "POST", path, body, bearer) for path, body in asked]
+            calls = [pool.submit(keyed_server.call, "POST", path, body, bearer) for path, body in asked]
             answers = [each.result() for each in calls]
         good = [answer for answer in answers if answer.status == 200]
         received = sum(answer.json()["usage"]["total_tokens"] for answer in good)
@@ -127,17 +127,17 @@ def test_a_token_limit_holds_whatever_is_asked(gate: ServerProcess, home: Path) 
         for answer in cut:
             assert "length" in {choice["finish_reason"] for choice in answer.json()["choices"]}
         if received == 200:
-            refused = gate.call("POST", *asked[0], bearer)
+            refused = keyed_server.call("POST", *asked[0], bearer)
             assert (refused.status, refused.error["code"]) == (429, "insufficient_quota")
     rows = json.loads(homeport(home, "usage", "--by", "key", "--json"))
     assert all(row["prompt_tokens"] + row["completion_tokens"] <= 200 for row in rows)
 
 
-def test_a_stream_says_which_limit_ended_it(gate: ServerProcess, home: Path) -> None:
+def test_a_stream_says_which_limit_ended_it(keyed_server: ServerProcess, home: Path) -> None:
     """The last chunk of a choice has `finish_reason: length` and `limited_by`; usage is exactly the limit."""
     key = created(home, "streaming", "--tokens-per-day", "350")
-    gate.wait("the key is known", lambda: status(gate, "anything") == 401, 2)
-    client = openai.OpenAI(base_url=gate.base, api_key=key["secret"], max_retries=0)
+    keyed_server.wait("the key is known", lambda: status(keyed_server, "anything") == 401, 2)
+    client = openai.OpenAI(base_url=keyed_server.base, api_key=key["secret"], max_retries=0)
     stream = client.chat.completions.create(
         model=MODEL,
         messages=[{"role": "user", "content": "Tell me a long story."}],
@@ -157,13 +157,13 @@ def test_totals_survive_a_kill(home: Path, tmp_path: Path) -> None:
     """A killed server has lost no usage of an answer that was sent, and counts none twice."""
     received = n_answers = 0
     for _ in range(2):
-        with running(tmp_path / "log", "--home", str(home), "--model", MODEL) as gate:
+        with running(tmp_path / "log", "--home", str(home), "--model", MODEL) as keyed_server:
             with concurrent.futures.ThreadPoolExecutor(8) as pool:
-                asked = [pool.submit(_tried, gate, n) for n in range(60)]
+                asked = [pool.submit(_tried, keyed_server, n) for n in range(60)]
                 while sum(each.done() for each in asked) < 20:
                     time.sleep(0.01)  # a poll of futures: the server is killed while some are pending
-                workers = gate.workers()
-                os.kill(gate.pid, signal.SIGKILL)
+                workers = keyed_server.workers()
+                os.kill(keyed_server.pid, signal.SIGKILL)
                 given = [tokens for each in asked if (tokens := each.result())]
             psutil.wait_procs(workers, 20)
         received += sum(given)
@@ -175,11 +175,11 @@ def test_totals_survive_a_kill(home: Path, tmp_path: Path) -> None:
     assert json.loads(homeport(home, "usage", "--json")) == [row]
 
 
-def _tried(gate: ServerProcess, n: int) -> int:
+def _tried(keyed_server: ServerProcess, n: int) -> int:
     """Send one request; return the tokens in the answer, 0 if there is none. Every second one is streamed."""
     wish: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if n % 2 else {}
     try:
-        answer = ask(gate, "x", **wish)
+        answer = ask(keyed_server, "x", **wish)
     except (OSError, http.client.HTTPException):
         return 0
     if answer.status != 200:
@@ -192,10 +192,10 @@ def _tried(gate: ServerProcess, n: int) -> int:
     return int(json.loads(last)["usage"]["total_tokens"])
 
 
-def test_an_operator_uses_the_official_client(gate: ServerProcess, home: Path) -> None:
+def test_an_operator_uses_the_official_client(keyed_server: ServerProcess, home: Path) -> None:
     """The current SDK reads an organization's usage with the admin key; CSV and tables agree."""
-    assert ask(gate, "x", user="someone").status == 200
-    with openai.OpenAI(base_url=gate.base, api_key="x", admin_api_key=ADMIN, max_retries=0) as client:
+    assert ask(keyed_server, "x", user="someone").status == 200
+    with openai.OpenAI(base_url=keyed_server.base, api_key="x", admin_api_key=ADMIN, max_retries=0) as client:
         page = client.admin.organization.usage.completions(
             start_time=int(time.time()) - 3600, bucket_width="1h", group_by=["model", "user_id"]
         )
@@ -209,12 +209,12 @@ def test_an_operator_uses_the_official_client(gate: ServerProcess, home: Path) -
     assert "someone" in homeport(home, "usage", "--by", "user")
 
 
-def test_no_secret_is_left_anywhere(gate: ServerProcess, home: Path) -> None:
-    """Neither keys nor prompts are in the database, its journals or the log."""
+def test_no_secret_is_left_anywhere(keyed_server: ServerProcess, home: Path) -> None:
+    """Neither keys nor prompts are in the database, the usage ledgers or the log."""
     secret = created(home, "bot")["secret"]
-    gate.wait("the door is closed", lambda: status(gate, "sk-a-wrong-key-of-mine") == 401, 2)
-    assert ask(gate, secret, prompt="a-prompt-like-no-other").status == 200
-    gate.wait("usage is taken in", lambda: "bot" in homeport(home, "keys", "list"), 5)
+    keyed_server.wait("keys are required", lambda: status(keyed_server, "sk-a-wrong-key-of-mine") == 401, 2)
+    assert ask(keyed_server, secret, prompt="a-prompt-like-no-other").status == 200
+    keyed_server.wait("usage is imported", lambda: json.loads(homeport(home, "usage", "--by", "key", "--json")), 5)
     files = [path for path in home.rglob("*") if path.is_file() and "models" not in path.parts]
     assert len(files) > 3
     for path in files:

@@ -1,18 +1,14 @@
 """lm-evaluation-harness gets from the server exactly the scores of a plain forward pass."""
 
 import json
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from homeport.engines.text.executor import TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
+from tests.system.client_programs import run_client
 from tests.system.server import ServerProcess
-
-CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
-PROGRAM = Path(__file__).parent / "clients" / "lm_eval_client.py"
 
 CONTEXTS = (
     "The capital of France is",
@@ -51,11 +47,7 @@ def test_fifty_cases_score_as_a_plain_forward_pass(server: ServerProcess, execut
         for text in (context, context + ending):
             ids[text] = executor.tokenize(text, special=False)
     given = {"url": f"{server.base}/completions", "model": "smollm2-135m", "cases": cases}
-    done = subprocess.run(
-        [str(CLIENTS), str(PROGRAM)], input=json.dumps(given), capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    scored = json.loads(done.stdout.splitlines()[-1])
+    scored = run_client("lm_eval_client", stdin=json.dumps(given), timeout_s=300)
     assert len(scored) == 50
     for (context, ending), (logprob, _) in zip(cases, scored, strict=True):
         whole, start = ids[context + ending], len(ids[context])

@@ -33,7 +33,7 @@ SLOW = {"uploads": "uploads", "files": "files"}
 
 
 @pytest.fixture
-def kept(tmp_path: Path, smollm2: Path) -> Iterator[ServerProcess]:
+def keyed_server(tmp_path: Path, smollm2: Path) -> Iterator[ServerProcess]:
     """A server with keys and a database of its own."""
     assert smollm2.exists()
     settings = {"API_KEYS": "test", "ADMIN_KEY": "admin", "HEARTBEAT_S": "0.5"}
@@ -91,49 +91,51 @@ def _metric(text: str, loop: str) -> float:
     return float(line.rsplit(" ", 1)[1])
 
 
-def test_every_loop_goes_on_after_it_has_failed(kept: ServerProcess, tmp_path: Path, scale: Scale) -> None:
+def test_every_loop_recovers_after_it_has_failed(keyed_server: ServerProcess, tmp_path: Path, scale: Scale) -> None:
     """Each loop in turn fails, is reported by `/health/ready` and counted, and recovers."""
     path = _database(tmp_path)
     loops = QUICK | SLOW if scale(0, 1) else QUICK
-    id, secret = _key(kept)
+    id, secret = _key(keyed_server)
     for loop, table in loops.items():
-        assert _complete(kept) == 200  # so that there is usage to import
+        assert _complete(keyed_server) == 200  # so that there is usage to import
         with _without(path, table):
-            kept.wait(f"{loop} fails", lambda loop=loop: loop in _failing(kept), 90)
-            assert _number(kept, loop) >= 1
-        kept.wait(f"{loop} works again", lambda: not _failing(kept), 90)
-    assert _complete(kept, secret) == 200
+            keyed_server.wait(f"{loop} fails", lambda loop=loop: loop in _failing(keyed_server), 90)
+            assert _number(keyed_server, loop) >= 1
+        keyed_server.wait(f"{loop} works again", lambda: not _failing(keyed_server), 90)
+    assert _complete(keyed_server, secret) == 200
     admin_commands.revoke_key(_settings(tmp_path), id)
-    kept.wait("the key opens nothing", lambda: _complete(kept, secret) == 401, 10)
+    keyed_server.wait("the key is refused", lambda: _complete(keyed_server, secret) == 401, 10)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes file descriptors from another process")
-def test_a_server_without_file_descriptors_recovers(kept: ServerProcess, tmp_path: Path, scale: Scale) -> None:
+def test_a_server_without_file_descriptors_recovers(keyed_server: ServerProcess, tmp_path: Path, scale: Scale) -> None:
     """While no file can be opened the loops fail and are counted; afterwards all recover, and a key revoked in
     the meantime is refused.
     """
-    id, secret = _key(kept)
-    assert _complete(kept, secret) == 200
-    server = psutil.Process(kept.pid)
+    id, secret = _key(keyed_server)
+    assert _complete(keyed_server, secret) == 200
+    server = psutil.Process(keyed_server.pid)
     before = server.rlimit(psutil.RLIMIT_NOFILE)
-    with closing(http.client.HTTPConnection("127.0.0.1", kept.port, timeout=60)) as line:
+    with closing(http.client.HTTPConnection("127.0.0.1", keyed_server.port, timeout=60)) as line:
         _scrape(line)  # a connection from before
-        server.rlimit(psutil.RLIMIT_NOFILE, (_lowest_free(kept.pid), before[1]))
+        server.rlimit(psutil.RLIMIT_NOFILE, (_lowest_free(keyed_server.pid), before[1]))
         try:
-            _knock(kept)
+            _knock(keyed_server)
             end = time.monotonic() + scale(0, 60)
             for loop in ("usage", "idle_models"):
                 _until(partial(_has_failed, line, loop), 60)
             _until(lambda: time.monotonic() >= end, 120)
         finally:
             server.rlimit(psutil.RLIMIT_NOFILE, before)
-    kept.wait("all loops work", lambda: _is_well(kept), 60)
+    keyed_server.wait("all loops work", lambda: _is_well(keyed_server), 60)
     admin_commands.revoke_key(_settings(tmp_path), id)
-    kept.wait("the key opens nothing", lambda: _complete(kept, secret) == 401, 20)
-    assert _complete(kept) == 200
+    keyed_server.wait("the key is refused", lambda: _complete(keyed_server, secret) == 401, 20)
+    assert _complete(keyed_server) == 200
     database = Database(f"sqlite:///{_database(tmp_path)}")
-    book = SqlUsageRepository(database, tmp_path / "kept" / "homeport.usage")
-    kept.wait("usage is taken in", lambda: sum(each.requests for each in book.sum_usage(UsageQuery())) >= 2, 30)
+    usage = SqlUsageRepository(database, tmp_path / "kept" / "homeport.usage")
+    keyed_server.wait(
+        "usage is imported", lambda: sum(each.requests for each in usage.sum_usage(UsageQuery())) >= 2, 30
+    )
     database.close()
 
 

@@ -4,7 +4,6 @@ import base64
 import concurrent.futures
 import io
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,12 @@ import pytest
 from openai.types.moderation import Categories, CategoryAppliedInputTypes
 from PIL import Image
 
+from tests.system.client_programs import run_client
 from tests.system.raw_http import RawConnection
 from tests.system.server import ServerProcess, running
 
 MODEL = "homeport-moderation"
 OMNI = "omni-moderation-latest"
-CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
-PROGRAM = Path(__file__).parent / "clients" / "moderation_2023.py"
 ADMIN = {"Authorization": "Bearer operator"}
 
 # CreateModerationResponse of OpenAI's spec of 2023, and the example of text-moderation-007 of the current one.
@@ -31,16 +29,18 @@ LATER = FIRST | {"harassment", "harassment/threatening", "self-harm/intent", "se
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory, moderation: dict[str, Path]) -> Iterator[ServerProcess]:
+def moderation_server(tmp_path_factory: pytest.TempPathFactory, moderation: dict[str, Path]) -> Iterator[ServerProcess]:
     """A server with the moderation model loaded and an admin key, without a network."""
     assert moderation
-    with running(tmp_path_factory.mktemp("judge") / "log", "--model", MODEL, ADMIN_KEY="operator") as started:
+    with running(
+        tmp_path_factory.mktemp("moderation_server") / "log", "--model", MODEL, ADMIN_KEY="operator"
+    ) as started:
         yield started
 
 
 @pytest.fixture
-def client(judge: ServerProcess) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=judge.base, api_key="sk-test", max_retries=0, timeout=120) as made:
+def client(moderation_server: ServerProcess) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=moderation_server.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
 
 
@@ -80,12 +80,12 @@ def test_omni_has_exactly_its_categories(client: openai.OpenAI) -> None:
         (MODEL, LATER | {"illicit", "illicit/violent"}),
     ],
 )
-def test_every_name_has_its_own_categories(judge: ServerProcess, name: str, keys: set[str]) -> None:
+def test_every_name_has_its_own_categories(moderation_server: ServerProcess, name: str, keys: set[str]) -> None:
     """Each of OpenAI's names is a listed alias, with the keys of its own documentation."""
-    body = judge.call("POST", "/v1/moderations", {"input": "Hello", "model": name}).json()
+    body = moderation_server.call("POST", "/v1/moderations", {"input": "Hello", "model": name}).json()
     assert set(body["results"][0]["categories"]) == set(body["results"][0]["category_scores"]) == keys
     assert ("category_applied_input_types" in body["results"][0]) == (not name.startswith("text-"))
-    assert judge.call("GET", f"/v1/models/{name}").status == 200
+    assert moderation_server.call("GET", f"/v1/models/{name}").status == 200
 
 
 HARMFUL = {
@@ -152,15 +152,15 @@ def test_pictures_are_looked_at(client: openai.OpenAI) -> None:
     assert both.category_applied_input_types.sexual == ["text", "image"]
 
 
-def test_a_bad_picture_is_a_400_that_names_it(judge: ServerProcess) -> None:
+def test_a_bad_picture_is_a_400_that_names_it(moderation_server: ServerProcess) -> None:
     """An error that only the worker can detect is a 400, and the worker stays alive."""
-    (worker,) = judge.workers()
+    (worker,) = moderation_server.workers()
     for data in (b"no picture", base64.b64decode(picture("JPEG").partition(",")[2])[:400]):
         url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
         body = {"input": [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": url}}]}
-        answer = judge.call("POST", "/v1/moderations", body)
+        answer = moderation_server.call("POST", "/v1/moderations", body)
         assert (answer.status, answer.error["param"]) == (400, "input[1].image_url.url"), answer.body
-    assert judge.workers() == [worker]
+    assert moderation_server.workers() == [worker]
 
 
 @pytest.mark.parametrize(
@@ -173,20 +173,17 @@ def test_a_bad_picture_is_a_400_that_names_it(judge: ServerProcess) -> None:
         {"input": "a", "colour": "red"},
     ],
 )
-def test_what_cannot_be_judged_is_refused(judge: ServerProcess, body: dict[str, Any]) -> None:
+def test_what_cannot_be_judged_is_refused(moderation_server: ServerProcess, body: dict[str, Any]) -> None:
     """Remote images, images under names of text models, empty input, another kind of model, unknown fields: 400."""
-    answer = judge.call("POST", "/v1/moderations", body)
+    answer = moderation_server.call("POST", "/v1/moderations", body)
     assert answer.status == 400
     assert answer.error["type"] == "invalid_request_error"
     assert answer.error["param"]
 
 
-def test_the_client_of_2023_gets_its_verdicts(judge: ServerProcess) -> None:
+def test_the_client_of_2023_gets_its_verdicts(moderation_server: ServerProcess) -> None:
     """openai.Moderation.create works without a model and with both names it knows; its errors are InvalidRequest."""
-    command = [str(CLIENTS), str(PROGRAM), judge.base]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    seen = json.loads(done.stdout)
+    seen = run_client("moderation_2023", moderation_server.base, timeout_s=120)
     assert seen["plain"]["results"][0]["categories"].keys() >= FIRST
     assert seen["latest"]["results"][0]["categories"].keys() == LATER
     assert seen["latest"]["results"][0]["flagged"] is True
@@ -194,31 +191,30 @@ def test_the_client_of_2023_gets_its_verdicts(judge: ServerProcess) -> None:
     assert seen["wrong"] == [400, "input"]
 
 
-def test_four_at_once_get_their_own(judge: ServerProcess, client: openai.OpenAI) -> None:
+def test_four_at_once_get_their_own(moderation_server: ServerProcess, client: openai.OpenAI) -> None:
     """Parallel requests get the same verdicts as alone, and are counted."""
-    before = judge.gauge("vllm:request_success_total")
+    before = moderation_server.gauge("vllm:request_success_total")
     texts = ["I will kill you.", "Good morning!", "我不想活了，我要自杀。", "今天吃什么？"]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda text: client.moderations.create(input=[text] * 3).results, texts))
     assert [{result.flagged for result in results} for results in found] == [{True}, {False}, {True}, {False}]
-    assert judge.gauge("vllm:request_success_total") >= before + 4
+    assert moderation_server.gauge("vllm:request_success_total") >= before + 4
 
 
-def test_a_client_that_leaves_frees_the_worker(judge: ServerProcess, client: openai.OpenAI) -> None:
+def test_a_client_that_leaves_frees_the_worker(moderation_server: ServerProcess, client: openai.OpenAI) -> None:
     """When a client disconnects, its long list is dropped, and the next request is served."""
-    line = RawConnection(judge, "/v1/moderations", {"input": ["some words to be judged " * 100] * 400})
-    judge.wait("it runs", lambda: judge.gauge("vllm:num_requests_running") > 0)
+    line = RawConnection(moderation_server, "/v1/moderations", {"input": ["some words to be judged " * 100] * 400})
+    moderation_server.wait("it runs", lambda: moderation_server.gauge("vllm:num_requests_running") > 0)
     line.hang_up()
-    names = ("vllm:num_requests_running", "vllm:num_requests_waiting")
-    judge.wait("it is gone", lambda: sum(map(judge.gauge, names)) == 0, 15)
+    moderation_server.wait("it is gone", moderation_server.is_idle, 15)
     assert client.moderations.create(input="next").results[0].flagged is False
 
 
-def test_unloading_gives_the_memory_back(judge: ServerProcess, client: openai.OpenAI) -> None:
+def test_unloading_gives_the_memory_back(moderation_server: ServerProcess, client: openai.OpenAI) -> None:
     """`stop` ends the worker of the models; the next request loads them again without a download."""
-    (worker,) = judge.workers()
+    (worker,) = moderation_server.workers()
     assert 0 < psutil.Process(worker.pid).memory_info().rss < 600_000_000
-    answer = judge.call("POST", f"/admin/v1/workers/{MODEL}/stop", headers=ADMIN)
+    answer = moderation_server.call("POST", f"/admin/v1/workers/{MODEL}/stop", headers=ADMIN)
     assert answer.status == 200, answer.body
-    judge.wait("the process is gone", lambda: not judge.workers())
+    moderation_server.wait("the process is gone", lambda: not moderation_server.workers())
     assert client.moderations.create(input="again").results[0].flagged is False

@@ -21,7 +21,7 @@ SENDERS = 4
 WORDS = ("fox", "crow", "bear", "wolf", "hare", "goat", "swan", "toad", "mole", "lynx", "deer", "duck")
 MARGIN = 1.0
 """The lead (natural log) of the likeliest token with which it is the same in every batch."""
-LEAST_TOKENS, MOST_TOKENS = 4, 24
+MIN_TOKENS, MAX_TOKENS = 4, 24
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +45,12 @@ def _wish(number: int, **more: Any) -> dict[str, Any]:
 
 def _certain(server: ServerProcess, number: int) -> int:
     """Return how many tokens of its answer are certain: kernels round a little differently in other batches."""
-    answer = server.call("POST", "/v1/completions", _wish(number, max_tokens=MOST_TOKENS, logprobs=2)).json()
+    answer = server.call("POST", "/v1/completions", _wish(number, max_tokens=MAX_TOKENS, logprobs=2)).json()
     for at, tops in enumerate(answer["choices"][0]["logprobs"]["top_logprobs"]):
         first, *others = sorted(tops.values(), reverse=True)
         if not others or first - others[0] < MARGIN:
             return at
-    return MOST_TOKENS
+    return MAX_TOKENS
 
 
 def _streamed(server: ServerProcess, number: int, length: int) -> str:
@@ -71,17 +71,17 @@ def test_streams_beside_nonsense_stay_what_they_were(server: ServerProcess, scal
     n_streams = scale(6, 16)
     lengths = {number: _certain(server, number) for number in range(scale(12, 2 * len(WORDS)))}
     chosen = sorted(lengths, key=lambda number: -lengths[number])[:n_streams]
-    assert lengths[chosen[-1]] >= LEAST_TOKENS, lengths
+    assert lengths[chosen[-1]] >= MIN_TOKENS, lengths
     expected = {number: _streamed(server, number, lengths[number]) for number in chosen}
     [worker] = server.workers()
     over, faults = threading.Event(), list[str]()
 
-    def tells(number: int) -> int:
+    def reads(number: int) -> int:
         received = 0
         while not over.is_set():
             answer = _streamed(server, number, lengths[number])
             if answer != expected[number]:
-                faults.append(f"stream {number} said {answer!r}, before {expected[number]!r}")
+                faults.append(f"stream {number} returned {answer!r}, before {expected[number]!r}")
             received += 1
         return received
 
@@ -96,14 +96,14 @@ def test_streams_beside_nonsense_stay_what_they_were(server: ServerProcess, scal
         return sent
 
     with concurrent.futures.ThreadPoolExecutor(n_streams + SENDERS) as pool:
-        streams = [pool.submit(tells, number) for number in chosen]
+        streams = [pool.submit(reads, number) for number in chosen]
         try:
             senders = [pool.submit(sends, number, time.monotonic() + scale(5, 600)) for number in range(SENDERS)]
             for sender in senders:
                 sender.result()
         finally:
             over.set()
-        assert all(stream.result() for stream in streams), "every stream was told at least once"
+        assert all(stream.result() for stream in streams), "every stream was read at least once"
     assert not faults, "\n".join(sorted(set(faults))[:50])
     assert [process.pid for process in server.workers()] == [worker.pid]
     assert {number: _streamed(server, number, lengths[number]) for number in chosen} == expected

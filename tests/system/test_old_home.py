@@ -1,20 +1,19 @@
 """A home that an earlier commit's server wrote and left in the middle of its work is opened, resumed and served alike.
 
-`make test` opens stored homes; `make soak` has them written anew by that commit, from this repository's history. With
+`make test` opens stored homes; `make soak` has that commit, from this repository's history, write new ones. With
 `--full --write-pages` the new homes are stored in place of the old ones.
 """
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import platformdirs
 import pytest
 
+from tests.conftest import home_folder
 from tests.store.conftest import postgres as postgres
 from tests.system.old_home import letters, write
 from tests.system.old_home.program import Form, Program, Server, machine
@@ -44,8 +43,7 @@ MORE_COMMANDS = {
 
 def weights() -> Path:
     """SmolLM2's file, as `make setup` fetched it."""
-    home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
-    found = list((home / "models" / write.STARTER).glob("*.gguf"))
+    found = list((home_folder() / "models" / write.STARTER).glob("*.gguf"))
     if len(found) != 1:
         pytest.fail(f"{write.STARTER} is not installed: run `make setup`")
     return found[0]
@@ -91,7 +89,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path, host: str) -> Iterato
 
 
 def differences(old: Any, new: Any, ignored: set[str], where: str = "") -> list[str]:
-    """Say what `new` has otherwise than `old`; fields that are new are not counted. Lists of objects go by id."""
+    """List where `new` differs from `old`; additional fields are not counted. Objects in lists are compared by id."""
     if isinstance(old, dict) and isinstance(new, dict):
         shared = [name for name in old if name not in ignored]
         return [d for n in shared for d in differences(old[n], new.get(n, "(missing)"), ignored, f"{where}.{n}")]
@@ -105,8 +103,8 @@ def differences(old: Any, new: Any, ignored: set[str], where: str = "") -> list[
 
 
 def test_an_old_home_opens_resumes_and_answers_alike(opened: tuple[Program, Server, Any]) -> None:
-    """Keys open what they opened, usage is counted to the last request, models and jobs are listed as they were, equal
-    requests get equal answers, the upload is completed, fine-tuning goes on, and the batch is finished.
+    """Keys are accepted as before, usage is counted to the last request, models and jobs are listed as before, equal
+    requests get equal answers, the upload is completed, fine-tuning resumes, and the batch is finished.
     """
     program, server, expected = opened
     app = expected["keys"]["app"]["secret"]
@@ -197,11 +195,11 @@ def _check_fine_tunes(server: Server, jobs: Any, key: str) -> None:
     failed = server.ask("GET", f"{path}/{jobs['failed']}", key=key)
     assert (failed["status"], failed["error"]["code"]) == ("failed", "missing_extra")
     assert status("paused") == "paused"
-    server.wait("the job goes on that was under way", lambda: status("under_way") == "validating_files")
+    server.wait("the job that was running resumes", lambda: status("under_way") == "validating_files")
     assert server.ask("POST", f"{path}/{jobs['paused']}/resume", key=key)["status"] == "queued"
     for name in ("under_way", "queued"):
         assert server.ask("POST", f"{path}/{jobs[name]}/cancel", key=key)["status"] == "cancelled"
-    server.wait("the job goes on that was paused", lambda: status("paused") == "validating_files")
+    server.wait("the job that was paused resumes", lambda: status("paused") == "validating_files")
 
 
 def _check_batch(server: Server, batch: Any, key: str) -> None:
@@ -220,7 +218,7 @@ def _check_batch(server: Server, batch: Any, key: str) -> None:
 def test_commands_and_servers_of_both_commits_understand_each_other(
     request: pytest.FixtureRequest, tmp_path: Path, old_source: Path, is_server_old: bool
 ) -> None:
-    """The earlier commit's commands work on this one's server and the reverse, or say to restart the server."""
+    """The earlier commit's commands work on this one's server and the reverse, or ask for a restart of the server."""
     expected = write.restore(ARCHIVES / "sqlite.tar.xz", tmp_path, None)
     environment = {"HOMEPORT_MODELS": letters.NAME}
     old, new = Program(old_source, tmp_path, environment), Program(write.ROOT, tmp_path, environment)
@@ -237,4 +235,4 @@ def test_commands_and_servers_of_both_commits_understand_each_other(
             assert "Traceback" not in said, said
         commanding.read("keys", "revoke", "app")
         app = expected["keys"]["app"]["secret"]
-        server.wait("the revoked key opens nothing", lambda: server.call("GET", "/v1/models", key=app)[0] == 401)
+        server.wait("the revoked key is refused", lambda: server.call("GET", "/v1/models", key=app)[0] == 401)

@@ -13,13 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pytest
 
 from homeport.app.storage import Storage
 from homeport.domain.usage import UsageQuery
 from homeport.settings import Settings
-from tests.conftest import Scale
+from tests.conftest import Scale, home_folder
 from tests.system.powercut import Disk, calls, recorder
 from tests.system.server import ServerProcess, running
 
@@ -37,12 +36,12 @@ class Client:
     """Stores things on a server, and remembers what was answered when, and how to find it."""
 
     def __init__(self, server: ServerProcess) -> None:
-        self._house = server
+        self._server = server
         self.answered: list[tuple[float, Check]] = []
         self.completed: list[float] = []
 
     def _asked(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
-        answer = self._house.call("POST", path, body, headers)
+        answer = self._server.call("POST", path, body, headers)
         assert answer.status == 200, answer.body
         return answer.json()
 
@@ -130,8 +129,7 @@ def _can_record(tmp_path: Path) -> bool:
 def _record(tmp_path: Path, home: Path, n_rounds: int) -> tuple[Client, Path]:
     """Store things on a recorded server; kill it at the end."""
     home.mkdir()
-    shared = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
-    (home / "models").symlink_to(shared / "models")
+    (home / "models").symlink_to(home_folder() / "models")
     record = tmp_path / "record"
     settings = {"API_KEYS": "test", "ADMIN_KEY": "admin"}
     flags = ("--home", str(home), "--model", MODEL)

@@ -40,7 +40,7 @@ def _kept(folder: Path) -> list[Path]:
     return list((folder / MODEL).glob("*.prefix"))
 
 
-def test_a_system_prompt_survives_a_restart_and_a_chat_goes_on_from_its_answer(folder: Path, tmp_path: Path) -> None:
+def test_a_system_prompt_survives_a_restart_and_a_chat_reuses_its_answer(folder: Path, tmp_path: Path) -> None:
     """A prefix of three requests is stored; the next server restores it and answers alike. A next turn reuses it."""
     settings = {"PREFIX_CACHE_DIR": str(folder), "SLOTS": "4"}
     with running(tmp_path / "first", "--model", MODEL, **settings) as server:

@@ -82,12 +82,12 @@ def _run(step: Step, port: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def outputs(home: ServerProcess, installed: Mapping[str, Path]) -> dict[str, str]:
+def outputs(default_server: ServerProcess, installed: Mapping[str, Path]) -> dict[str, str]:
     """What each sample of each page prints now. A sample that several pages show alike runs once."""
     assert installed
     # The server that `--write-pages` describes has just loaded its model; this one may have unloaded it.
     hello = [{"role": "user", "content": "Hello"}]
-    home.call("POST", "/v1/chat/completions", {"model": "gpt-3.5-turbo", "messages": hello, "max_tokens": 1})
+    default_server.call("POST", "/v1/chat/completions", {"model": "gpt-3.5-turbo", "messages": hello, "max_tokens": 1})
     printed: dict[str, str] = {}
     programs: dict[str, str] = {}
     for page in SHOWN:
@@ -95,7 +95,7 @@ def outputs(home: ServerProcess, installed: Mapping[str, Path]) -> dict[str, str
             if programs.setdefault(step.name, step.code) != step.code:
                 raise AssertionError(f"{page} shows another program for {step.name} than the pages before it")
             if step.name not in printed:
-                printed[step.name] = _run(step, home.port)
+                printed[step.name] = _run(step, default_server.port)
     return printed
 
 

@@ -1,25 +1,17 @@
 """The SDK of 2023 (openai==0.28.1, in its own environment) uses every endpoint it knows, on real weights."""
 
-import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.system.client_programs import run_client
 from tests.system.server import ServerProcess
-
-CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
-PROGRAM = Path(__file__).parent / "clients" / "sdk_2023.py"
 
 
 @pytest.fixture(scope="module")
 def seen(server: ServerProcess) -> Any:
     """The results of the old client, by scenario."""
-    command = [str(CLIENTS), str(PROGRAM), server.base, "smollm2-135m"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+    return run_client("sdk_2023", server.base, "smollm2-135m")
 
 
 def test_models_and_engines_are_listed(seen: Any) -> None:

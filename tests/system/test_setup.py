@@ -42,8 +42,8 @@ def test_what_is_set_up_is_not_set_up_again(clone: Path, tmp_path: Path) -> None
     assert "scripts/environment" not in plan(tmp_path / "link")
 
 
-@pytest.mark.parametrize("way", ["moved", "copied", "without its Python", "without its packages' place"])
-def test_stamps_do_not_outlive_what_they_stand_for(clone: Path, tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("way", ["moved", "copied", "without its Python", "without its link to the code"])
+def test_stale_stamps_are_removed(clone: Path, tmp_path: Path, way: str) -> None:
     """An environment that points to another folder, or does not run, is created again."""
     other = tmp_path / "other"
     if way == "moved":

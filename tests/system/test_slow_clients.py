@@ -29,10 +29,10 @@ HEAD_S, STALL_S = 5.0, 5.0
 
 
 @pytest.fixture(scope="module")
-def brisk(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
+def impatient_server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
     """A server that waits a few seconds for slow clients, not a minute."""
     assert smollm2.exists()
-    folder = tmp_path_factory.mktemp("brisk")
+    folder = tmp_path_factory.mktemp("impatient_server")
     limits = {"HEAD_S": f"{HEAD_S}", "STALL_S": f"{STALL_S}"}
     with running(folder / "log", "--model", MODEL, **limits) as started:
         yield started
@@ -85,7 +85,7 @@ def _status(line: socket.socket) -> int:
 
 
 def _answered(server: ServerProcess, until: Callable[[], bool]) -> list[float]:
-    """Be a normal client until then; give how long each of its answers took."""
+    """Send requests as a normal client until then; return the duration of each, in seconds."""
     spent = []
     while not until():
         began = time.monotonic()
@@ -95,46 +95,46 @@ def _answered(server: ServerProcess, until: Callable[[], bool]) -> list[float]:
     return spent
 
 
-def test_slow_heads_bodies_and_readers_hold_nobody_up(brisk: ServerProcess, scale: Scale) -> None:
+def test_slow_heads_bodies_and_readers_delay_no_other_client(impatient_server: ServerProcess, scale: Scale) -> None:
     """200 of each at once: other clients are answered as before, each slow one is ended, and the memory is released."""
-    count, gateway = scale(25, 200), psutil.Process(brisk.pid)
-    with openai.OpenAI(base_url=brisk.base, api_key="x", max_retries=0) as client:
+    count, gateway = scale(25, 200), psutil.Process(impatient_server.pid)
+    with openai.OpenAI(base_url=impatient_server.base, api_key="x", max_retries=0) as client:
         sent = client.files.create(file=("big", bytes(FILE_BYTES)), purpose="user_data")
-    usual = _answered(brisk, _after(2))
+    usual = _answered(impatient_server, _after(2))
     before = gateway.memory_info().rss
-    asked = _head(brisk, f"/v1/files/{sent.id}/content", "", "", method="GET")
-    began = _head(brisk, "/v1/completions", f"Content-Length: {len(BODY)}", "", "") + BODY[:1000]
+    asked = _head(impatient_server, f"/v1/files/{sent.id}/content", "", "", method="GET")
+    began = _head(impatient_server, "/v1/completions", f"Content-Length: {len(BODY)}", "", "") + BODY[:1000]
     with contextlib.ExitStack() as stack:
         heads, bodies, _ = (
-            [stack.enter_context(contextlib.closing(_dial(brisk, first))) for _ in range(count)]
-            for first in (_head(brisk, "/v1/completions", "X-Slow: "), began, asked)
+            [stack.enter_context(contextlib.closing(_dial(impatient_server, first))) for _ in range(count)]
+            for first in (_head(impatient_server, "/v1/completions", "X-Slow: "), began, asked)
         )
         stack.enter_context(_dripping(heads + bodies))
-        spent = _answered(brisk, _after(scale(8, 60)))
+        spent = _answered(impatient_server, _after(scale(8, 60)))
         assert [_status(line) for line in heads] == [408] * count
         assert [_status(line) for line in bodies] == [408] * count
-        brisk.wait("readers that do not read are given up", lambda: len(gateway.net_connections()) < 10, 60)
+        impatient_server.wait("readers that do not read are given up", lambda: len(gateway.net_connections()) < 10, 60)
     assert max(spent) < 10, "nobody waits long, not even while hundreds of files are opened at once"
     assert statistics.median(spent) < 3 * statistics.median(usual) + 0.2
     # Part of the memory for hundreds of readers stays allocated, outside of Python's objects; repeating adds nothing.
     allowed = before + 30_000_000 + count * 500_000
-    brisk.wait("memory comes back", lambda: gateway.memory_info().rss < allowed, 60)
+    impatient_server.wait("memory comes back", lambda: gateway.memory_info().rss < allowed, 60)
 
 
-def test_large_requests_leave_no_memory_behind(brisk: ServerProcess, scale: Scale) -> None:
+def test_large_requests_leave_no_memory_behind(impatient_server: ServerProcess, scale: Scale) -> None:
     """Bodies of many megabytes, refused only after they were read, do not keep an idle gateway large."""
-    gateway = psutil.Process(brisk.pid)
-    _answered(brisk, _after(1))
+    gateway = psutil.Process(impatient_server.pid)
+    _answered(impatient_server, _after(1))
     before = gateway.memory_info().rss
     body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "a"}] * 300_000, "n": "x"}).encode()
     assert 9_000_000 < len(body) < 20_000_000
 
     def bomb(_: int) -> int:
-        return brisk.call("POST", "/v1/chat/completions", body).status
+        return impatient_server.call("POST", "/v1/chat/completions", body).status
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert set(pool.map(bomb, range(scale(16, 100)))) == {400}
-    brisk.wait("memory comes back", lambda: gateway.memory_info().rss < before + 30_000_000, 60)
+    impatient_server.wait("memory comes back", lambda: gateway.memory_info().rss < before + 30_000_000, 60)
 
 
 def _after(seconds: float) -> Callable[[], bool]:

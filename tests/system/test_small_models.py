@@ -18,13 +18,13 @@ def homeport(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def installed(home: Path) -> Any:
-    """What `list` tells of the models there."""
+    """Return the models that `list` shows."""
     return json.loads(homeport(home, "list", "--json").stdout)["models"]
 
 
 @pytest.mark.parametrize("template", [small_ggufs.TEMPLATE, small_ggufs.UNCOMPILED])
 def test_a_model_is_installed_as_what_it_can_do(tmp_path: Path, template: str) -> None:
-    """A whole file is installed; one whose template does not compile is installed without chat, and told so."""
+    """A whole file is installed; one whose template does not compile is installed without chat, with a warning."""
     file = small_ggufs.model(tmp_path / "small.gguf", template=template)
     pulled = homeport(tmp_path / "home", "pull", f"file:{file}")
     assert pulled.returncode == 0, pulled.stderr

@@ -15,10 +15,10 @@ import pytest
 from openai.types.audio import SpeechCreateParams
 
 from tests.engines.speech.sniffing import sniff
+from tests.system.client_programs import PYTHON
 from tests.system.raw_http import RawConnection
 from tests.system.server import ServerProcess
 from tests.system.speech_server import MODEL, seconds, speaking
-from tests.system.test_sdk_2023 import CLIENTS
 
 SHORT = "Good morning, my friends."
 LONG = "The weather is very nice here today, and we all went out for a walk. " * 12
@@ -34,28 +34,23 @@ sys.stdout.buffer.write(answer.content)
 
 
 @pytest.fixture(scope="module")
-def speaker(tmp_path_factory: pytest.TempPathFactory, kokoro: Mapping[str, Path]) -> Iterator[ServerProcess]:
+def speech_server(tmp_path_factory: pytest.TempPathFactory, kokoro: Mapping[str, Path]) -> Iterator[ServerProcess]:
     """One server for all tests of this module; it unloads a model after two idle seconds."""
     assert kokoro
-    with speaking(tmp_path_factory.mktemp("speaker") / "log", IDLE_UNLOAD_S="2") as started:
+    with speaking(tmp_path_factory.mktemp("speech_server") / "log", IDLE_UNLOAD_S="2") as started:
         yield started
 
 
 @pytest.fixture
-def client(speaker: ServerProcess) -> Iterator[openai.OpenAI]:
+def client(speech_server: ServerProcess) -> Iterator[openai.OpenAI]:
     """The current official client; it does not retry."""
-    with openai.OpenAI(base_url=speaker.base, api_key="sk-test", max_retries=0, timeout=120) as made:
+    with openai.OpenAI(base_url=speech_server.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
 
 
 def body(text: str = SHORT, **changes: Any) -> dict[str, Any]:
     """Return a plain request with some fields changed."""
     return {"model": MODEL, "input": text, "voice": "alloy", "response_format": "pcm", **changes}
-
-
-def idle(server: ServerProcess) -> bool:
-    """Return whether no request is running."""
-    return server.gauge("vllm:num_requests_running") + server.gauge("vllm:num_requests_waiting") == 0
 
 
 def test_the_sdk_gets_each_format(client: openai.OpenAI) -> None:
@@ -92,9 +87,11 @@ def test_the_sdk_takes_every_parameter(client: openai.OpenAI) -> None:
     assert events[-1]["usage"]["output_tokens"] > 10
 
 
-def test_the_sdk_of_2023_can_ask_raw(speaker: ServerProcess) -> None:
+def test_the_sdk_of_2023_can_ask_raw(speech_server: ServerProcess) -> None:
     """openai==0.28.1 has no speech method, but its requestor works."""
-    ran = subprocess.run([str(CLIENTS), "-c", OLD_CLIENT, speaker.base], capture_output=True, timeout=120, check=False)
+    ran = subprocess.run(
+        [str(PYTHON), "-c", OLD_CLIENT, speech_server.base], capture_output=True, timeout=120, check=False
+    )
     assert sniff(ran.stdout) == "wav", ran.stderr[-2000:]
 
 
@@ -105,9 +102,9 @@ def test_unknown_voices_are_refused_with_those_there_are(client: openai.OpenAI) 
     assert refused.value.param == "voice"
 
 
-def test_sound_comes_before_the_text_is_done(speaker: ServerProcess) -> None:
+def test_sound_comes_before_the_text_is_done(speech_server: ServerProcess) -> None:
     """The first bytes of a long text arrive long before the last."""
-    connection = http.client.HTTPConnection("127.0.0.1", speaker.port, timeout=120)
+    connection = http.client.HTTPConnection("127.0.0.1", speech_server.port, timeout=120)
     began = time.monotonic()
     connection.request(
         "POST",
@@ -125,44 +122,44 @@ def test_sound_comes_before_the_text_is_done(speaker: ServerProcess) -> None:
     assert first_s < whole_s / 2
 
 
-def test_a_caller_that_leaves_frees_the_worker(speaker: ServerProcess) -> None:
+def test_a_caller_that_leaves_frees_the_worker(speech_server: ServerProcess) -> None:
     """A disconnect during a long text stops its work within one chunk, in either kind of stream."""
     for stream_format in ("audio", "sse"):
-        line = RawConnection(speaker, "/v1/audio/speech", body(LONG, stream_format=stream_format))
+        line = RawConnection(speech_server, "/v1/audio/speech", body(LONG, stream_format=stream_format))
         assert line.status() == 200
         assert line.line()
         line.hang_up()
-        speaker.wait("idle after the hang-up", lambda: idle(speaker), 15)
+        speech_server.wait("idle after the hang-up", speech_server.is_idle, 15)
 
 
-def test_four_speak_at_once(speaker: ServerProcess) -> None:
+def test_four_speak_at_once(speech_server: ServerProcess) -> None:
     """Four parallel requests each get the same audio as alone."""
     texts = ["Good morning.", "早上好。", "Good evening.", "晚上好。"]
-    alone = [speaker.call("POST", "/v1/audio/speech", body(text)).body for text in texts]
+    alone = [speech_server.call("POST", "/v1/audio/speech", body(text)).body for text in texts]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda text: speaker.call("POST", "/v1/audio/speech", body(text)).body, texts))
+        together = list(pool.map(lambda text: speech_server.call("POST", "/v1/audio/speech", body(text)).body, texts))
     assert together == alone
     assert all(seconds(sound, "pcm") > 0.4 for sound in alone)
 
 
-def test_a_worker_that_dies_cuts_the_sound_off(speaker: ServerProcess) -> None:
+def test_a_worker_that_dies_cuts_the_sound_off(speech_server: ServerProcess) -> None:
     """A killed worker's stream breaks instead of ending; the next request works."""
-    connection = http.client.HTTPConnection("127.0.0.1", speaker.port, timeout=120)
+    connection = http.client.HTTPConnection("127.0.0.1", speech_server.port, timeout=120)
     connection.request("POST", "/v1/audio/speech", json.dumps(body(LONG)), JSON)
     answer = connection.getresponse()
     assert answer.read(1000)
-    for worker in speaker.workers():
+    for worker in speech_server.workers():
         worker.kill()
     with pytest.raises(http.client.IncompleteRead):
         answer.read()
     connection.close()
-    assert speaker.call("POST", "/v1/audio/speech", body("Hello.")).status == 200
+    assert speech_server.call("POST", "/v1/audio/speech", body("Hello.")).status == 200
 
 
-def test_memory_returns_and_the_next_request_loads_again(speaker: ServerProcess) -> None:
+def test_memory_returns_and_the_next_request_loads_again(speech_server: ServerProcess) -> None:
     """The process of an idle model ends, and the next request starts another. Metrics count the characters."""
-    assert speaker.call("POST", "/v1/audio/speech", body("Hello.")).status == 200
-    assert speaker.gauge("vllm:generation_tokens_total") > 20
-    assert speaker.gauge("vllm:prompt_tokens_total") > 5
-    speaker.wait("the worker is gone", lambda: not speaker.workers(), 30)
-    assert speaker.call("POST", "/v1/audio/speech", body("Hello.")).status == 200
+    assert speech_server.call("POST", "/v1/audio/speech", body("Hello.")).status == 200
+    assert speech_server.gauge("vllm:generation_tokens_total") > 20
+    assert speech_server.gauge("vllm:prompt_tokens_total") > 5
+    speech_server.wait("the worker is gone", lambda: not speech_server.workers(), 30)
+    assert speech_server.call("POST", "/v1/audio/speech", body("Hello.")).status == 200

@@ -1,12 +1,13 @@
 """Speech goes back through transcription, over HTTP, and the words are compared."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import openai
 import pytest
 
+from tests.samples.audio_samples import error_rate
 from tests.system.speech_server import speaking
 
 ENGLISH = "My train leaves at half past seven, and I have not packed anything yet."
@@ -39,18 +40,6 @@ def units(text: str) -> list[str]:
     return re.findall(r"[a-z']+|\d[\d,.:]*(?<=\d)|[\u4e00-\u9fff]", text.lower())
 
 
-def error_rate(said: str, understood: str) -> float:
-    """Return the edit distance per unit of the original."""
-    wanted, got = units(said), units(understood)
-    row: Sequence[int] = range(len(got) + 1)
-    for i, each in enumerate(wanted, 1):
-        following = [i]
-        for j, other in enumerate(got, 1):
-            following.append(min(row[j] + 1, following[-1] + 1, row[j - 1] + (each != other)))
-        row = following
-    return row[-1] / len(wanted)
-
-
 @pytest.mark.parametrize(
     ("text", "voice", "language"),
     [
@@ -64,7 +53,7 @@ def error_rate(said: str, understood: str) -> float:
 def test_what_is_spoken_is_understood(client: openai.OpenAI, text: str, voice: str, language: str) -> None:
     """At most one word (character) in ten is wrong."""
     understood = heard(client, text, voice, language)
-    assert error_rate(text, understood) <= 0.1, understood
+    assert error_rate(units(text), units(understood)) <= 0.1, understood
 
 
 def test_english_numbers_are_understood(client: openai.OpenAI) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import platformdirs
 import pytest
 
 from homeport.app import admin_commands
 from homeport.domain.keys import NewKey
 from homeport.settings import Settings
+from tests.conftest import home_folder
 
 MODEL = "smollm2-135m"
 COMMANDS = ["serve", "keys list", "keys create bot", "db upgrade", "db check", "usage", f"rm {MODEL}", "list", "ps"]
@@ -33,11 +33,11 @@ def _said(home: Path, *command: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def _told(said: str) -> str:
+def _error(said: str) -> str:
     """Return the one error, without log lines before it."""
-    [received] = [line for line in said.splitlines() if line.startswith("Error: ")]
+    [error] = [line for line in said.splitlines() if line.startswith("Error: ")]
     assert "Traceback" not in said, said
-    return received
+    return error
 
 
 def _block(name: str) -> Callable[[Path], None]:
@@ -78,16 +78,15 @@ def test_a_server_that_cannot_start_says_why(
 ) -> None:
     """A folder that cannot be created, a file that is no database, a lost key secret: the error names the file."""
     assert smollm2.exists()
-    shared = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
-    (tmp_path / "models").symlink_to(shared / "models")
+    (tmp_path / "models").symlink_to(home_folder() / "models")
     spoil(tmp_path)
     status, said = _said(tmp_path, "serve", "--port", "0", "--model", MODEL)
     assert status == 1, said
-    assert names in _told(said)
+    assert names in _error(said)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_home_that_cannot_be_written_is_said(tmp_path: Path, command: str) -> None:
+def test_a_home_that_cannot_be_written_is_an_error(tmp_path: Path, command: str) -> None:
     """If the home folder cannot be created, every command prints one error, or works without it."""
     (tmp_path / "file").touch()
     status, said = _said(tmp_path / "file" / "home", *command.split())

@@ -1,8 +1,6 @@
 """Recordings over real HTTP with real weights: both SDK generations, every format, invalid input, disconnects."""
 
-import json
 import socket
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,10 +24,9 @@ from tests.samples.audio_samples import (
     spoken,
     tone,
 )
+from tests.system.client_programs import run_client
 from tests.system.server import HttpAnswer, ServerProcess, running
 
-CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
-PROGRAM = Path(__file__).parent / "clients" / "audio_2023.py"
 FORM = {"Content-Type": HEADERS["content-type"]}
 MODEL = ("model", "whisper-1")
 PATH = "/v1/audio/transcriptions"
@@ -39,7 +36,7 @@ PATH = "/v1/audio/transcriptions"
 def transcriber(tmp_path_factory: pytest.TempPathFactory, whisper: Path) -> Iterator[ServerProcess]:
     """A server that is started with the transcription model alone."""
     assert whisper.exists()
-    with running(tmp_path_factory.mktemp("ears") / "log", "--model", "whisper-base") as started:
+    with running(tmp_path_factory.mktemp("transcriber") / "log", "--model", "whisper-base") as started:
         yield started
 
 
@@ -155,10 +152,7 @@ def test_the_sdk_of_2023_transcribes_and_translates(transcriber: ServerProcess, 
     files = tmp_path / "walk.wav", tmp_path / "walk.m4a"
     for file, (_, content) in zip(files, (english(), chinese()), strict=True):
         file.write_bytes(content)
-    command = [str(CLIENTS), str(PROGRAM), transcriber.base, *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    seen = json.loads(done.stdout)
+    seen = run_client("audio_2023", transcriber.base, *files)
     assert errors(ENGLISH, seen["transcribe"]["text"]) <= 0.1
     assert errors(CHINESE, seen["verbose"]["text"]) <= 0.1
     assert seen["verbose"]["language"] == "chinese"

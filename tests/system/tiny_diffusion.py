@@ -19,7 +19,7 @@ MODEL = "tiny-flux"
 Array = NDArray[np.uint8]
 
 
-def furnish(home: Path, edge: int = 64) -> None:
+def install_tiny_model(home: Path, edge: int = 64) -> None:
     """Install the tiny FLUX-format model: it generates noise of `edge` pixels, through the real library."""
     if tiny_checkpoint.IS_NOWHERE:
         pytest.skip(tiny_checkpoint.NOWHERE)

@@ -14,12 +14,12 @@ def test_the_same_request_has_the_same_id(tmp_path: Path) -> None:
     """The id follows from the files' contents, the weights and the options, and from nothing else."""
     (tmp_path / "a").write_text("1")
     (tmp_path / "b").write_text("1")
-    order = TrainingRequest("m", tmp_path / "a")
-    first = run_id(order, "digest")
-    assert first == run_id(msgspec.structs.replace(order, training_file=tmp_path / "b"), "digest")
-    others = {run_id(order, "other"), run_id(msgspec.structs.replace(order, suffix="x"), "digest")}
-    others.add(run_id(msgspec.structs.replace(order, hyperparameters=Hyperparameters(seed=1)), "digest"))
-    others.add(run_id(msgspec.structs.replace(order, validation_file=tmp_path / "b"), "digest"))
+    request = TrainingRequest("m", tmp_path / "a")
+    first = run_id(request, "digest")
+    assert first == run_id(msgspec.structs.replace(request, training_file=tmp_path / "b"), "digest")
+    others = {run_id(request, "other"), run_id(msgspec.structs.replace(request, suffix="x"), "digest")}
+    others.add(run_id(msgspec.structs.replace(request, hyperparameters=Hyperparameters(seed=1)), "digest"))
+    others.add(run_id(msgspec.structs.replace(request, validation_file=tmp_path / "b"), "digest"))
     assert len(others | {first}) == 5
     with pytest.raises(InvalidRequest, match="cannot be read"):
         run_id(TrainingRequest("m", tmp_path / "none"), "digest")

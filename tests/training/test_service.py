@@ -84,27 +84,27 @@ def work(service: LocalTrainingService, file: Path, model: str = SMALL, identity
 @pytest.mark.training
 def test_checkpoints_and_the_end_are_models(real: LocalTrainingService, tmp_path: Path) -> None:
     """The last three epochs' checkpoints are models of their project; run again, existing ones are returned at once."""
-    order = work(real, examples.raw(tmp_path / "raw.jsonl", 4))
+    task = work(real, examples.raw(tmp_path / "raw.jsonl", 4))
     events: list[TrainingEvent] = []
-    done = real.prepare_run(order).run(events.append)
+    done = real.prepare_run(task).run(events.append)
     assert done
-    assert (done.model, done.tokens > 0) == (order.name, True)
+    assert (done.model, done.tokens > 0) == (task.name, True)
     assert done.results.read_text().count("\n") == 5
     saved = [event.model for event in events if isinstance(event, CheckpointSaved) and event.model]
-    assert saved == [f"{order.name}:ckpt-step-{step}" for step in (1, 2, 3, 4)]
+    assert saved == [f"{task.name}:ckpt-step-{step}" for step in (1, 2, 3, 4)]
     store = ModelStore(tmp_path)
-    assert set(store.names()) == {SMALL, order.name, *saved[1:]}
-    for name in (order.name, saved[-1]):
+    assert set(store.names()) == {SMALL, task.name, *saved[1:]}
+    for name in (task.name, saved[-1]):
         found = store.find(name)
         assert found
         assert (found.parent, found.project) == (SMALL, "team")
-    first, last = (ModelStore(tmp_path).find(name) for name in (order.name, saved[-1]))
+    first, last = (ModelStore(tmp_path).find(name) for name in (task.name, saved[-1]))
     assert first
     assert last
     assert first.files[ADAPTER].read_bytes()[-1000:] == last.files[ADAPTER].read_bytes()[-1000:]
     assert not list((tmp_path / "tuning").iterdir())
     events.clear()
-    assert real.prepare_run(order).run(events.append) == done
+    assert real.prepare_run(task).run(events.append) == done
     assert events == []
 
 
@@ -130,11 +130,11 @@ def test_a_fine_tuned_model_is_trained_further(real: LocalTrainingService, tmp_p
 @pytest.mark.training
 def test_a_cancelled_one_leaves_nothing(real: LocalTrainingService, tmp_path: Path) -> None:
     """Stopped before or while it runs it returns nothing; discarded, its folder and its checkpoints are gone."""
-    order = work(real, examples.raw(tmp_path / "raw.jsonl", 4))
-    early = real.prepare_run(order)
+    task = work(real, examples.raw(tmp_path / "raw.jsonl", 4))
+    early = real.prepare_run(task)
     early.stop()
     assert early.run(lambda _: None) is None
-    training = real.prepare_run(order)
+    training = real.prepare_run(task)
 
     def on_event(event: TrainingEvent) -> None:
         if isinstance(event, CheckpointSaved):
@@ -157,8 +157,8 @@ def test_classes_are_distinguished_in_the_end(real: LocalTrainingService, tmp_pa
     file.write_text("".join(text))
     other.write_text("".join(text[1::2]))
     chosen = Hyperparameters(n_epochs=6, batch_size=2, classification=Classification(2, "fruit", (0.5,)))
-    order = msgspec.structs.replace(work(real, file), validation_file=other, hyperparameters=chosen)
-    done = real.prepare_run(order).run(lambda _: None)
+    task = msgspec.structs.replace(work(real, file), validation_file=other, hyperparameters=chosen)
+    done = real.prepare_run(task).run(lambda _: None)
     assert done
     rows = [row for row in csv.DictReader(done.results.read_text().splitlines()) if row["classification/accuracy"]]
     assert [row["step"] for row in rows] == ["4", "8", "12", "16", "20", "24"]

@@ -13,13 +13,8 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.types import Scope
 
-from homeport.api.request_context import (
-    ANYONE,
-    Caller,
-    InternalCaller,
-)
+from homeport.api.request_context import ANYONE, Caller, InternalCaller
 from homeport.domain.errors import Forbidden, Unauthenticated
 from homeport.domain.ports.store import KeyCache
 from homeport.domain.security import is_loopback, mask_secret
@@ -28,10 +23,8 @@ _ISSUED_BY = "the operator of this Homeport server"
 ADMIN_PREFIX = "/admin/"
 ORGANIZATION_PREFIX = "/v1/organization/"
 PUBLIC_IMAGE_PREFIX = "/images/"
-"""Images are public to anybody who knows their name: browsers fetch them without a key."""
+"""Anybody who knows the name of an image may fetch it without a key, as browsers do."""
 _CROSS_SITE = "cross-site"
-_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
-"""The headers that proxies add to forwarded requests."""
 
 
 def is_this_machine(host: str | None) -> bool:
@@ -77,7 +70,7 @@ class AccessPolicy:
     """Who has access. Keys are stored as digests.
 
     `origins`: the web origins with CORS, or `*`. Admin keys give access to `/admin` only, tool tokens to everything;
-    without any of both, `/admin` does not exist. `key_cache`: the stored keys. `scraping`: the rule of `/metrics`.
+    without either, `/admin` does not exist. `key_cache`: the stored keys. `scraping`: the rule of `/metrics`.
     """
 
     key_digests: tuple[bytes, ...] = ()
@@ -149,20 +142,20 @@ class AccessPolicy:
             raise Unauthenticated("`/metrics` requires the key in HOMEPORT_METRICS_KEY as a Bearer token.")
         return False
 
-    def check_nearness(self, path: str, headers: Headers) -> None:
+    def check_host_and_origin(self, path: str, headers: Headers) -> None:
         """Refuse requests that a web page of another host may have sent, for servers without keys. Raises Forbidden.
 
         `/admin` is available under the names of loopback only.
         """
-        is_near = is_loopback if is_administrative(path) else is_this_machine
-        if not _is_at(f"//{headers.get('host', '')}", is_near):
+        is_allowed = is_loopback if is_administrative(path) else is_this_machine
+        if not has_host(f"//{headers.get('host', '')}", is_allowed):
             raise Forbidden(
                 "This server has no API key set and answers only requests to localhost. Run `homeport keys create` or "
                 "set HOMEPORT_API_KEYS to reach it under another name.",
                 code="host_not_allowed",
             )
         origin = headers.get("origin")
-        if "*" in self.origins or origin in self.origins or (origin is not None and _is_at(origin, is_near)):
+        if "*" in self.origins or origin in self.origins or (origin is not None and has_host(origin, is_allowed)):
             return
         # If a browser sends no origin (links, images, scripts), it still sends the site of the page.
         is_foreign = headers.get("sec-fetch-site", "").strip().lower() == _CROSS_SITE
@@ -173,26 +166,19 @@ class AccessPolicy:
                 code="origin_not_allowed",
             )
 
-    def serves_page(self, path: str, headers: Headers) -> bool:
-        """Return whether a page of this machine has access by its origin: without keys, and never to `/admin`."""
+    def allows_page(self, path: str, headers: Headers) -> bool:
+        """Return whether this is a page of this machine that has access without a key; never to `/admin`."""
         origin = headers.get("origin")
-        if origin is None or not self.is_keyless or is_administrative(path) or not _is_at(origin, is_this_machine):
+        if origin is None or not self.is_keyless or is_administrative(path) or not has_host(origin, is_this_machine):
             return False
-        return _is_at(f"//{headers.get('host', '')}", is_this_machine)
+        return has_host(f"//{headers.get('host', '')}", is_this_machine)
 
 
-def _is_hostless_probe(scope: Scope, headers: Headers) -> bool:
-    """Return whether a request of this machine uses HTTP/1.0 without a Host header, as no browser does."""
-    client = scope.get("client")
-    is_bare = scope["http_version"] == "1.0" and "host" not in headers and "origin" not in headers
-    return is_bare and client is not None and is_loopback(client[0])
-
-
-def _is_at(url: str, is_here: Callable[[str | None], bool]) -> bool:
-    """Return whether a URL without credentials has such a host."""
+def has_host(url: str, is_match: Callable[[str | None], bool]) -> bool:
+    """Return whether a URL has no credentials and a host for which `is_match` is true."""
     try:
         parts = urlsplit(url)
-        return parts.username is None and is_here(parts.hostname)
+        return parts.username is None and is_match(parts.hostname)
     except ValueError:
         return False
 

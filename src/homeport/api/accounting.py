@@ -72,7 +72,7 @@ class UsageCounter:
                 if self._is_single_result:
                     self.metrics.on_finished("stop")
         if tokens:
-            self.metrics.token(tokens)
+            self.metrics.count_tokens(tokens)
         if tokens or total:
             self.usage = total or Usage(self.usage.prompt_tokens, self.usage.completion_tokens + tokens)
 
@@ -121,7 +121,7 @@ class RequestAccounting:
     async def wait_until_durable(self) -> None:
         """Wait, for a limited time, until the record would survive a power cut."""
         if self._services.ledger is not None:
-            await self._services.ledger.kept()
+            await self._services.ledger.wait_synced()
 
     def _usage_record(self, status: str) -> UsageRecord:
         metrics, usage, context = self.counter.metrics, self.counter.usage, self._context

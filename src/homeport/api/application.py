@@ -19,9 +19,9 @@ from homeport.api.edits import routes as edits
 from homeport.api.embeddings import routes as embeddings
 from homeport.api.error_responses import error_response
 from homeport.api.files import routes as files
-from homeport.api.fine_tuning import legacy_routes
-from homeport.api.fine_tuning import routes as jobs
-from homeport.api.images import downloads as pictures
+from homeport.api.fine_tuning import legacy_routes as fine_tunes
+from homeport.api.fine_tuning import routes as fine_tuning_jobs
+from homeport.api.images import downloads
 from homeport.api.images import routes as images
 from homeport.api.middleware.authentication import AuthenticationMiddleware
 from homeport.api.middleware.cors import CorsMiddleware
@@ -32,16 +32,16 @@ from homeport.api.moderations import routes as moderations
 from homeport.api.request_context import context_of
 from homeport.api.services import Services
 from homeport.api.speech import routes as speech
-from homeport.api.tokenize import routes as tokens
+from homeport.api.tokenize import routes as tokenize
 from homeport.api.transcriptions import routes as transcriptions
-from homeport.api.unknown_paths import is_tidy, unknown
-from homeport.api.uploads import routes as parts
+from homeport.api.unknown_paths import is_normalized, unknown_url
+from homeport.api.uploads import routes as uploads
 from homeport.domain.errors import MethodNotAllowed
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 ROUTES: Mapping[str, Mapping[str, Handler]] = {
-    "/": {"GET": monitoring.greet},
+    "/": {"GET": monitoring.describe_server},
     "/health": {"GET": monitoring.live},
     "/health/live": {"GET": monitoring.live},
     "/health/ready": {"GET": monitoring.ready},
@@ -51,9 +51,9 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/completions": {"POST": completions.create},
     "/v1/chat/completions": {"POST": chat.create},
     "/v1/edits": {"POST": edits.create},
-    "/tokenize": {"POST": tokens.tokenize},
-    "/detokenize": {"POST": tokens.detokenize},
-    "/tokenizer_info": {"GET": tokens.info},
+    "/tokenize": {"POST": tokenize.tokenize},
+    "/detokenize": {"POST": tokenize.detokenize},
+    "/tokenizer_info": {"GET": tokenize.info},
     "/v1/audio/speech": {"POST": speech.create},
     "/v1/audio/transcriptions": {"POST": transcriptions.transcribe},
     "/v1/audio/translations": {"POST": transcriptions.translate},
@@ -62,28 +62,28 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/images/generations": {"POST": images.generate},
     "/v1/images/edits": {"POST": images.edit},
     "/v1/images/variations": {"POST": images.vary},
-    "/images/{name}": {"GET": pictures.fetch},
+    "/images/{name}": {"GET": downloads.fetch},
     "/v1/files": {"GET": files.list_files, "POST": files.create},
     "/v1/files/{file_id}": {"GET": files.retrieve, "DELETE": files.delete},
     "/v1/files/{file_id}/content": {"GET": files.content},
-    "/v1/uploads": {"POST": parts.create},
-    "/v1/uploads/{upload_id}/parts": {"POST": parts.add},
-    "/v1/uploads/{upload_id}/complete": {"POST": parts.complete},
-    "/v1/uploads/{upload_id}/cancel": {"POST": parts.cancel},
+    "/v1/uploads": {"POST": uploads.create},
+    "/v1/uploads/{upload_id}/parts": {"POST": uploads.add},
+    "/v1/uploads/{upload_id}/complete": {"POST": uploads.complete},
+    "/v1/uploads/{upload_id}/cancel": {"POST": uploads.cancel},
     "/v1/batches": {"GET": batches.list_batches, "POST": batches.create},
     "/v1/batches/{batch_id}": {"GET": batches.retrieve},
     "/v1/batches/{batch_id}/cancel": {"POST": batches.cancel},
-    "/v1/fine-tunes": {"GET": legacy_routes.list_fine_tunes, "POST": legacy_routes.create},
-    "/v1/fine-tunes/{job_id}": {"GET": legacy_routes.retrieve},
-    "/v1/fine-tunes/{job_id}/cancel": {"POST": legacy_routes.cancel},
-    "/v1/fine-tunes/{job_id}/events": {"GET": legacy_routes.events},
-    "/v1/fine_tuning/jobs": {"GET": jobs.list_jobs, "POST": jobs.create},
-    "/v1/fine_tuning/jobs/{job_id}": {"GET": jobs.retrieve},
-    "/v1/fine_tuning/jobs/{job_id}/cancel": {"POST": jobs.cancel},
-    "/v1/fine_tuning/jobs/{job_id}/pause": {"POST": jobs.pause},
-    "/v1/fine_tuning/jobs/{job_id}/resume": {"POST": jobs.resume},
-    "/v1/fine_tuning/jobs/{job_id}/events": {"GET": jobs.events},
-    "/v1/fine_tuning/jobs/{job_id}/checkpoints": {"GET": jobs.checkpoints},
+    "/v1/fine-tunes": {"GET": fine_tunes.list_fine_tunes, "POST": fine_tunes.create},
+    "/v1/fine-tunes/{job_id}": {"GET": fine_tunes.retrieve},
+    "/v1/fine-tunes/{job_id}/cancel": {"POST": fine_tunes.cancel},
+    "/v1/fine-tunes/{job_id}/events": {"GET": fine_tunes.events},
+    "/v1/fine_tuning/jobs": {"GET": fine_tuning_jobs.list_jobs, "POST": fine_tuning_jobs.create},
+    "/v1/fine_tuning/jobs/{job_id}": {"GET": fine_tuning_jobs.retrieve},
+    "/v1/fine_tuning/jobs/{job_id}/cancel": {"POST": fine_tuning_jobs.cancel},
+    "/v1/fine_tuning/jobs/{job_id}/pause": {"POST": fine_tuning_jobs.pause},
+    "/v1/fine_tuning/jobs/{job_id}/resume": {"POST": fine_tuning_jobs.resume},
+    "/v1/fine_tuning/jobs/{job_id}/events": {"GET": fine_tuning_jobs.events},
+    "/v1/fine_tuning/jobs/{job_id}/checkpoints": {"GET": fine_tuning_jobs.checkpoints},
     "/v1/engines": {"GET": legacy_engine_list.list_engines},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},
@@ -137,8 +137,8 @@ class _MethodRouter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. HEAD is handled as GET; the HTTP server omits the body."""
         context_of(scope).route = self._template
-        if not is_tidy(scope["path"]):
-            raise unknown(scope["method"], scope["path"], self._routes)
+        if not is_normalized(scope["path"]):
+            raise unknown_url(scope["method"], scope["path"], self._routes)
         method = scope["method"]
         handler = self._handlers.get("GET" if method == "HEAD" else method)
         if handler:
@@ -169,4 +169,4 @@ class _Unknown:
         if scope["type"] == "websocket":
             await WebSocketClose()(scope, receive, send)
             return
-        raise unknown(scope["method"], scope["path"], self._routes)
+        raise unknown_url(scope["method"], scope["path"], self._routes)

@@ -2,7 +2,7 @@
 
 Azure names the model as a deployment in the path (`/openai/deployments/{name}/chat/completions`), requires a version in
 the query, which is ignored here, and has all other paths below `/openai` or `/openai/v1`. Its key is in the header
-`api-key`, which `access` reads. Knows nothing of endpoints' fields.
+`api-key`, which `access_policy` reads. Knows nothing of endpoints' fields.
 """
 
 import re
@@ -11,16 +11,16 @@ from typing import Any, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _SLOT = "homeport.deployment"
-_DEPLOYED = re.compile(
+_DEPLOYMENT_PATH = re.compile(
     r"/openai/(?:v1/)?deployments/(?P<name>[^/].*?)/(?P<rest>(?:chat/)?completions|edits|embeddings|(?:audio|images)/\w+)",
     re.DOTALL,
 )
-_OTHER = re.compile(r"/openai/(?:v1/)?(?P<rest>(?!v1/|deployments/).+)", re.DOTALL)
+_OTHER_PATH = re.compile(r"/openai/(?:v1/)?(?P<rest>(?!v1/|deployments/).+)", re.DOTALL)
 _VERSION = re.compile(rb"(?:^|&)api-version=[^&]*")
 
 
 def deployment_of(scope: Scope) -> str | None:
-    """The model that the path names as a deployment; it overrides a model in the body, as at Azure."""
+    """Return the model that the path names as a deployment. As at Azure, it overrides a model in the body."""
     return cast("str | None", scope.get(_SLOT))
 
 
@@ -32,17 +32,17 @@ class AzureMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        await self._app(_translated(scope) if scope["type"] == "http" else scope, receive, send)
+        await self._app(_rewrite(scope) if scope["type"] == "http" else scope, receive, send)
 
 
-def _translated(scope: Scope) -> Scope:
+def _rewrite(scope: Scope) -> Scope:
     path, query = scope["path"], scope["query_string"]
     changes: dict[str, Any] = {}
     if b"api-version=" in query:
         changes["query_string"] = _VERSION.sub(b"", query).removeprefix(b"&")
     if path.startswith("/openai/"):
-        if deployed := _DEPLOYED.fullmatch(path):
+        if deployed := _DEPLOYMENT_PATH.fullmatch(path):
             changes["path"], changes[_SLOT] = f"/v1/{deployed['rest']}", deployed["name"]
-        elif other := _OTHER.fullmatch(path):
+        elif other := _OTHER_PATH.fullmatch(path):
             changes["path"] = f"/v1/{other['rest']}"
     return {**scope, **changes} if changes else scope

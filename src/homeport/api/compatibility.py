@@ -19,7 +19,7 @@ class FieldSupport(StrEnum):
     """How the server treats a field.
 
     A served field changes the answer. An accepted one is checked and changes nothing. A refused one is a 400 that
-    names it, unless its value asks for nothing.
+    names it, unless its value has no effect.
     """
 
     SERVED = "served"
@@ -50,7 +50,7 @@ def accepted(note: str) -> msgspec.Meta:
 
 
 def refused(note: str) -> msgspec.Meta:
-    """Annotate a field that is a 400 that names it, unless its value asks for nothing."""
+    """Annotate a field that is a 400 that names it, unless its value has no effect."""
     return _meta(FieldSupport.REFUSED, note)
 
 

@@ -3,11 +3,20 @@
 import base64
 import binascii
 import re
+from pathlib import Path
 
 from homeport.domain.errors import InvalidRequest
 
 _DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>(;[^;,]*)*),", re.IGNORECASE)
 _BASE64 = ";base64"
+
+
+def save_image_url(url: str, path: Path, param: str, max_bytes: int) -> None:
+    """Write the image in a data: URL to a file that only this user can read. Raises InvalidRequest naming `param`."""
+    data = decode_image_url(url, param, max_bytes)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(data)
 
 
 def decode_image_url(url: str, param: str, max_bytes: int) -> bytes:

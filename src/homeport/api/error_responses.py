@@ -71,7 +71,7 @@ STATUS: Mapping[type[HomeportError], ErrorStatus] = {
 }
 
 
-def foreseen(error: BaseException) -> HomeportError | None:
+def error_to_report(error: BaseException) -> HomeportError | None:
     """Return the error to report to the caller; None for an unexpected one.
 
     A full disk, and too many open files, are reported in one way, whatever the request was writing.

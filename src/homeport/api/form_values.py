@@ -37,19 +37,19 @@ class Form:
 
     def fields(self, kind: type[T], *files: str) -> T:
         """Return the text fields as `kind`; `files`: the file fields. Raises InvalidRequest naming the field."""
-        types_by_name = {field.name: field for field in msgspec.structs.fields(kind)}
+        fields_by_name = {field.name: field for field in msgspec.structs.fields(kind)}
         for name in files:
             if name in self.values:
                 message = f"Invalid type for '{name}': expected a file, but its part of the form has no filename."
                 raise InvalidRequest(message, param=name, code="invalid_type")
         values: dict[str, Any] = {}
         for name, value in self.values.items():
-            field = types_by_name.get(name)
+            field = fields_by_name.get(name)
             converted = value if field is None else _convert(value, without_notes(field.type))
             if field is None or field.required or converted not in ("", []):
                 values[name] = converted
         for name in self.files:
-            if name in types_by_name:
+            if name in fields_by_name:
                 message = f"Invalid type for '{name}': expected text, but its part of the form is a file."
                 raise InvalidRequest(message, param=name, code="invalid_type")
             if name not in files:

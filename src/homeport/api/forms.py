@@ -19,22 +19,18 @@ from starlette.types import Receive, Scope, Send
 
 from homeport.api.azure import deployment_of
 from homeport.api.form_values import Form, UploadedFile
-from homeport.api.multipart import NAMELESS, FormPart, MultipartFormReader
-from homeport.api.request_body import limited_stream
+from homeport.api.multipart import FILENAME_HINT, FormPart, MultipartFormReader
+from homeport.api.request_body import limited_stream, media_type
 from homeport.api.services import services
-from homeport.domain.errors import (
-    InvalidRequest,
-    PayloadTooLarge,
-    UnsupportedMediaType,
-    excerpt,
-)
+from homeport.domain.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType, excerpt
 
 T = TypeVar("T")
 
 MAX_FORM_BYTES = 25 * 1024 * 1024
 """OpenAI's limit for audio files."""
 
-FRAME_BYTES = 64_000  # of the form itself, around the file
+FORM_OVERHEAD_BYTES = 64_000
+"""What a form may have in addition to its files: boundaries, headers and text fields."""
 _KEY = re.compile(r"[^\[\]]+")
 _INDEX = re.compile(r"\[\d*\]\Z")
 
@@ -47,7 +43,7 @@ async def read_form(request: Request, max_bytes: int = MAX_FORM_BYTES) -> AsyncI
     types, PayloadTooLarge as soon as the size is known, and InvalidRequest for an invalid form.
     """
     content_type = request.headers.get("content-type", "")
-    if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
+    if media_type(request) != "multipart/form-data":
         raise UnsupportedMediaType(
             f"Invalid Content-Type header ({content_type[:100]}), expected multipart/form-data.",
             code="unsupported_content_type",
@@ -55,7 +51,7 @@ async def read_form(request: Request, max_bytes: int = MAX_FORM_BYTES) -> AsyncI
     async with spool_folder(request) as folder:
         reader = MultipartFormReader(content_type, folder)
         try:
-            async for data in limited_stream(request, max_bytes + FRAME_BYTES, _too_large(max_bytes)):
+            async for data in limited_stream(request, max_bytes + FORM_OVERHEAD_BYTES, _too_large(max_bytes)):
                 reader.write(data)
             form = _form(reader.parts(), deployment_of(request.scope))
         finally:
@@ -124,7 +120,7 @@ def _add_value(values: dict[str, Any], name: str, data: bytes) -> None:
     try:
         value = data.decode()
     except UnicodeDecodeError as error:
-        message = f"Invalid '{excerpt(top)}': it is not valid UTF-8. {NAMELESS}"
+        message = f"Invalid '{excerpt(top)}': it is not valid UTF-8. {FILENAME_HINT}"
         raise InvalidRequest(message, param=top) from error
     known = values.get(top)
     if keys:

@@ -94,15 +94,15 @@ class HttpServer(uvicorn.Server):
         """Check the connections regularly, in addition to what uvicorn does."""
         if counter % _CHECK_TICKS == 0:
             try:
-                self._look()
+                self._check_connections()
             except Exception:  # an error raised from here would end the server
                 _log.exception("checking the connections failed")
         return await super().on_tick(counter)
 
-    def _look(self) -> None:
-        self._pool.look()
+    def _check_connections(self) -> None:
+        self._pool.check_all()
         state = self.server_state
-        self._trimmer.look(self._pool.now, state.total_requests, is_idle=not state.tasks)
+        self._trimmer.trim_if_idle(self._pool.now, state.total_requests, is_idle=not state.tasks)
 
     def _connection(self, **given: Any) -> Connection:
         return Connection(self._pool, **given)
@@ -126,6 +126,6 @@ class HttpServer(uvicorn.Server):
 
 
 def _within_descriptors(limits: ConnectionLimits) -> ConnectionLimits:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = limits.connections if soft == resource.RLIM_INFINITY else int(soft * _DESCRIPTOR_SHARE)
-    return replace(limits, connections=min(limits.connections, most))
+    soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    maximum = limits.connections if soft_limit == resource.RLIM_INFINITY else int(soft_limit * _DESCRIPTOR_SHARE)
+    return replace(limits, connections=min(limits.connections, maximum))

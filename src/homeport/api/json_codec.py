@@ -14,8 +14,9 @@ from homeport.domain.json_text import foreign_encoding, strip_bom
 T = TypeVar("T")
 
 MAX_VALUES = 1_000_000
-"""The values and names that one body may have: decoding them blocks the interpreter, and every stream, for some 50 ms.
-A million token ids fit, or 200,000 messages."""
+"""The values and names that one body may have, such as a million token ids or 200,000 messages.
+
+Decoding this many blocks the interpreter, and every stream, for about 50 ms."""
 
 _PIECE_BYTES = 1 << 18
 
@@ -95,13 +96,13 @@ def _invalid_json(why: str) -> InvalidRequest:
     return InvalidRequest(
         "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
         "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.) "
-        f"The parser says: {why}."
+        f"Parser error: {why}."
     )
 
 
 def _translate_error(message: str) -> InvalidRequest:
     """Translate an error of msgspec to OpenAI's words."""
-    # The message may repeat what was sent, however long; the path is at its end and has only names of ours.
+    # The message may quote the body at any length; the path is at its end and has only names of our structs.
     path_start = message.rfind(" - at ")
     place = _PLACE.fullmatch(message, path_start) if path_start >= 0 else None
     what, param = message, None

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from homeport.api.json_response import JsonResponse
 from homeport.api.models.render import OWNER
-from homeport.api.models.routes import listed
+from homeport.api.models.routes import list_by_name
 from homeport.api.paging import render_list
 from homeport.api.services import registry
 
@@ -27,7 +27,7 @@ class EngineObject(msgspec.Struct, kw_only=True):
 
 async def list_engines(request: Request) -> Response:
     """List the same names as `/v1/models`."""
-    return render_list(EngineObject(id=name) for name in listed(request))
+    return render_list(EngineObject(id=name) for name in list_by_name(request))
 
 
 async def retrieve(request: Request) -> Response:

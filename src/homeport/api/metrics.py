@@ -35,7 +35,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[EngineStats], float]], ...] = (
 _COUNTERS: tuple[tuple[str, str, Callable[[EngineStats], float]], ...] = (
     ("vllm:prefix_cache_queries", "Prompt tokens looked up in the prefix cache.", lambda g: g.prefix_queries),
     ("vllm:prefix_cache_hits", "Prompt tokens found in the prefix cache.", lambda g: g.prefix_hits),
-    ("vllm:external_prefix_cache_queries", "Of those not found there, looked up on disk.", lambda g: g.disk_queries),
+    ("vllm:external_prefix_cache_queries", "Prompt tokens then looked up on disk.", lambda g: g.disk_queries),
     ("vllm:external_prefix_cache_hits", "Prompt tokens found on disk.", lambda g: g.disk_hits),
     ("vllm:num_preemptions", "Preempted sequences.", lambda g: g.preemptions),
     ("vllm:spec_decode_num_draft_tokens", "Draft tokens.", lambda g: g.drafted_tokens),
@@ -47,12 +47,12 @@ _COUNTERS: tuple[tuple[str, str, Callable[[EngineStats], float]], ...] = (
 class _Workers(Collector):
     """The workers' statistics, read at each scrape."""
 
-    def __init__(self, gauges: Callable[[], Mapping[str, EngineStats]]) -> None:
-        self._gauges = gauges
+    def __init__(self, stats: Callable[[], Mapping[str, EngineStats]]) -> None:
+        self._stats = stats
 
     def collect(self) -> Iterable[Metric]:
         """Return a family per statistic, with a sample per loaded model."""
-        now = self._gauges()
+        now = self._stats()
         for name, text, read in _GAUGES:
             gauge = GaugeMetricFamily(name, text, labels=("model_name",))
             for model, state in now.items():
@@ -99,14 +99,14 @@ class _Loops(Collector):
 
 
 class Metrics:
-    """All metrics of an application. `gauges` returns the workers' statistics by model name; `clock`: in seconds.
+    """All metrics of an application. `stats` returns the workers' statistics by model name; `clock`: in seconds.
 
     `jobs` returns the number of fine-tuning jobs by status; `loops`: the background loops.
     """
 
     def __init__(
         self,
-        gauges: Callable[[], Mapping[str, EngineStats]] = dict,
+        stats: Callable[[], Mapping[str, EngineStats]] = dict,
         clock: Callable[[], float] = time.perf_counter,
         jobs: Callable[[], Mapping[str, int]] = dict,
         loops: BackgroundLoops | None = None,
@@ -114,16 +114,16 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.clock = clock
         self.requests = Counter(
-            "http_requests", "Answers given.", ("handler", "method", "status"), registry=self.registry
+            "http_requests", "HTTP responses.", ("handler", "method", "status"), registry=self.registry
         )
         self.successes = self._counter("request_success", "Choices finished, by reason.", "finished_reason")
-        self.prompt_tokens = self._counter("prompt_tokens", "Prompt tokens taken.")
+        self.prompt_tokens = self._counter("prompt_tokens", "Prompt tokens processed.")
         self.generated = self._counter("generation_tokens", "Tokens generated.")
         self.first = self._histogram("time_to_first_token_seconds", "Arrival to first token.", _TTFT_BUCKETS)
-        self.between = TokenIntervalHistogram(
+        self.token_intervals = TokenIntervalHistogram(
             "vllm:inter_token_latency_seconds", "Token to token.", _TOKEN_INTERVAL_BUCKETS
         )
-        self.registry.register(self.between)
+        self.registry.register(self.token_intervals)
         self.whole = self._histogram("e2e_request_latency_seconds", "Arrival to last token.", _LATENCY_BUCKETS)
         self.queued = self._histogram("request_queue_time_seconds", "Arrival to the start of work.", _LATENCY_BUCKETS)
         self.prefill = self._histogram(
@@ -138,7 +138,7 @@ class Metrics:
         self._key_requests = self._homeport_counter("key_requests", "Requests to models.", *owner)
         self._key_tokens = self._homeport_counter("key_tokens", "Prompt and generated tokens.", *owner, "kind")
         self._key_refusals = self._homeport_counter("key_refusals", "Responses with status 429.", *owner)
-        self.registry.register(_Workers(gauges))
+        self.registry.register(_Workers(stats))
         self.registry.register(_Jobs(jobs))
         self.registry.register(_Loops(loops or BackgroundLoops()))
         ProcessCollector(registry=self.registry)
@@ -191,7 +191,7 @@ class RequestMetrics:
         self._first: float | None = None
         self._last: float | None = None
         self.first_ms: float | None = None
-        self._between = metrics.between.of(model)
+        self._intervals = metrics.token_intervals.of(model)
         self._is_closed = False
         self.endpoint = endpoint
 
@@ -205,7 +205,7 @@ class RequestMetrics:
         self._admitted = self._metrics.clock()
         self._metrics.prompt_size.labels(self._model).observe(prompt_tokens)
 
-    def token(self, n: int = 1) -> None:
+    def count_tokens(self, n: int = 1) -> None:
         """Record `n` tokens that arrived together."""
         now = self._metrics.clock()
         if self._last is None:
@@ -214,7 +214,7 @@ class RequestMetrics:
             if not self._is_background:
                 self._metrics.first.labels(self._model).observe(now - self._began)
         elif not self._is_background:
-            self._between.add((now - self._last) / n, n)
+            self._intervals.add((now - self._last) / n, n)
         self._last = now
 
     def on_finished(self, reason: str) -> None:

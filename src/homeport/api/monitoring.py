@@ -10,8 +10,8 @@ from homeport.domain.errors import Unavailable
 from homeport.serving.background_loops import PATIENCE_S
 
 
-async def greet(request: Request) -> Response:
-    """Describe the server, for visitors of its root URL."""
+async def describe_server(request: Request) -> Response:
+    """Describe the server at its root URL."""
     version = services(request).version
     return JsonResponse({"name": "homeport", "version": version, "api": "/v1", "models": "/v1/models"})
 

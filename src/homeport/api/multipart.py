@@ -20,7 +20,7 @@ from homeport.domain.errors import InvalidRequest, excerpt
 
 MAX_PARTS = 200
 FIELD_BYTES = 1_000_000
-NAMELESS = "Its part of the form has no filename, so it is read as text; a file needs one."
+FILENAME_HINT = "Its part of the form has no filename, so it is read as text; a file needs a filename."
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _EXTENDED = re.compile(rb";\s*(\w+)\*\s*=\s*([\w-]*)'[^']*'([^;\s]*)", re.IGNORECASE)
 _ENCODED_WORD = re.compile(rb"=\?utf-8\?b\?([\w+/=]*)\?=", re.IGNORECASE)
@@ -46,7 +46,7 @@ class MultipartFormReader:
         self._parts: list[FormPart] = []
         self._headers: dict[bytes, bytes] = {}
         self._name = b""
-        self._line = b""
+        self._value = b""
         self._file: IO[bytes] | None = None
         self._is_complete = False
         boundary = parse_options_header(content_type)[1].get(b"boundary")
@@ -95,11 +95,11 @@ class MultipartFormReader:
         self._name += data[start:end]
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._line += data[start:end]
+        self._value += data[start:end]
 
     def _header_end(self) -> None:
-        self._headers[self._name.lower()] = self._line
-        self._name = self._line = b""
+        self._headers[self._name.lower()] = self._value
+        self._name = self._value = b""
 
     def _open(self) -> None:
         kind, options = _disposition(self._headers.get(b"content-disposition", b""))
@@ -125,7 +125,7 @@ class MultipartFormReader:
         if self._file is not None:
             self._file.write(memoryview(data)[start:end])
         elif part.size > FIELD_BYTES:
-            message = f"Invalid '{excerpt(part.name)}': more than {FIELD_BYTES} bytes. {NAMELESS}"
+            message = f"Invalid '{excerpt(part.name)}': more than {FIELD_BYTES} bytes. {FILENAME_HINT}"
             raise InvalidRequest(message, param=part.name)
         else:
             part.value += data[start:end]

@@ -13,8 +13,8 @@ from homeport.api.query_params import read_query
 from homeport.domain.paging import Page, PageRequest
 
 
-class Identified(Protocol):
-    """An item of a page."""
+class HasId(Protocol):
+    """An item of a page, which has an id."""
 
     @property
     def id(self) -> str:
@@ -43,7 +43,7 @@ class ListBody(msgspec.Struct, kw_only=True):
 
 
 Q = TypeVar("Q", bound=PageQuery)
-T = TypeVar("T", bound=Identified)
+T = TypeVar("T", bound=HasId)
 
 
 def parse_page(request: Request, query: type[Q], *, max_limit: int, ignore: Pattern[str] | None = None) -> Q:

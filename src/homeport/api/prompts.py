@@ -9,11 +9,11 @@ from homeport.api import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import TextPrompt, TokenPrompt
 
-Given = str | list[str | int | list[int]]
+PromptInput = str | list[str | int | list[int]]
 
 
 def parse_prompts(
-    name: str, given: Given, max_items: int, *, allow_empty: bool = True
+    name: str, given: PromptInput, max_items: int, *, allow_empty: bool = True
 ) -> tuple[TextPrompt | TokenPrompt, ...]:
     """Read a field in any of the four forms, with at most `max_items` texts or arrays.
 

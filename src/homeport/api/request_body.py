@@ -37,14 +37,14 @@ async def read_json(request: Request, kind: type[T]) -> T:
     return decoded
 
 
-async def apart(request: Request, work: Callable[..., R], *given: object) -> R:
-    """Do work whose time grows with the body: in a thread if the body is large, so that streams continue.
+async def run_in_thread_if_large(request: Request, work: Callable[..., R], *arguments: object) -> R:
+    """Call `work`, whose time grows with the body: in a thread if the body is large, so that streams continue.
 
-    Call it after `read_json`.
+    Requires that `read_json` has read the body.
     """
     if context_of(request.scope).is_large:
-        return await asyncio.to_thread(work, *given)
-    return work(*given)
+        return await asyncio.to_thread(work, *arguments)
+    return work(*arguments)
 
 
 def _decode_large(body: bytes, kind: type[T]) -> T:
@@ -52,9 +52,14 @@ def _decode_large(body: bytes, kind: type[T]) -> T:
     return json_codec.decode(body, kind)
 
 
+def media_type(request: Request) -> str:
+    """Return the declared type of the body in lower case, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def is_json(request: Request) -> bool:
     """Return whether the body is declared as JSON."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+    return media_type(request) == "application/json"
 
 
 def _check_type(request: Request) -> None:

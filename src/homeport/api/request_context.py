@@ -14,8 +14,8 @@ from homeport.domain.errors import HomeportError
 from homeport.domain.keys import LOCAL_PROJECT, Key
 from homeport.serving.rate_limits import UNLIMITED, RateLimitTicket
 
-_SLOT = "homeport.exchange"
-_SENDER = "homeport.sender"
+_SLOT = "homeport.request_context"
+_INTERNAL_CALLER = "homeport.internal_caller"
 _REFUSAL = "homeport.refusal"
 
 
@@ -50,23 +50,23 @@ ANYONE = Caller(LOCAL_PROJECT)
 
 @dataclass(frozen=True)
 class InternalCaller:
-    """For whom the server itself sends a request: a project, and the id of a stored key, empty for none."""
+    """The caller of a request that the server itself sends: a project, and the id of a stored key, empty for none."""
 
     project: str
     key_id: str
 
 
 def with_internal_caller(scope: Scope, caller: InternalCaller) -> Scope:
-    """Return the scope of a request that the server sends itself, which no request of the network can have."""
-    return {**scope, _SENDER: caller}
+    """Return the scope of a request that the server itself sends. No request from the network can have this scope."""
+    return {**scope, _INTERNAL_CALLER: caller}
 
 
 def internal_caller_of(scope: Scope) -> InternalCaller | None:
-    """Return for whom the server itself sent a request; None if it came over the network."""
-    return cast("InternalCaller | None", scope.get(_SENDER))
+    """Return the caller of a request that the server itself sent; None for a request from the network."""
+    return cast("InternalCaller | None", scope.get(_INTERNAL_CALLER))
 
 
-def refused_for(scope: Scope, error: HomeportError) -> Scope:
+def with_refusal(scope: Scope, error: HomeportError) -> Scope:
     """Return the scope of an invalid request, which is answered with this error."""
     return {**scope, _REFUSAL: error}
 

@@ -1,6 +1,6 @@
 """One request on a model, from admission to the end of its response: the only way to run one.
 
-Owns admission, accounting, disconnects, pings, stalls and errors. Knows nothing of what is asked for or of the
+Owns admission, accounting, disconnects, pings, stalls and errors. Knows nothing of the endpoints' fields or of the
 response's format: endpoints convert, a `Writer` renders.
 """
 
@@ -63,8 +63,9 @@ async def run(
 ) -> Response:
     """Run a request on a model and respond with what `writer` makes of its events.
 
-    `endpoint` is its name in metrics and usage, `user` the caller's own name of the end user. Raises what the model,
-    the server or the key's limits refuse it for, and ClientDisconnected; a stream raises while it is sent.
+    `endpoint` is its name in metrics and usage, `user` the caller's own name of the end user. Raises the
+    error for which the model, the server or the key's limits refuse the request, and ClientDisconnected; a stream
+    raises while it is sent.
     """
     headers = dict(model_header(resolved))
     parts = _parts(request, resolved, engine_request, writer, headers, endpoint, user)
@@ -91,7 +92,7 @@ async def _parts(
     endpoint: str,
     user: str | None,
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the parts of the response; the first is empty and says that the request is admitted.
+    """Yield the parts of the response; the first is empty and marks the request as admitted.
 
     `headers` are complete by then. Usage is recorded before the last part is yielded, so no caller sees the end of an
     answer that is not recorded.
@@ -127,7 +128,7 @@ async def _parts(
 
 
 def _reserve_tokens(context: RequestContext, engine_request: EngineRequest) -> EngineRequest:
-    """Reserve the estimated tokens in the key's limits. A text request then carries how many it may use at first."""
+    """Reserve the estimated tokens in the key's limits. A text request also receives its first quota."""
     answer = answer_tokens(engine_request)
     quota = context.rate_ticket.reserve(prompt_tokens(engine_request), answer)
     if quota is not None and isinstance(engine_request, TextRequest) and answer != 0:

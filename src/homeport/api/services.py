@@ -55,9 +55,9 @@ class Services:
     """Everything that handlers use.
 
     `now`: the wall clock in seconds; `spool`: the folder of uploads that are arriving; `images`: the images with URLs;
-    `organization`: a response header; `list_aliases`: the aliases in the list of models (all, common, none). Without
-    `keys` and `usage`, these parts of `/admin` are unavailable; without `ledger`, usage is counted in the metrics only;
-    without `fine_tuning`, models cannot be fine-tuned. `loops`: the background loops to report.
+    `organization`: the value of a response header; `list_aliases`: the aliases in the list of models (all, common,
+    none). Without `keys` and `usage`, these parts of `/admin` are unavailable; without `ledger`, usage is counted in
+    the metrics only; without `fine_tuning`, models cannot be fine-tuned. `loops`: the background loops to report.
     """
 
     serving: Serving

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from homeport.api.error_responses import envelope, foreseen
+from homeport.api.error_responses import envelope, error_to_report
 from homeport.domain.errors import EngineFailed
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class ByteStream(Response):
         self.status_code = 200
         self.background = None
         self.media_type = media_type
-        self._given = headers
+        self._extra_headers = headers
         self._source = source
         self._stall_s = stall_s
 
@@ -106,7 +106,7 @@ class ByteStream(Response):
     async def _send_all(self, writer: "_ResponseWriter") -> None:
         async with aclosing(self._source) as source:
             first = await anext(source)
-            self.init_headers({**self._given, "cache-control": "no-cache", "x-accel-buffering": "no"})
+            self.init_headers({**self._extra_headers, "cache-control": "no-cache", "x-accel-buffering": "no"})
             await writer.begin(self.status_code, self.raw_headers)
             try:
                 if first:
@@ -148,7 +148,7 @@ class EventStream(ByteStream):
         return (self._ping(writer), self._stall(writer))
 
     def _render_error(self, error: Exception) -> bytes:
-        reported = foreseen(error)
+        reported = error_to_report(error)
         if reported is not error:
             _log.error("a stream broke", exc_info=error)
         return sse_event(envelope(reported or EngineFailed("The server had an error while it answered.")))

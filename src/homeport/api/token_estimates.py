@@ -1,4 +1,4 @@
-"""Estimates the tokens of a request before they are counted, to reserve them of a key's limits.
+"""Estimates the tokens of a request before they are counted, to reserve them in a key's limits.
 
 As OpenAI does: one token per four characters, and the most tokens that the answer may have. The reservation is
 corrected when the prompt is tokenized, and settled by the request's usage.
@@ -21,12 +21,12 @@ from homeport.domain.text import (
 )
 from homeport.domain.worker_messages import EngineRequest
 
-_CHARACTERS = 4
+_CHARS_PER_TOKEN = 4
 
 
 @singledispatch
 def prompt_tokens(_engine_request: EngineRequest, /) -> int:
-    """Estimate the tokens of the prompt; 0 if the request itself does not tell, such as a recording."""
+    """Estimate the tokens of the prompt; 0 if the request does not contain it, as for a recording."""
     return 0
 
 
@@ -34,16 +34,11 @@ def answer_tokens(engine_request: EngineRequest) -> int | None:
     """Return the most tokens of all candidates, including those that are not returned; None: there is no limit."""
     if not isinstance(engine_request, TextRequest):
         return 0
-    maximum = (
-        engine_request.stopping.default_tokens
-        if engine_request.stopping.max_tokens is None
-        else engine_request.stopping.max_tokens
-    )
-    return (
-        None
-        if maximum is None
-        else maximum * max(engine_request.n, engine_request.best_of) * len(engine_request.prompts)
-    )
+    stopping = engine_request.stopping
+    maximum = stopping.default_tokens if stopping.max_tokens is None else stopping.max_tokens
+    if maximum is None:
+        return None
+    return maximum * max(engine_request.n, engine_request.best_of) * len(engine_request.prompts)
 
 
 @prompt_tokens.register
@@ -81,4 +76,4 @@ def _prompt_tokens(prompt: Prompt) -> int:
 
 
 def _size(characters: int) -> int:
-    return -(-characters // _CHARACTERS)
+    return -(-characters // _CHARS_PER_TOKEN)

@@ -14,13 +14,13 @@ _VERSION = "v1"
 _MAX_DEPTH = 12
 
 
-def is_tidy(path: str) -> bool:
+def is_normalized(path: str) -> bool:
     """Return whether a path has neither an empty segment nor a trailing slash."""
     return "//" not in path and (path == "/" or not path.endswith("/"))
 
 
-def unknown(method: str, path: str, routes: Sequence[Route]) -> NotFound:
-    """Return the error for a path that does not exist. `routes`: those that exist."""
+def unknown_url(method: str, path: str, routes: Sequence[Route] = ()) -> NotFound:
+    """Return the error for a path that does not exist. `routes`: those of which one may be suggested."""
     message = f"Invalid URL ({method} {path[:200]})"
     if (similar := _similar_path(path, routes)) is not None:
         message += f". Did you mean {similar[:200]}? A client's base URL ends in /{_VERSION}, without a trailing slash."

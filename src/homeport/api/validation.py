@@ -1,7 +1,7 @@
 """Checks of request fields: ranges, sizes, choices. Errors have OpenAI's texts.
 
-Knows no endpoint. A check takes the field's name, its value (None: the field is absent, which is valid) and its bounds,
-and raises InvalidRequest that names the field.
+Knows no endpoint. A check receives the field's name, its value (None: the field is absent, which is valid) and its
+bounds, and raises InvalidRequest that names the field.
 """
 
 import math
@@ -60,11 +60,11 @@ def check_items(name: str, value: Sequence[object] | None, maximum: int, minimum
         )
 
 
-def check_entries(name: str, value: Mapping[str, object] | None, most: int) -> None:
+def check_entries(name: str, value: Mapping[str, object] | None, maximum: int) -> None:
     """Check the number of entries of an object."""
-    if value is not None and len(value) > most:
+    if value is not None and len(value) > maximum:
         raise InvalidRequest(
-            f"Invalid '{name}': too many entries. Expected an object with at most {most}, but got {len(value)} "
+            f"Invalid '{name}': too many entries. Expected an object with at most {maximum}, but got {len(value)} "
             "instead.",
             param=name,
             code="object_above_max_properties",

@@ -39,7 +39,7 @@ class CallerRegistry:
         return [model for model in self._registry.models() if self._is_visible(model) and self._is_allowed(model)]
 
     def aliases(self) -> Sequence[Alias]:
-        """Return their aliases."""
+        """Return the aliases of these models."""
         names = {model.facts.name for model in self.models()}
         return [alias for alias in self._registry.aliases() if alias.target in names]
 

@@ -47,7 +47,7 @@ class Writer(ABC):
     usage: Usage
 
     def on_admitted(self, answer: AnswerMetadata) -> Mapping[str, str]:
-        """Take what is known of the answer; return the headers that it adds."""
+        """Store what is known of the answer; return the headers to add."""
         self.answer = answer
         return {}
 
@@ -65,7 +65,7 @@ class CollectingWriter(Writer):
 
     @abstractmethod
     def collect(self, events: Sequence[Event]) -> None:
-        """Take a batch of events."""
+        """Add a batch of events."""
 
     def write(self, events: Sequence[Event]) -> bytes:
         """Collect the events; return nothing yet."""

@@ -20,7 +20,7 @@ from homeport.store.usage import SqlUsageRepository
 
 
 def create_key(settings: Settings, new_key: NewKey) -> IssuedKey:
-    """Create a key. Its aliases are resolved now, to the models they stand for.
+    """Create a key. Its aliases are resolved now, to the models they refer to.
 
     Raises InvalidRequest, or ModelNotFound for a model that is not installed.
     """
@@ -65,7 +65,7 @@ def sum_usage(settings: Settings, usage_query: UsageQuery) -> Sequence[UsageTota
 def list_project_storage(settings: Settings) -> Sequence[ProjectUsage]:
     """List how much each project stores, in the database and in folders."""
     with _open_prepared_database(settings) as database:
-        return project_storage(settings, database, image_folder(settings)).every()
+        return project_storage(settings, database, image_folder(settings)).list_all()
 
 
 def upgrade_database(settings: Settings) -> str:

@@ -65,8 +65,8 @@ def finetune(
     return fine_tuning.train_locally(settings, training_request, on_event)
 
 
-def is_starter(reference: str) -> bool:
-    """Whether a reference names a text model of the catalogue, which is optimized when it is pulled."""
+def is_optimized_by_default(reference: str) -> bool:
+    """Whether a reference names a model that is optimized when it is pulled: a text model of the catalogue."""
     entry = catalogue.built_in().find(reference)
     return entry is not None and entry.kind == TEXT
 
@@ -128,14 +128,14 @@ def install_kernels(settings: Settings, variant: str, file: Path | None, progres
     return describe_kernels(settings)
 
 
-def has_kernels(settings: Settings, flavour: str) -> bool:
-    """Whether kernels of this release, or of another variant than `flavour`, are installed."""
-    return kernels.has_kernels(settings.home, cast("Variant", flavour))
+def has_kernels(settings: Settings, variant: str) -> bool:
+    """Whether kernels of this release, or of another variant than `variant`, are installed."""
+    return kernels.has_kernels(settings.home, cast("Variant", variant))
 
 
 def describe_kernels(settings: Settings) -> str:
     """Describe the kernels that a model would be loaded with. Raises Unavailable if they do not load."""
-    return native_probes.kernels(kernel_library(settings))
+    return native_probes.describe_kernels(kernel_library(settings))
 
 
 def diagnose(settings: Settings, *, online: bool) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ _TEMPLATES = "homeport.engines.text.template_report"
 _TIMEOUT_S = 60
 
 
-def kernels(library: Path | None) -> str:
+def describe_kernels(library: Path | None) -> str:
     """Describe the kernels of a library, or of the wheel (None). Raises Unavailable if they do not load."""
     result = _run([_LLAMA, *([str(library)] if library else [])], "The kernels")
     if result.returncode != 0:
@@ -31,7 +31,7 @@ def kernels(library: Path | None) -> str:
     return result.stdout.decode().strip()
 
 
-def template(source: str) -> TemplateReport:
+def report_template(source: str) -> TemplateReport:
     """Report how a chat template behaves. Raises Unavailable if it cannot be tested."""
     result = _run([_TEMPLATES], "The chat template", source.encode())
     if result.returncode != 0:
@@ -41,7 +41,7 @@ def template(source: str) -> TemplateReport:
 
 def template_lines(source: str) -> Sequence[str]:
     """The report on a chat template as lines of text; an empty `source` is a model without one."""
-    report = template(source) if source else TemplateReport(fault="none")
+    report = report_template(source) if source else TemplateReport(fault="none")
     return [report.fault] if report.fault else report.notes
 
 

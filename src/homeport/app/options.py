@@ -63,12 +63,12 @@ def pull_options(settings: Settings) -> PullOptions:
         hf_token=settings.hf_token,
         ms_endpoint=settings.ms_endpoint,
         ms_token=settings.ms_token,
-        template_fault=lambda source: native_probes.template(source).fault,
+        template_fault=lambda source: native_probes.report_template(source).fault,
     )
 
 
 def engine_options(settings: Settings, store: ModelStore, model: InstalledModel) -> EngineOptions:
-    """Return the options that the engine of a model's kind takes, from the settings and the model's manifest."""
+    """Return the options that the engine of a model's kind accepts, from the settings and the model's manifest."""
     library, name = kernel_library(settings), model.facts.name
     kernels = {"library": str(library) if library else None, "threads": settings.threads}
     offered = {**_text(settings, name), **kernels, **store.manifest(name).options}

@@ -97,7 +97,7 @@ class Server:
                 runfile.withdraw(self._settings.home, self._running)
 
     def _services(self) -> Services:
-        """What the API's handlers work with."""
+        """The parts that the API's handlers use."""
         return Services(
             serving=self._serving,
             registry=self._registry,
@@ -122,7 +122,7 @@ class Server:
         )
 
     def _access_policy(self) -> AccessPolicy:
-        """Who is admitted. This user's own tools hold a token that admits them everywhere."""
+        """Who may call the server. This user's own commands send a token that is accepted everywhere."""
         settings = self._settings
         return AccessPolicy.from_keys(
             settings.api_keys,
@@ -167,7 +167,7 @@ class Server:
                 aliases={alias.name: alias.target for alias in self._registry.aliases()},
                 kernels=loaded[0].kernels if loaded else "loaded with the first model",
                 notes=tuple(note for found in loaded for note in found.notes),
-                tuned=len(self._store.names()) - len(bases),
+                n_fine_tuned=len(self._store.names()) - len(bases),
             )
         )
 

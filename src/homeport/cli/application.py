@@ -97,8 +97,8 @@ class Application(Protocol):
         """
         ...
 
-    def is_starter(self, reference: str, /) -> bool:
-        """Whether a reference names a text model of the catalogue, which is optimized when it is pulled."""
+    def is_optimized_by_default(self, reference: str, /) -> bool:
+        """Whether a reference names a model that is optimized when it is pulled: a text model of the catalogue."""
         ...
 
     def list_models(self, settings: Settings, /) -> Sequence[InstalledModel]:
@@ -127,8 +127,8 @@ class Application(Protocol):
         """Install kernels (`cpu`, `cuda`, `vulkan`), fetched by npm or from a file; return their description."""
         ...
 
-    def has_kernels(self, settings: Settings, flavour: str, /) -> bool:
-        """Whether kernels of this release, or of another variant than `flavour`, are installed."""
+    def has_kernels(self, settings: Settings, variant: str, /) -> bool:
+        """Whether kernels of this release, or of another variant than `variant`, are installed."""
         ...
 
     def describe_kernels(self, settings: Settings, /) -> str:

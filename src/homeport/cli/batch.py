@@ -43,10 +43,10 @@ def create(settings: Settings, file: Path, endpoint: str, metadata: dict[str, st
 
     FILE has one request per line, as in OpenAI's batches. The batch ends within 24 hours.
     """
-    running, key = find_server(settings)
-    input_file = http_client.upload_file(running, key, file, "batch")
+    server, key = find_server(settings)
+    input_file = http_client.upload_file(server, key, file, "batch")
     body = {"input_file_id": input_file["id"], "endpoint": endpoint, "completion_window": "24h", "metadata": metadata}
-    created = http_client.request_json(running, key, "POST", _PATH, body)
+    created = http_client.request_json(server, key, "POST", _PATH, body)
     if is_json:
         print_json(created)
     else:
@@ -58,8 +58,8 @@ def create(settings: Settings, file: Path, endpoint: str, metadata: dict[str, st
 @json_flag
 def list_(settings: Settings, limit: int, is_json: bool) -> None:
     """List batches, newest first."""
-    running, key = find_server(settings)
-    batches = http_client.request_json(running, key, "GET", f"{_PATH}?{urlencode({'limit': limit})}")["data"]
+    server, key = find_server(settings)
+    batches = http_client.request_json(server, key, "GET", f"{_PATH}?{urlencode({'limit': limit})}")["data"]
     if is_json:
         print_json(batches)
         return
@@ -75,8 +75,8 @@ def list_(settings: Settings, limit: int, is_json: bool) -> None:
 @json_flag
 def show(settings: Settings, batch_id: str, is_json: bool) -> None:
     """Show a batch: its progress, tokens, files and errors."""
-    running, key = find_server(settings)
-    batch = http_client.request_json(running, key, "GET", _path(batch_id))
+    server, key = find_server(settings)
+    batch = http_client.request_json(server, key, "GET", _path(batch_id))
     if is_json:
         print_json(batch)
         return
@@ -105,12 +105,12 @@ def show(settings: Settings, batch_id: str, is_json: bool) -> None:
 @click.option("--errors", "are_errors", is_flag=True, help="Print the results of failed lines instead.")
 def output(settings: Settings, batch_id: str, are_errors: bool) -> None:
     """Print the results of a batch that has ended, one line per request."""
-    running, key = find_server(settings)
-    batch = http_client.request_json(running, key, "GET", _path(batch_id))
+    server, key = find_server(settings)
+    batch = http_client.request_json(server, key, "GET", _path(batch_id))
     file_id = batch["error_file_id" if are_errors else "output_file_id"]
     if file_id is None:
         raise NotFound(f"{batch_id} is {batch['status']} and has no {'error' if are_errors else 'output'} file")
-    for block in http_client.download_file(running, key, file_id):
+    for block in http_client.download_file(server, key, file_id):
         sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()
 
@@ -120,8 +120,8 @@ def output(settings: Settings, batch_id: str, are_errors: bool) -> None:
 @json_flag
 def cancel(settings: Settings, batch_id: str, is_json: bool) -> None:
     """Cancel a batch; completed results are kept."""
-    running, key = find_server(settings)
-    batch = http_client.request_json(running, key, "POST", f"{_path(batch_id)}/cancel")
+    server, key = find_server(settings)
+    batch = http_client.request_json(server, key, "POST", f"{_path(batch_id)}/cancel")
     if is_json:
         print_json(batch)
     else:

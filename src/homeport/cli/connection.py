@@ -10,16 +10,16 @@ from homeport.settings import Settings
 
 def find_server(settings: Settings) -> tuple[RunningServer, str]:
     """Return the running server, and the key to send. Raises Unavailable if none runs."""
-    running = http_client.find_server(settings.home, _port(settings))
-    return running, _key(settings, running)
+    server = http_client.find_server(settings.home, _port(settings))
+    return server, _key(settings, server)
 
 
 @contextmanager
 def connect_or_start(settings: Settings, model: str | None) -> Iterator[tuple[RunningServer, str]]:
     """Yield the running server, or one started with `model` that ends with the context, and the key to send."""
     flags = ["--home", str(settings.home), *(["--model", model] if model else [])]
-    with http_client.connect_or_start(settings.home, port=_port(settings), flags=flags) as running:
-        yield running, _key(settings, running)
+    with http_client.connect_or_start(settings.home, port=_port(settings), flags=flags) as server:
+        yield server, _key(settings, server)
 
 
 def _port(settings: Settings) -> int | None:
@@ -27,5 +27,5 @@ def _port(settings: Settings) -> int | None:
     return settings.port if "port" in settings.origins else None
 
 
-def _key(settings: Settings, running: RunningServer) -> str:
-    return settings.api_keys[0] if settings.api_keys else running.token
+def _key(settings: Settings, server: RunningServer) -> str:
+    return settings.api_keys[0] if settings.api_keys else server.token

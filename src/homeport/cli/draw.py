@@ -55,8 +55,8 @@ def draw(
     body = {"model": model, "prompt": prompt, "n": n, "output_format": image_format.value}
     body |= {name: value for name, value in options.items() if value is not None}
     n_written = 0
-    with connect_or_start(settings, model) as (running, key), steps(output.name) as bar:
-        for item in http_client.stream_images(running, key, body):
+    with connect_or_start(settings, model) as (server, key), steps(output.name) as bar:
+        for item in http_client.stream_images(server, key, body):
             if item.data is None:
                 bar.reach(item.image_index * item.steps + item.step, n * item.steps)
             else:

@@ -15,23 +15,22 @@ def kernels() -> None:
 
 
 @kernels.command(cls=SettingsCommand, settings=("home", "offline"))
-@click.argument("flavour", default="cpu", type=click.Choice(("cpu", "cuda", "vulkan")))
+@click.argument("variant", default="cpu", type=click.Choice(("cpu", "cuda", "vulkan")))
 @click.option(
     "--file", type=click.Path(exists=True, path_type=Path), help="Package file, to install without a network."
 )
 @click.option(
     "--if-missing",
-    "is_needed",
     is_flag=True,
     help="Do nothing if kernels of this release, or of another variant, are installed.",
 )
 @click.pass_context
-def install(context: click.Context, settings: Settings, flavour: str, file: Path | None, *, is_needed: bool) -> None:
+def install(context: click.Context, settings: Settings, variant: str, file: Path | None, *, if_missing: bool) -> None:
     """Install kernels for every CPU family, or for a GPU; npm fetches them."""
-    if is_needed and application(context).has_kernels(settings, flavour):
+    if if_missing and application(context).has_kernels(settings, variant):
         return
     with progress("kernels") as bar:
-        description = application(context).install_kernels(settings, flavour, file, bar)
+        description = application(context).install_kernels(settings, variant, file, bar)
     echo(description)
 
 

@@ -20,13 +20,13 @@ KERNELS = ("llama_lib", "threads")
 def fetch(program: Application, settings: Settings, reference: str, optimize: bool | None = None) -> InstalledModel:
     """Pull a model and show the progress; after Ctrl-C, the next call resumes.
 
-    `optimize`: whether to requantize it for this CPU. None: if it is a starter that was not installed before, and the
-    settings do not forbid it.
+    `optimize`: whether to requantize it for this CPU. None: if that is the default for the model, it was not installed
+    before, and the settings do not forbid it.
     """
     if optimize is None:
         optimize = (
             settings.optimize == "auto"
-            and program.is_starter(reference)
+            and program.is_optimized_by_default(reference)
             and not _is_installed(program, settings, reference)
         )
     try:
@@ -67,17 +67,17 @@ def _optimize_model(program: Application, settings: Settings, name: str, options
 
 @click.command(cls=SettingsCommand, settings=(*HUBS, *KERNELS))
 @click.argument("references", nargs=-1, required=True, metavar="MODEL...")
-@click.option("--optimize", "is_wanted", flag_value=True, default=None, help="Then requantize for this CPU.")
+@click.option("--optimize", "is_optimized", flag_value=True, default=None, help="Then requantize for this CPU.")
 @json_flag
 @click.pass_context
 def pull(
-    context: click.Context, settings: Settings, references: tuple[str, ...], is_wanted: bool | None, is_json: bool
+    context: click.Context, settings: Settings, references: tuple[str, ...], is_optimized: bool | None, is_json: bool
 ) -> None:
     """Pull models from the catalogue, a hub or a file.
 
     MODEL is a catalogue name, hf:org/repo[:Q4_K_M], ms:org/repo[:Q4_K_M] or file:model.gguf.
     """
-    models = [fetch(application(context), settings, reference, is_wanted) for reference in references]
+    models = [fetch(application(context), settings, reference, is_optimized) for reference in references]
     if is_json:
         print_json([model.facts for model in models])
         return
@@ -109,17 +109,17 @@ def optimize(
 
 
 @click.command("list", cls=SettingsCommand)
-@click.option("--aliases", "is_names", is_flag=True, help="List all aliases with their models instead.")
+@click.option("--aliases", "are_aliases", is_flag=True, help="List all aliases with their models instead.")
 @json_flag
 @click.pass_context
-def list_(context: click.Context, settings: Settings, is_names: bool, is_json: bool) -> None:
+def list_(context: click.Context, settings: Settings, are_aliases: bool, is_json: bool) -> None:
     """List the installed models and their aliases."""
     program = application(context)
     models, aliases = program.list_models(settings), program.list_aliases(settings)
     if is_json:
         facts = [{**msgspec.to_builtins(model.facts), "layout": model.layout} for model in models]
         print_json({"models": facts, "aliases": aliases})
-    elif is_names:
+    elif are_aliases:
         print_table(("NAME", "MODEL"), [(alias.name, alias.target) for alias in aliases])
     else:
         head = ("MODEL", "KIND", "SIZE", "LAYOUT", "WINDOW", "LICENCE", "ALIASES")

@@ -21,11 +21,11 @@ def run(settings: Settings, model: str | None, system: str | None) -> None:
     """
     name = model or settings.default_model or "gpt-3.5-turbo"
     messages = [{"role": "system", "content": system}] if system else []
-    with connect_or_start(settings, model) as (running, key):
+    with connect_or_start(settings, model) as (server, key):
         while (line := _read_line()) is not None:
             messages.append({"role": "user", "content": line})
             answer = ""
-            for piece in http_client.chat(running, key, name, messages):
+            for piece in http_client.chat(server, key, name, messages):
                 echo(piece, nl=False)
                 answer += piece
             echo()
@@ -43,8 +43,8 @@ def embed(settings: Settings, texts: tuple[str, ...], model: str, is_json: bool)
     uses the running server, or starts one for itself.
     """
     inputs = texts or tuple(line.rstrip("\n") for line in sys.stdin if line.strip())
-    with connect_or_start(settings, model) as (running, key):
-        answer = http_client.embed(running, key, model, inputs)
+    with connect_or_start(settings, model) as (server, key):
+        answer = http_client.embed(server, key, model, inputs)
     if is_json:
         print_json(answer)
         return

@@ -42,11 +42,11 @@ def say(settings: Settings, text: str, output: Path, voice: str, speed: float, f
     body = {"model": model, "voice": voice, "speed": speed, "response_format": form}
     body["input"] = sys.stdin.read() if text == "-" else text
     with (
-        connect_or_start(settings, model) as (running, key),
+        connect_or_start(settings, model) as (server, key),
         atomic.replace_file(output, mode=0o666, is_durable=False) as partial,
         partial.open("wb") as target,
     ):
-        for audio in http_client.stream_speech(running, key, body):
+        for audio in http_client.stream_speech(server, key, body):
             target.write(audio)
         if form == "wav":
             _write_wav_sizes(target)

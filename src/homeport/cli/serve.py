@@ -73,8 +73,8 @@ def _print_announcement(announcement: Announcement) -> None:
     echo(f"  export OPENAI_BASE_URL={announcement.url}/v1")
     echo(f"  export OPENAI_API_KEY={announcement.key or 'homeport'}\n")
     echo(f"  models   {', '.join(announcement.models)}")
-    if announcement.tuned:
-        echo(f"  tuned    {announcement.tuned} more, fine-tuned from these (all: homeport list)")
+    if announcement.n_fine_tuned:
+        echo(f"  tuned    {announcement.n_fine_tuned} more, fine-tuned from these (all: homeport list)")
     for model in dict.fromkeys(announcement.aliases.values()):
         names = [name for name, target in announcement.aliases.items() if target == model]
         echo(f"  aliases  {shorten_list(names)} -> {model} (all: homeport list --aliases)")

@@ -33,11 +33,11 @@ def transcribe(
         raise click.UsageError("--translate takes no --language: the spoken language is detected.")
     fields = {name: text for name, text in options.items() if text is not None}
     fields |= {"model": model, "response_format": "verbose_json" if is_json else form}
-    with connect_or_start(settings, model) as (running, key):
+    with connect_or_start(settings, model) as (server, key):
         if is_translated or is_json or form != "text":
             task = "translations" if is_translated else "transcriptions"
-            echo(http_client.create_transcription(running, key, task, file, fields).rstrip("\n"))
+            echo(http_client.create_transcription(server, key, task, file, fields).rstrip("\n"))
             return
-        for piece in http_client.stream_transcription(running, key, file, fields):
+        for piece in http_client.stream_transcription(server, key, file, fields):
             echo(piece, nl=False)
         echo()

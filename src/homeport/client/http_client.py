@@ -34,62 +34,60 @@ _BLOCK = 1 << 16
 
 def find_server(home: Path, port: int | None) -> RunningServer:
     """Find the running server, on this port if one is given. Raises Unavailable if none runs."""
-    running = runfile.find(home, port=port)
-    if running is None:
+    server = runfile.find(home, port=port)
+    if server is None:
         where = f" on port {port}" if port else ""
         raise Unavailable(f"no server runs{where}; start one with `homeport serve`")
-    return running
+    return server
 
 
-def list_workers(running: RunningServer) -> tuple[WorkerReport, ...]:
+def list_workers(server: RunningServer) -> tuple[WorkerReport, ...]:
     """List the models in memory."""
-    with _call(running, "GET", "/admin/v1/workers", running.token) as response:
+    with _call(server, "GET", "/admin/v1/workers", server.token) as response:
         return msgspec.json.decode(response.read(), type=WorkerList).data
 
 
-def stop(running: RunningServer, model: str) -> None:
+def stop(server: RunningServer, model: str) -> None:
     """Unload a model. Raises the server's error if it is not loaded."""
-    with _call(running, "POST", f"/admin/v1/workers/{quote(model, safe='')}/stop", running.token):
+    with _call(server, "POST", f"/admin/v1/workers/{quote(model, safe='')}/stop", server.token):
         pass
 
 
-def chat(
-    running: RunningServer, key: str, model: str, messages: Sequence[dict[str, str]]
-) -> Generator[str, None, None]:
+def chat(server: RunningServer, key: str, model: str, messages: Sequence[dict[str, str]]) -> Generator[str, None, None]:
     """Yield the text of the answer as it arrives."""
     body = {"model": model, "messages": messages, "stream": True}
-    with _call(running, "POST", "/v1/chat/completions", key, body) as response:
+    with _call(server, "POST", "/v1/chat/completions", key, body) as response:
         for event in _events(response):
             for choice in event["choices"]:
                 yield choice["delta"].get("content") or ""
 
 
-def embed(running: RunningServer, key: str, model: str, texts: Sequence[str]) -> Any:
+def embed(server: RunningServer, key: str, model: str, texts: Sequence[str]) -> Any:
     """Return the embeddings of texts: the API's answer, decoded."""
     body = {"model": model, "input": list(texts), "encoding_format": "float"}
-    with _call(running, "POST", "/v1/embeddings", key, body) as response:
+    with _call(server, "POST", "/v1/embeddings", key, body) as response:
         return msgspec.json.decode(response.read())
 
 
 def stream_transcription(
-    running: RunningServer, key: str, file: Path, fields: Mapping[str, str]
+    server: RunningServer, key: str, file: Path, fields: Mapping[str, str]
 ) -> Generator[str, None, None]:
     """Yield the text of a recording as it arrives."""
     path = "/v1/audio/transcriptions"
-    with _form({**fields, "stream": "true"}, file) as form, _call(running, "POST", path, key, form=form) as response:
+    with _form({**fields, "stream": "true"}, file) as form, _call(server, "POST", path, key, form=form) as response:
         for event in _events(response):
             yield event.get("delta") or ""
 
 
-def create_transcription(running: RunningServer, key: str, task: str, file: Path, fields: Mapping[str, str]) -> str:
+def create_transcription(server: RunningServer, key: str, task: str, file: Path, fields: Mapping[str, str]) -> str:
     """Return the transcript of a recording as the server formats it. `task`: `transcriptions` or `translations`."""
-    with _form(fields, file) as form, _call(running, "POST", f"/v1/audio/{task}", key, form=form) as response:
+    with _form(fields, file) as form, _call(server, "POST", f"/v1/audio/{task}", key, form=form) as response:
         return response.read().decode()
 
 
-def stream_speech(running: RunningServer, key: str, fields: Mapping[str, object]) -> Generator[bytes, None, None]:
+def stream_speech(server: RunningServer, key: str, fields: Mapping[str, object]) -> Generator[bytes, None, None]:
     """Yield the bytes of synthesized speech as they arrive. Raises Unavailable if the stream is cut off."""
-    with _call(running, "POST", "/v1/audio/speech", key, fields) as response:
+    with _call(server, "POST", "/v1/audio/speech", key, fields) as response:
         while data := response.read1(_BLOCK):
             yield data
 
@@ -104,11 +102,11 @@ class ImageStreamItem(NamedTuple):
 
 
 def stream_images(
-    running: RunningServer, key: str, fields: Mapping[str, object]
+    server: RunningServer, key: str, fields: Mapping[str, object]
 ) -> Generator[ImageStreamItem, None, None]:
     """Generate images; yield the progress of each and its data when it is complete."""
     body = {**fields, "stream": True, "progress": True}
-    with _call(running, "POST", "/v1/images/generations", key, body) as response:
+    with _call(server, "POST", "/v1/images/generations", key, body) as response:
         for event in _events(response):
             if event["type"] == "image_generation.progress":
                 yield ImageStreamItem(event["image_index"], event["step"], event["steps"])
@@ -116,24 +114,24 @@ def stream_images(
                 yield ImageStreamItem(event["image_index"], data=base64.b64decode(event["b64_json"]))
 
 
-def request_json(running: RunningServer, key: str, method: str, path: str, body: object = None) -> Any:
+def request_json(server: RunningServer, key: str, method: str, path: str, body: object = None) -> Any:
     """Send a request with a JSON body, or none; return the decoded answer."""
-    with _call(running, method, path, key, body) as response:
+    with _call(server, method, path, key, body) as response:
         return msgspec.json.decode(response.read())
 
 
-def upload_file(running: RunningServer, key: str, file: Path, purpose: str) -> Any:
+def upload_file(server: RunningServer, key: str, file: Path, purpose: str) -> Any:
     """Upload a file; return the decoded file object."""
     with (
         _form({"purpose": purpose}, file, "upload.jsonl") as form,
-        _call(running, "POST", "/v1/files", key, form=form) as response,
+        _call(server, "POST", "/v1/files", key, form=form) as response,
     ):
         return msgspec.json.decode(response.read())
 
 
-def download_file(running: RunningServer, key: str, file_id: str) -> Generator[bytes, None, None]:
+def download_file(server: RunningServer, key: str, file_id: str) -> Generator[bytes, None, None]:
     """Yield the content of a file as it arrives."""
-    with _call(running, "GET", f"/v1/files/{quote(file_id, safe='')}/content", key) as response:
+    with _call(server, "GET", f"/v1/files/{quote(file_id, safe='')}/content", key) as response:
         while data := response.read1(_BLOCK):
             yield data
 
@@ -144,8 +142,8 @@ def connect_or_start(home: Path, *, port: int | None, flags: Sequence[str]) -> I
 
     Raises Unavailable if it does not start.
     """
-    if running := runfile.find(home, port=port):
-        yield running
+    if server := runfile.find(home, port=port):
+        yield server
         return
     log = home / "run" / "run.log"
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -163,9 +161,9 @@ def connect_or_start(home: Path, *, port: int | None, flags: Sequence[str]) -> I
 def _wait_until_ready(home: Path, process: subprocess.Popen[bytes], log: Path) -> RunningServer:
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
-        running = runfile.find(home, pid=process.pid)
-        if running:
-            return running
+        server = runfile.find(home, pid=process.pid)
+        if server:
+            return server
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_POLL_S)
             raise Unavailable(f"the server did not start: {log.read_text(errors='replace').strip()}")
@@ -194,7 +192,7 @@ def _form(fields: Mapping[str, str], file: Path, name: str = "recording") -> Ite
 
 
 def _events(response: http.client.HTTPResponse) -> Generator[Any, None, None]:
-    """Yield the decoded events of a stream. Raises the error that an event holds."""
+    """Yield the decoded events of a stream. Raises the error that an event contains."""
     for line in response:
         data = line.strip().removeprefix(b"data: ")
         if data == line.strip() or data == b"[DONE]":
@@ -207,9 +205,9 @@ def _events(response: http.client.HTTPResponse) -> Generator[Any, None, None]:
 
 @contextmanager
 def _call(
-    running: RunningServer, method: str, path: str, key: str, body: object = None, form: _MultipartBody | None = None
+    server: RunningServer, method: str, path: str, key: str, body: object = None, form: _MultipartBody | None = None
 ) -> Iterator[http.client.HTTPResponse]:
-    where = urlsplit(running.url)
+    where = urlsplit(server.url)
     connection = http.client.HTTPConnection(where.hostname or "127.0.0.1", where.port)
     content = msgspec.json.encode(body) if body is not None else None
     headers = {"Authorization": f"Bearer {key}", **(form.headers if form else {"Content-Type": "application/json"})}
@@ -222,7 +220,7 @@ def _call(
                 raise _error(_decode(response.read()))
             yield response
     except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(f"the server at {running.url} does not answer: {error}") from error
+        raise Unavailable(f"the server at {server.url} does not answer: {error}") from error
     finally:
         connection.close()
 

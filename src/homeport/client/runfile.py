@@ -44,26 +44,26 @@ def fresh_token() -> str:
 
 def publish(home: Path, url: str, port: int, token: str | None = None) -> RunningServer:
     """Write the run file of this process, which serves `url` and accepts `token` (None: a fresh one)."""
-    running = RunningServer(url, port, token or fresh_token(), os.getpid(), psutil.Process().create_time())
+    server = RunningServer(url, port, token or fresh_token(), os.getpid(), psutil.Process().create_time())
     folder = home / "run"
     durable_files.make_folder(folder)
-    atomic.write_file(folder / f"{port}.json", msgspec.json.encode(running))
-    return running
+    atomic.write_file(folder / f"{port}.json", msgspec.json.encode(server))
+    return server
 
 
-def withdraw(home: Path, running: RunningServer) -> None:
+def withdraw(home: Path, server: RunningServer) -> None:
     """Remove the run file, unless another server has taken the port since."""
-    path = home / "run" / f"{running.port}.json"
-    if _read(path) == running:
+    path = home / "run" / f"{server.port}.json"
+    if _read(path) == server:
         path.unlink(missing_ok=True)
 
 
 def find(home: Path, *, port: int | None = None, pid: int | None = None) -> RunningServer | None:
     """Find a running server, of this port or process if given; None if there is none."""
     for path in sorted((home / "run").glob("*.json")):
-        running = _read(path)
-        if running and port in (None, running.port) and pid in (None, running.pid) and running.is_alive:
-            return running
+        server = _read(path)
+        if server and port in (None, server.port) and pid in (None, server.pid) and server.is_alive:
+            return server
     return None
 
 

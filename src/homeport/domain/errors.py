@@ -7,7 +7,7 @@ and fails on a class that table lacks. Errors cross process links as `ErrorInfo`
     ├── InvalidRequest ── ContextOverflow
     ├── Unauthenticated
     ├── Forbidden
-    ├── Missing ── ModelNotFound
+    ├── NotFound ── ModelNotFound
     ├── MethodNotAllowed
     ├── TooSlow
     ├── PayloadTooLarge ── HeadTooLarge, TargetTooLong

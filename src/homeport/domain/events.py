@@ -3,7 +3,7 @@
 Order for one request: `Admitted`, then the events of its kind (text: `TextDelta` and `ChoiceFinished`; embeddings:
 `EmbeddingVectors`; transcription: `RecordingInfo` and `TranscriptSegment`; speech: `AudioChunk`; moderation:
 `ModerationVerdict`; images: `ImageProgress` and `GeneratedImage`; tokens: `TokenizeResult`), then `Done`. `Failed` may
-come at any point instead. Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all
+replace the rest at any point. Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all
 requests, so structs are arrays on the wire. Every event costs one credit, except those in `CREDIT_FREE_EVENTS`.
 """
 

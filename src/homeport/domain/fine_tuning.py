@@ -8,15 +8,11 @@ from typing import Any, Literal
 import msgspec
 
 from homeport.domain.errors import ErrorInfo
-from homeport.domain.training import (
-    Hyperparameters,
-)
+from homeport.domain.training import Hyperparameters
 
 JobStatus = Literal["queued", "validating_files", "running", "paused", "succeeded", "failed", "cancelled"]
 ACTIVE_STATUSES: tuple[JobStatus, ...] = ("validating_files", "running")
 UNFINISHED_STATUSES: tuple[JobStatus, ...] = ("queued", *ACTIVE_STATUSES, "paused")
-MAX_CHECKPOINTS = 3
-"""The number of checkpoints that a job keeps: the latest ones."""
 ENDED: tuple[JobStatus, ...] = ("succeeded", "failed", "cancelled")
 
 

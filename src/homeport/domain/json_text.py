@@ -21,8 +21,7 @@ def strip_bom(text: bytes) -> bytes:
 def foreign_encoding(text: bytes) -> str | None:
     """Return what is wrong with the encoding of text that is not UTF-8 JSON; None if the encoding is not the fault."""
     encoding = next((name for mark, name in _MARKS if text.startswith(mark)), None)
-    if (
-        encoding is None and 0 in text[:2]
-    ):  # JSON begins with an ASCII character; in UTF-16 one of its two bytes is zero
+    # JSON begins with an ASCII character; in UTF-16 one of its two bytes is zero.
+    if encoding is None and 0 in text[:2]:
         encoding = "UTF-16"
     return f"it is written in {encoding}, and JSON is UTF-8" if encoding else None

@@ -26,7 +26,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of models.
 
     `requests`: what their workers accept. `capabilities`: what models of this kind may be able to do.
-    `engine_options`: the options that their engines take, from the settings and from a model's manifest.
+    `engine_options`: the options that their engines accept, from the settings and from a model's manifest.
     `endpoints`: the values of `UsageRecord.endpoint`; `usage_endpoint`: the name of OpenAI's usage endpoint that sums
     them, None if this server has none. `starters`: the models of the catalogue that are pulled if no model is
     installed; the first one answers to OpenAI's names.

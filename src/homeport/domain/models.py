@@ -62,7 +62,7 @@ class TemplateReport(msgspec.Struct, frozen=True):
 class Alias(msgspec.Struct, frozen=True):
     """A name that resolves to another. `encoding`: the OpenAI encoding whose token ids requests under this name use.
 
-    `is_common`: applications look for it, or the operator set it; the many others are listed separately.
+    `is_common`: applications look for it, or the operator set it; all others are listed separately.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Values that the server reports to a terminal: running models, findings, the progress of a download.
 
-`app` makes them and `cli` prints them. Knows nothing of either.
+`app` creates them and `cli` prints them. Knows nothing of either.
 """
 
 from typing import Protocol
@@ -38,10 +38,7 @@ class NullProgress:
 
 
 class Announcement(msgspec.Struct, frozen=True):
-    """The server accepts requests: its URL, models (`loaded` ones first), aliases and kernels.
-
-    `tuned`: the number of fine-tuned models.
-    """
+    """The server accepts requests: its URL, models (loaded ones first), aliases and kernels."""
 
     url: str
     key: str | None
@@ -49,7 +46,7 @@ class Announcement(msgspec.Struct, frozen=True):
     aliases: dict[str, str]
     kernels: str
     notes: tuple[str, ...] = ()
-    tuned: int = 0
+    n_fine_tuned: int = 0
 
 
 class WorkerReport(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Parsers for single settings, from text or from YAML. Each raises ValueError that says what is wrong."""
+"""Parsers for single settings, from text or from YAML. Each raises ValueError with what is wrong."""
 
 import re
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ def parse_secrets(value: object) -> tuple[str, ...]:
     return parsed
 
 
-def secret(value: object) -> str:
+def parse_secret(value: object) -> str:
     """Parse a non-empty string: blanks alone are an error, because an empty key would protect nothing."""
     parsed = parse_text(value)
     if not parsed:

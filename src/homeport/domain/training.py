@@ -12,6 +12,9 @@ from homeport.domain.errors import ErrorInfo
 
 Method = Literal["supervised", "dpo"]
 
+MAX_CHECKPOINTS = 3
+"""The number of checkpoints that a training run keeps: those of the last epochs."""
+
 
 class Classification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Completions are class labels: which metrics to compute at the end of every epoch.
@@ -134,7 +137,7 @@ class TrainingRequest(msgspec.Struct, frozen=True):
 
 
 class TrainingTask(msgspec.Struct, frozen=True):
-    """An accepted training: a run with the same `id` resumes where an earlier one was interrupted.
+    """An accepted training run: a run with the same `id` resumes where an earlier one was interrupted.
 
     `id`: letters, digits, `-` and `_`. `name`: that of the new model. `model`: the real name of the base model,
     `digest` its hash. `project`: the new model's owner; None: it is public. `keeps_checkpoints`: the adapters of the

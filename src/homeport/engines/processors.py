@@ -18,12 +18,12 @@ import psutil
 INTERVAL_S = 0.25
 """Between two readings: long enough that rounding to the system's ticks (10 ms) does not matter."""
 
-_STALE_S = 2.0  # after a longer time between two readings (a suspended process or machine) they say nothing about now
-_SHARE = 0.6  # of one thread's work: so much processor time may be missing, because short bursts of others cost no more
-_MIN_LACK, _MAX_LACK = 0.2, 0.3  # the bounds of that, in processors: readings are no more exact than the lower one
-_CAUTION = 0.5  # of that may be missing before a thread is added, so that the number does not alternate
-_PATIENCE_S, _MAX_PATIENCE_S = 0.5, 8.0  # how long processors must be free before they are used again
-_REGRET_S = 4.0  # if an added thread is removed sooner than this, the next one is added after twice the time
+_MAX_GAP_S = 2.0  # readings further apart than this are ignored: the process or the machine was suspended
+_TOLERANCE = 0.6  # of one thread's work: processor time that may be missing, as in short bursts of other programs
+_MIN_TOLERANCE, _MAX_TOLERANCE = 0.2, 0.3  # its bounds, in processors: readings are no more exact than the lower one
+_RAISE_FACTOR = 0.5  # of the tolerance, before a thread is added, so that the number does not alternate
+_RAISE_DELAY_S, _MAX_RAISE_DELAY_S = 0.5, 8.0  # how long processors must be free before a thread is added
+_EARLY_DROP_S = 4.0  # if an added thread is removed sooner than this, the next one is added after twice the delay
 
 logger = logging.getLogger("homeport.llama")
 
@@ -51,37 +51,37 @@ class ThreadCount:
         self._maximum = maximum
         self._last = first
         self._free_s = 0.0  # how long there has been room for more
-        self._patience_s = _PATIENCE_S
-        self._raised_s = first.wall_s - _REGRET_S
+        self._raise_delay_s = _RAISE_DELAY_S
+        self._raised_s = first.wall_s - _EARLY_DROP_S
 
     def observe(self, now: ProcessorReading) -> None:
         """Update the number with the next reading."""
         before, self._last = self._last, now
         elapsed = now.wall_s - before.wall_s
-        if not 0 < elapsed <= _STALE_S:
+        if not 0 < elapsed <= _MAX_GAP_S:
             return
         own, niced = (now.own_s - before.own_s) / elapsed, (now.niced_s - before.niced_s) / elapsed
         free = own + (now.idle_s - before.idle_s) / elapsed
-        # Programs of lower priority yield once this process computes; time that they still get is missing here.
+        # Programs of lower priority yield once this process computes; time that they still get counts as missing.
         is_computing = own > 0.5
-        self._lower(now.wall_s, self._fitting(free + (0.0 if is_computing else niced), 1.0))
-        self._raise(now.wall_s, elapsed, self._fitting(free + niced, _CAUTION))
+        self._lower(now.wall_s, self._count_threads(free + (0.0 if is_computing else niced), 1.0))
+        self._raise(now.wall_s, elapsed, self._count_threads(free + niced, _RAISE_FACTOR))
 
-    def _fitting(self, processors: float, caution: float) -> int:
-        """Return the number of threads that these processors can run."""
+    def _count_threads(self, processors: float, factor: float) -> int:
+        """Return the number of threads that these processors can run; `factor`: of the tolerance."""
         whole = int(processors)
-        lacking, tolerated = whole + 1 - processors, min(max(_SHARE / (whole + 1), _MIN_LACK), _MAX_LACK)
-        return max(1, min(self._maximum, whole + (lacking <= caution * tolerated)))
+        missing, tolerated = whole + 1 - processors, min(max(_TOLERANCE / (whole + 1), _MIN_TOLERANCE), _MAX_TOLERANCE)
+        return max(1, min(self._maximum, whole + (missing <= factor * tolerated)))
 
     def _lower(self, now_s: float, count: int) -> None:
         if count < self.count:
-            is_early = now_s - self._raised_s < _REGRET_S
-            self._patience_s = min(2 * self._patience_s, _MAX_PATIENCE_S) if is_early else _PATIENCE_S
+            is_early = now_s - self._raised_s < _EARLY_DROP_S
+            self._raise_delay_s = min(2 * self._raise_delay_s, _MAX_RAISE_DELAY_S) if is_early else _RAISE_DELAY_S
             self.count = count
 
     def _raise(self, now_s: float, elapsed: float, count: int) -> None:
         self._free_s = self._free_s + elapsed if count > self.count else 0.0
-        if self._free_s >= self._patience_s:
+        if self._free_s >= self._raise_delay_s:
             self.count, self._free_s, self._raised_s = count, 0.0, now_s
 
 
@@ -127,7 +127,7 @@ class ProcessorMonitor:
             every = psutil.cpu_times(percpu=True)
         except (OSError, psutil.Error):  # too many open files, for one
             return None
-        # Where some are off, or a container tells of its own alone, places in this list are no numbers of processors.
+        # If some are offline, or a container lists only its own, an index in this list is not a processor's number.
         is_numbered = max(self._processors) < len(every)
         own = [every[number] for number in self._processors] if is_numbered else every
         idle = sum(times.idle + getattr(times, "iowait", 0.0) for times in own)
@@ -137,15 +137,15 @@ class ProcessorMonitor:
 
 
 def cores() -> int:
-    """Physical cores this process may use: two threads on one core slow each other's kernels down."""
-    allowed = min(len(_allowed()), quota())
+    """Return the number of physical cores this process may use: two threads on one core slow each other down."""
+    allowed = min(len(_allowed()), cpu_quota())
     return min(allowed, psutil.cpu_count(logical=False) or allowed)
 
 
-def quota(root: Path = Path("/sys/fs/cgroup")) -> int:
-    """Processors whose time a container may use, as Linux' control groups say; without bound where they say nothing.
+def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many processors' time Linux' control groups allow this container; `sys.maxsize` without a limit.
 
-    Threads beyond that are stopped in the middle of their work until the next period of time begins.
+    More threads would be paused, in the middle of their work, until the next scheduling period.
     """
     try:
         limit, period = (root / "cpu.max").read_text(encoding="ascii").split()
@@ -157,7 +157,7 @@ def quota(root: Path = Path("/sys/fs/cgroup")) -> int:
             return sys.maxsize
     if not (limit.isdecimal() and period.isdecimal() and int(period)):
         return sys.maxsize
-    return max(1, int(int(limit) / int(period) + _MAX_LACK))
+    return max(1, int(int(limit) / int(period) + _MAX_TOLERANCE))
 
 
 def _allowed() -> list[int]:

@@ -33,12 +33,12 @@ _MISSING_END = Failed(EngineFailed("The engine did not finish its answer.").info
 
 @dataclass(eq=False, slots=True)
 class ActiveRequest(Generic[R]):
-    """One open request. `is_cancelled` may become true at any moment: check it between chunks of work."""
+    """One open request. `is_canceled` may become true at any moment: check it between chunks of work."""
 
     id: int
     request: R
     credit: int
-    is_cancelled: bool = False
+    is_canceled: bool = False
     is_admitted: bool = False
 
 
@@ -104,7 +104,7 @@ class RoundRobinEngine(Generic[R]):
         """Drop a request; what it holds is freed after the current chunk of work."""
         with self._changed:
             if active := self._requests.get(id):
-                active.is_cancelled = True
+                active.is_canceled = True
                 self._changed.notify()
 
     def stats(self) -> EngineStats:
@@ -136,7 +136,7 @@ class RoundRobinEngine(Generic[R]):
                     events = list(self._work.step(requests))
                 except Exception as error:
                     logger.exception("a step of %d requests failed", len(requests))
-                    info = _engine_error(error).info
+                    info = engine_error(error).info
                     events = [(active.id, Failed(info)) for active in requests]
                 self._step_began = None
                 self._steps += 1
@@ -149,7 +149,7 @@ class RoundRobinEngine(Generic[R]):
         """Wait for requests that have credit; none at the end."""
         while True:
             with self._changed:
-                canceled = [active.id for active in self._requests.values() if active.is_cancelled]
+                canceled = [active.id for active in self._requests.values() if active.is_canceled]
                 for id in canceled:
                     del self._requests[id]
                 ready = [active for active in self._requests.values() if active.credit > 0]
@@ -169,7 +169,7 @@ class RoundRobinEngine(Generic[R]):
         with self._changed:
             for id, event in events:
                 active = self._requests.get(id)
-                if active is None or active.is_cancelled:
+                if active is None or active.is_canceled:
                     continue
                 wanted.append((id, event))
                 if not isinstance(event, CREDIT_FREE_EVENTS):
@@ -213,7 +213,7 @@ class GeneratorWork(Generic[R]):
         except Exception as error:
             if not isinstance(error, HomeportError):
                 logger.exception("request %d failed", active.id)
-            return [(active.id, Failed(_engine_error(error).info))]
+            return [(active.id, Failed(engine_error(error).info))]
         return [] if event is None else [(active.id, event)]
 
     def drop(self, id: int) -> None:
@@ -229,7 +229,8 @@ class GeneratorWork(Generic[R]):
         self._end()
 
 
-def _engine_error(error: Exception) -> HomeportError:
+def engine_error(error: Exception) -> HomeportError:
+    """Return the error that the caller receives for an exception: itself, or EngineFailed for an internal one."""
     if isinstance(error, HomeportError):
         return error
-    return EngineFailed(f"The engine broke down because of an internal error: {type(error).__name__}.")
+    return EngineFailed(f"The engine failed because of an internal error: {type(error).__name__}.")

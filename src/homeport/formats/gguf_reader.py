@@ -38,11 +38,10 @@ _INFILL_TOKENS = (
     {"<｜fim▁begin｜>".encode(), "<｜fim▁hole｜>".encode(), "<｜fim▁end｜>".encode()},
     {"▁<PRE>".encode(), "▁<SUF>".encode(), "▁<MID>".encode()},
 )
-_INTERESTING = frozenset().union(*_INFILL_TOKENS)
-
+_ALL_INFILL_TOKENS = frozenset().union(*_INFILL_TOKENS)
 
 POOLINGS = (MEAN, CLS, LAST) = (1, 2, 3)
-"""llama.cpp's numbers of the served pooling types, which make one vector of a text's."""
+"""llama.cpp's numbers of the served pooling types, which reduce the vectors of a text's tokens to one."""
 
 RANK = 4
 """llama.cpp's number of the pooling of rerankers, which score a pair of texts and return no vector."""
@@ -51,7 +50,7 @@ RANK = 4
 class GgufHeader(msgspec.Struct, frozen=True):
     """The metadata of a GGUF. `kind` is `model`, or `adapter`, `mmproj`, …; `window` is in tokens.
 
-    `pooling`: how an embedding model makes one vector of a text's, by llama.cpp's number; None if it is not stated.
+    `pooling`: how an embedding model reduces a text's vectors to one, as llama.cpp's number; None if it is not stated.
     `template`: for chat, empty if there is none.
     """
 
@@ -94,8 +93,8 @@ def check_parts(paths: Sequence[Path]) -> None:
         if (number, count) != (at, len(paths)):
             raise InvalidRequest(
                 f"{path.name} is part {number + 1} of {count} according to its header, and part {at + 1} of "
-                f"{len(paths)} according to the file names: give the first of all parts, whose names end in "
-                f"-00001-of-{count:05d}.gguf and so on."
+                f"{len(paths)} according to the file names: name the first part, and keep all of them in "
+                f"one folder, named …-00001-of-{count:05d}.gguf and so on."
             )
 
 
@@ -198,7 +197,7 @@ class _HeaderReader:
                 raise _Broken("a list is longer than the file")
             for _ in range(count):
                 text = self._string(_MAX_STRING_BYTES)
-                if tokens is not None and text in _INTERESTING:
+                if tokens is not None and text in _ALL_INFILL_TOKENS:
                     tokens.add(text)
         else:
             raise _Broken(f"a list has the unknown type {kind}")

@@ -24,7 +24,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class OpenAIName(msgspec.Struct, frozen=True):
-    """One of OpenAI's names: the kind of model it asks for, and the encoding of its token ids, if it takes any."""
+    """One of OpenAI's names: the kind of model that it denotes, and the encoding of its token ids, if any."""
 
     kind: str
     encoding: str | None
@@ -70,7 +70,7 @@ def built_in() -> Names:
 
 
 def family(name: str) -> OpenAIName | None:
-    """Return what a name that is not listed asks for, by its family; None for a name that is not OpenAI's."""
+    """Return the meaning of an unlisted name, by its family; None for a name that is not OpenAI's."""
     if not _PLAIN.fullmatch(name):
         return None
     return next((openai_name for pattern, openai_name in _families() if pattern.match(name)), None)
@@ -113,7 +113,7 @@ class Aliases:
         return Alias(name, self._defaults[known.kind], known.encoding)
 
     def kind(self, name: str) -> str | None:
-        """Return the kind of model that one of OpenAI's names asks for."""
+        """Return the kind of model that one of OpenAI's names denotes."""
         known = self._openai(name)
         return known.kind if known else None
 

@@ -1,4 +1,4 @@
-"""Recognizes whole diffusion checkpoints in one safetensors file, by the names of their tensors.
+"""Recognizes complete diffusion checkpoints in one safetensors file, by the names of their tensors.
 
 The file is not trusted: its header's length is checked against the file's length and a limit. Knows nothing of hubs or
 of how images are generated.
@@ -43,8 +43,8 @@ def facts(name: str, weights: Path) -> ModelFacts:
     missing = [what for what, marks in _PARTS.items() if not any(tensor.startswith(marks) for tensor in tensors)]
     if missing:
         raise InvalidRequest(
-            f"{weights.name} is no whole diffusion checkpoint: it lacks {' and '.join(missing)}. Models in several "
-            "files are pulled by their names in the catalogue, and others in this format are not served."
+            f"{weights.name} is not a complete diffusion checkpoint: it lacks {' and '.join(missing)}. Models in "
+            "several files are pulled by their names in the catalogue, and others in this format are not served."
         )
     return ModelFacts(
         name=name,

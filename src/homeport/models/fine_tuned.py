@@ -24,10 +24,8 @@ def install(
 ) -> InstalledModel:
     """Move a fine-tuned model's files into the store, by role, `adapter` among them, and install it.
 
-    `source`: its origin as text; `project`: its owner; None: it is public.
-
-    Raises ModelNotFound if `parent` is not installed, and InvalidRequest for a name that is taken or a file that is no
-    adapter; then nothing is moved.
+    `source`: its origin as text; `project`: its owner; None: it is public. Raises ModelNotFound if `parent` is not
+    installed, and InvalidRequest for a name that is taken or a file that is not an adapter; then nothing is moved.
     """
     base = store.manifest(parent)
     if base.parent is not None:

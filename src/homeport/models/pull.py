@@ -67,7 +67,7 @@ def pull(
         if entry is None:
             names = ", ".join(known.names)
             raise ModelNotFound(
-                f"The catalogue has no `{wanted.name}`. It has {names}; anything else goes by hf:org/repo:QUANT, "
+                f"The catalogue has no `{wanted.name}`. It has {names}; for other models use hf:org/repo:QUANT, "
                 "ms:org/repo:QUANT or file:model.gguf."
             )
         for name in entry.needs:
@@ -86,10 +86,10 @@ def _pull_entry(
             return installed
         if options.offline and not any(source.hub == _BUNDLED for source in entry.sources):
             raise Unavailable(f"`{entry.name}` is not installed. {_OFFLINE}")
-        return _from_first(entry, store, folder, options, progress)
+        return _pull_from_first_source(entry, store, folder, options, progress)
 
 
-def _from_first(
+def _pull_from_first_source(
     entry: CatalogueEntry, store: ModelStore, folder: Path, options: PullOptions, progress: ProgressReporter
 ) -> InstalledModel:
     """Try the sources in order; the first one that has the model is used."""

@@ -22,10 +22,8 @@ _ROLES = (
     ("config", re.compile(r"config\.json")),
     ("tokenizer", re.compile(r"tokenizer\.json")),
     ("vocabulary", re.compile(r"vocabulary\.(txt|json)")),
-    (
-        "preprocessor",
-        re.compile(r"preprocessor_config\.json"),
-    ),  # the resolution of large-v3's features; others need none
+    # The resolution of large-v3's features; other models need none.
+    ("preprocessor", re.compile(r"preprocessor_config\.json")),
 )
 _NEEDED = {"weights", "config", "tokenizer", "vocabulary"}
 _SPEC = b"WhisperSpec\0"
@@ -33,17 +31,17 @@ _MANY_LANGUAGES = 51_865
 """The minimum vocabulary size of a multilingual model: an English-only one is smaller."""
 
 
-class Chosen(msgspec.Struct, frozen=True):
+class WhisperFiles(msgspec.Struct, frozen=True):
     """The files of one model, and the role of each."""
 
     files: tuple[RemoteFile, ...]
     roles: tuple[str, ...]
 
 
-def choose(files: Iterable[RemoteFile]) -> Chosen | None:
+def choose(files: Iterable[RemoteFile]) -> WhisperFiles | None:
     """Return the model at a repository's top level, or None."""
     by_role = {role: file for file in files for role, name in _ROLES if name.fullmatch(file.path)}
-    return Chosen(tuple(by_role.values()), tuple(by_role)) if by_role.keys() >= _NEEDED else None
+    return WhisperFiles(tuple(by_role.values()), tuple(by_role)) if by_role.keys() >= _NEEDED else None
 
 
 def facts(name: str, paths: Mapping[str, Path]) -> ModelFacts:

@@ -27,8 +27,8 @@ class AdmissionTicket:
 class Admission:
     """Admits `slots + max_queue` requests of each model at a time; `queue_shares` divides them among callers.
 
-    A refusal's `retry_after_s` is the recent duration of that model's requests, from admission to end: by then all
-    requests that are admitted now have ended.
+    A refusal's `retry_after_s` is the recent mean duration of that model's requests, from admission to end: by then
+    most requests that are admitted now have ended.
     """
 
     def __init__(self, slots: int, max_queue: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,7 +51,7 @@ class Admission:
         places = self._places.get(model)
         if places is None:
             places = self._places[model] = QueueShares(self._limit, self._clock)
-        if not places.enter(holder):
+        if not places.acquire(holder):
             wait_s = min(_RETRY_MAX_S, max(_RETRY_MIN_S, self._durations_s.get(model, 0.0)))
             is_full = places.taken >= self._limit
             reserved = "" if is_full else " The remaining places are reserved for other keys."
@@ -63,6 +63,6 @@ class Admission:
         return AdmissionTicket(lambda: self._on_release(model, holder, self._clock() - admitted_at))
 
     def _on_release(self, model: str, holder: str, duration_s: float) -> None:
-        self._places[model].leave(holder)
+        self._places[model].release(holder)
         smoothed_s = self._durations_s.get(model, duration_s)
         self._durations_s[model] = smoothed_s + _SMOOTHING * (duration_s - smoothed_s)

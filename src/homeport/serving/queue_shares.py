@@ -24,7 +24,7 @@ class QueueShares:
         self._taken_by: Counter[str] = Counter()
         self._last_asked: OrderedDict[str, float] = OrderedDict()  # each holder's last request, oldest first
 
-    def enter(self, holder: str) -> bool:
+    def acquire(self, holder: str) -> bool:
         """Take a place; False: there is none for this holder now."""
         now = self._clock()
         self._last_asked[holder] = now
@@ -38,7 +38,7 @@ class QueueShares:
         self._taken_by[holder] += 1
         return True
 
-    def leave(self, holder: str) -> None:
+    def release(self, holder: str) -> None:
         """Return a place."""
         self.taken -= 1
         self._taken_by[holder] -= 1

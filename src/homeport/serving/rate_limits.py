@@ -83,8 +83,8 @@ class RateLimitTicket:
     def reserve(self, prompt: int, answer: int | None = 0) -> int | None:  # noqa: ARG002 - subclasses use them
         """Reserve tokens for a prompt (an estimate) and the beginning of an answer of at most `answer` (None: any).
 
-        Returns how many the two may take before `more` is asked; None: no limit. Raises RateLimited, or QuotaExceeded;
-        then nothing is reserved.
+        Returns how many tokens both may use before `more` is called; None: no limit. Raises RateLimited, or
+        QuotaExceeded; then nothing is reserved.
         """
         return None
 
@@ -153,7 +153,7 @@ class _KeyTicket(RateLimitTicket):
         self._name = key.name
         self._limiter = limiter
         self._account = account
-        self._is_inside = False
+        self._is_running = False
         self._slots: list[tuple[WindowSlot, int]] = []
         self._total = 0
         self._ahead = 0
@@ -182,7 +182,7 @@ class _KeyTicket(RateLimitTicket):
             )
         account.requests.take(1, now)
         account.running += 1
-        self._is_inside = True
+        self._is_running = True
 
     def reserve(self, prompt: int, answer: int | None = 0) -> int | None:
         """Reserve tokens for a prompt and the beginning of an answer."""
@@ -257,8 +257,8 @@ class _KeyTicket(RateLimitTicket):
 
     def release(self) -> None:
         """End the request."""
-        if self._is_inside:
-            self._is_inside = False
+        if self._is_running:
+            self._is_running = False
             self._account.running -= 1
 
     def limit_status(self) -> Mapping[str, LimitStatus]:
@@ -307,7 +307,7 @@ class _KeyTicket(RateLimitTicket):
             if period.taken + self._total + n > limit:
                 note = " The prompt is longer than that limit leaves." if period.taken < limit else ""
                 raise QuotaExceeded(
-                    f"You exceeded your current quota: {self._name} may take {limit} tokens a {what} and has taken "
+                    f"You exceeded your current quota: {self._name} may use {limit} tokens a {what} and has used "
                     f"{period.taken}.{note} It resets at the next {what} (UTC).",
                     retry_after_s=_left_s(what, datetime.fromtimestamp(self._limiter.now(), UTC)),
                 )
@@ -349,6 +349,6 @@ def _left_s(what: str, moment: datetime) -> float:
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     if what == "day":
         return 86_400.0 - (moment - midnight).total_seconds()
-    first_slice = midnight.replace(day=1)
-    after = first_slice.replace(year=first_slice.year + first_slice.month // 12, month=first_slice.month % 12 + 1)
-    return (after - moment).total_seconds()
+    first_day = midnight.replace(day=1)
+    next_month = first_day.replace(year=first_day.year + first_day.month // 12, month=first_day.month % 12 + 1)
+    return (next_month - moment).total_seconds()

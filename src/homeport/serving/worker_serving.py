@@ -38,7 +38,7 @@ def own_files(model: InstalledModel) -> Mapping[str, Path]:
 
 
 def weights_size(model: InstalledModel) -> int:
-    """Return the size of a model's weights in bytes, the minimum that it takes."""
+    """Return the size of a model's weights in bytes: the minimum of its memory."""
     return model.facts.size_bytes
 
 
@@ -47,7 +47,7 @@ class WorkerServing:
 
     `engines` names each engine's `module:function`. `engine_options` returns a model's engine options; `engine_files`
     the files that its engine reads, by role (it raises the caller's error if one is missing); `estimate` the memory
-    that a model will take, in bytes. `loops` runs periodic work. Built, started and closed on one event loop.
+    that a model needs, in bytes. `loops` runs periodic work. Built, started and closed on one event loop.
     """
 
     def __init__(

@@ -94,7 +94,7 @@ class SqlBatchRepository:
             return self._set(connection, batch, status="cancelling", cancelling_at=int(self._now()))
 
     def claim(self, owner: str, lease_s: float) -> Batch | None:
-        """Own the oldest batch that has work left and no owner; None: there is none. Damaged rows are skipped."""
+        """Take ownership of the oldest unfinished batch without an owner, if there is one. Damaged rows are skipped."""
         free = sa.and_(BATCHES.c.status.not_in(ENDED), BATCHES.c.owned_until <= self._now())
         while True:
             query = sa.select(BATCHES).where(free, BATCHES.c.seq.not_in(self._damaged))
@@ -158,7 +158,7 @@ class SqlBatchRepository:
             return self._set(connection, batch, **changes)
 
     def iterate_results(self, batch_id: str, *, are_answers: bool) -> Iterator[str]:
-        """Return the texts of the results that are answers, or of those that are not, in the order of lines."""
+        """Yield the texts of answers, or of errors, in the order of the lines."""
         table = BATCH_RESULTS
         last: int | None = -1
         while last is not None:
@@ -201,8 +201,8 @@ class SqlBatchRepository:
         left = sa.func.sum(BATCHES.c.total - BATCHES.c.completed - BATCHES.c.failed)
         query = sa.select(BATCHES.c.status, sa.func.count(), left).where(BATCHES.c.status.not_in(ENDED))
         with self._database.read_transaction() as connection:
-            rows = connection.execute(query.group_by(BATCHES.c.status)).all()
-        return {**{status: int(n) for status, n, _ in rows}, "lines": sum(int(each) for _, _, each in rows)}
+            counted = connection.execute(query.group_by(BATCHES.c.status)).all()
+        return {**{status: int(n) for status, n, _ in counted}, "lines": sum(int(each) for _, _, each in counted)}
 
     def _find_owned(self, connection: sa.Connection, owner: str, batch_id: str) -> Batch:
         where = sa.and_(BATCHES.c.id == batch_id, BATCHES.c.owner == owner)
@@ -223,10 +223,10 @@ class SqlBatchRepository:
         fresh = [each for each in results if each.line not in known]
         if not fresh:
             return batch
-        rows = [
+        new_rows = [
             {"batch_id": batch.id, "line": each.line, "is_answer": each.is_answer, "text": each.text} for each in fresh
         ]
-        connection.execute(sa.insert(BATCH_RESULTS), rows)
+        connection.execute(sa.insert(BATCH_RESULTS), new_rows)
         answers = sum(each.is_answer for each in fresh)
         sums = {name: getattr(batch, name) + sum(getattr(each, name) for each in fresh) for name in _TOKENS}
         failed = batch.failed + len(fresh) - answers

@@ -21,7 +21,7 @@ from homeport.formats import durable_files
 
 _CHUNK_BYTES = 1 << 18
 _PART_BYTES, _PARTS_AT_ONCE = 5 << 20, 2
-"""The parts of a large content that are in memory while it is stored; S3 accepts no smaller ones."""
+"""The parts of a large file that are in memory while it is stored; S3 accepts no smaller ones."""
 
 
 class BlobStore:
@@ -44,7 +44,7 @@ class BlobStore:
             raise _translate_error(error) from error
 
     async def read(self, name: str) -> AsyncGenerator[bytes, None]:
-        """Return a content in chunks. Raises NotFound before the first one."""
+        """Yield a blob in chunks. Raises NotFound before the first one."""
         try:
             found = await obstore.get_async(self._store, name)
             async for chunk in found.stream(min_chunk_size=_CHUNK_BYTES):
@@ -53,7 +53,7 @@ class BlobStore:
             raise _translate_error(error) from error
 
     def copy(self, name: str, target: Path) -> int:
-        """Append a content to a file and return its size. Raises NotFound, StorageFull or Unavailable."""
+        """Append a blob to a file and return its size. Raises NotFound, StorageFull or Unavailable."""
         n_bytes = 0
         try:
             with target.open("ab") as file:
@@ -64,7 +64,7 @@ class BlobStore:
         return n_bytes
 
     def delete(self, name: str) -> None:
-        """Delete a content, if it exists."""
+        """Delete a blob, if it exists."""
         try:
             obstore.delete(self._store, name)
         except (NotFoundError, FileNotFoundError):
@@ -72,8 +72,8 @@ class BlobStore:
         except (BaseError, OSError) as error:
             raise _translate_error(error) from error
 
-    def older(self, prefix: str, age_s: float) -> Iterator[str]:
-        """Return the names of the blobs under a prefix that are older than `age_s`."""
+    def list_older(self, prefix: str, age_s: float) -> Iterator[str]:
+        """Yield the names of the blobs under a prefix that are older than `age_s`."""
         before = datetime.now(UTC) - timedelta(seconds=age_s)
         try:
             for page in obstore.list(self._store, prefix=prefix):

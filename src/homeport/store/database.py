@@ -17,7 +17,7 @@ from homeport.domain.errors import InvalidRequest, StorageFull, Unavailable
 from homeport.formats import durable_files
 
 _BUSY_MS = 10_000
-_NO_URL = "database_url: is no URL such as sqlite:////path or postgresql://host/name."
+_NO_URL = "database_url: this is not a URL such as sqlite:////path or postgresql://host/name."
 _POSTGRES = "postgresql+psycopg"
 
 
@@ -30,7 +30,7 @@ class Database:
             if parsed.drivername in ("postgres", "postgresql"):
                 parsed = parsed.set(drivername=_POSTGRES)
             if parsed.drivername not in ("sqlite", _POSTGRES):
-                raise InvalidRequest(f"database_url: {parsed.drivername} is none of sqlite, postgresql.")
+                raise InvalidRequest(f"database_url: {parsed.drivername} is neither sqlite nor postgresql.")
             self.url = parsed
             self.engine = self._sqlite_engine() if self.is_sqlite else sa.create_engine(parsed, pool_pre_ping=True)
         except (ArgumentError, NoSuchModuleError) as error:

@@ -25,7 +25,6 @@ from homeport.store.schema import FILES
 _FOLDER = "files"
 _ORPHAN_AGE_S = 6 * 3600.0
 
-
 InSameTransaction = Callable[[sa.Connection, File], None]
 
 
@@ -110,7 +109,7 @@ class SqlFileRepository:
         self._blobs.delete(_blob(file_id))
 
     def read(self, file: File) -> AsyncGenerator[bytes, None]:
-        """Return a file's content in chunks. Raises NotFound before the first one."""
+        """Yield a file's content in chunks. Raises NotFound before the first one."""
         return self._blobs.read(_blob(file.id))
 
     def copy(self, file: File, target: Path) -> None:
@@ -124,7 +123,7 @@ class SqlFileRepository:
         with self._database.read_transaction() as connection:
             expired_ids = connection.execute(expired).scalars().all()
         rows.each(expired_ids, self._expire)
-        rows.each(list(self._blobs.older(_FOLDER, _ORPHAN_AGE_S)), self._delete_orphan)
+        rows.each(list(self._blobs.list_older(_FOLDER, _ORPHAN_AGE_S)), self._delete_orphan)
 
     def _expire(self, file_id: str) -> None:
         with self._database.write_transaction() as connection:

@@ -1,4 +1,4 @@
-"""Images that are stored for a limited time under names that nobody can guess.
+"""Images that are stored for a limited time under unguessable names.
 
 A name contains the time at which its image expires, so a restarted server needs no other record. Knows nothing of HTTP
 or the content of images.
@@ -26,12 +26,12 @@ _log = logging.getLogger("homeport.pictures")
 class ImageFolder:
     """Images in `folder`, which is created for this user alone, with a folder per project.
 
-    `kept_s`: the time until an image expires. `check` raises if a project may not store that many bytes more.
+    `keep_s`: the time until an image expires. `check` raises if a project may not store that many bytes more.
     """
 
-    def __init__(self, folder: Path, kept_s: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, keep_s: float, clock: Callable[[], float] = time.time) -> None:
         self._folder = folder
-        self._kept_s = kept_s
+        self._keep_s = keep_s
         self._clock = clock
         self._guard = threading.Lock()
         self.check: Callable[[str, int], None] = lambda _, __: None
@@ -43,7 +43,7 @@ class ImageFolder:
         """
         self.sweep()
         folder = self._folder / project
-        name = f"{int(self._clock() + self._kept_s):08x}-{secrets.token_urlsafe(32)}.{format.value}"
+        name = f"{int(self._clock() + self._keep_s):08x}-{secrets.token_urlsafe(32)}.{format.value}"
         with self._guard:  # no other image may use the space between check and write
             self.check(project, len(data))
             try:

@@ -36,7 +36,7 @@ class SqlProjectStorage:
         with self._database.read_transaction() as connection:
             return self._sum(connection, project)
 
-    def every(self) -> Sequence[ProjectUsage]:
+    def list_all(self) -> Sequence[ProjectUsage]:
         """Return what each project stores, by name, without projects that store nothing."""
         with self._database.read_transaction() as connection:
             names = set(connection.execute(sa.select(FILES.c.project).union(sa.select(UPLOADS.c.project))).scalars())

@@ -17,11 +17,10 @@ from homeport.domain.files import File, NewFile
 from homeport.domain.fine_tuning import (
     ACTIVE_STATUSES,
     ENDED,
-    MAX_CHECKPOINTS,
     UNFINISHED_STATUSES,
     FineTuningJob,
 )
-from homeport.domain.training import StepMetrics, TrainingPrepared, TrainingResult
+from homeport.domain.training import MAX_CHECKPOINTS, StepMetrics, TrainingPrepared, TrainingResult
 from homeport.store.database import Database
 from homeport.store.files import SqlFileRepository
 from homeport.store.fine_tuning import add_event, jobs_of
@@ -93,10 +92,10 @@ class SqlTrainingQueue:
             "steps": event.steps,
             "hyperparameters": msgspec.json.encode(event.hyperparameters).decode(),
         }
-        way = f"Job resumed from step {event.step}" if event.step else "Job started"
+        start = f"Job resumed from step {event.step}" if event.step else "Job started"
         chosen = event.hyperparameters
         message = (
-            f"{way}: {event.examples} examples, {event.tokens} tokens, {chosen.n_epochs} epochs, {event.steps} steps."
+            f"{start}: {event.examples} examples, {event.tokens} tokens, {chosen.n_epochs} epochs, {event.steps} steps."
         )
         with self._database.write_transaction() as connection:
             if not self._update_job(connection, job, values):
@@ -123,17 +122,18 @@ class SqlTrainingQueue:
     def record_checkpoint(self, job: FineTuningJob, step_metrics: StepMetrics, name: str) -> bool:
         """Record a checkpoint, which is a model of this name, and delete all but the latest ones."""
         table, now = FINE_TUNE_CHECKPOINTS, int(self._now())
-        its = sa.select(table.c.step).where(table.c.job == job.id)
+        saved_steps = sa.select(table.c.step).where(table.c.job == job.id)
         with self._database.write_transaction() as connection:
             if not self._update_job(connection, job, {}, UNFINISHED_STATUSES):
                 return False
-            if connection.execute(its.where(table.c.step == step_metrics.step)).first() is None:
+            if connection.execute(saved_steps.where(table.c.step == step_metrics.step)).first() is None:
                 values = {"job": job.id, "created_at": now, "step": step_metrics.step, "name": name}
                 metrics = msgspec.json.encode(openai_metrics(step_metrics)).decode()
                 checkpoint_id = f"ftckpt-{secrets.token_hex(12)}"
                 connection.execute(sa.insert(table).values(id=checkpoint_id, metrics=metrics, **values))
                 add_event(connection, job.id, now, f"Checkpoint created at step {step_metrics.step}: {name}")
-            latest = connection.execute(its.order_by(table.c.step.desc()).limit(MAX_CHECKPOINTS)).scalars().all()
+            newest = saved_steps.order_by(table.c.step.desc()).limit(MAX_CHECKPOINTS)
+            latest = connection.execute(newest).scalars().all()
             connection.execute(sa.delete(table).where(table.c.job == job.id, table.c.step < min(latest)))
         return True
 

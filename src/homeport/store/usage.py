@@ -20,10 +20,11 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from homeport.domain.errors import Unavailable
 from homeport.domain.usage import UsageQuery, UsageRecord, UsageTotal
+from homeport.formats import atomic
 from homeport.store import rows
 from homeport.store.database import Database
 from homeport.store.schema import USAGE, USAGE_LEDGERS
-from homeport.store.usage_ledger import PARTIAL, SUFFIX
+from homeport.store.usage_ledger import SUFFIX
 
 _log = logging.getLogger("homeport.usage")
 
@@ -64,7 +65,7 @@ class SqlUsageRepository:
 
         try:
             rows.each(sorted(self._folder.glob(f"*{SUFFIX}")), import_file)
-            rows.each(self._folder.glob(f"*{PARTIAL}"), _remove_stale)
+            rows.each(self._folder.glob(f"*{atomic.PARTIAL}"), _remove_stale)
         except OSError as error:
             raise Unavailable(f"Usage in {self._folder} cannot be read: {error.strerror}.") from error
         return n_read

@@ -18,10 +18,9 @@ import msgspec
 
 from homeport.domain.errors import StorageFull, Unavailable
 from homeport.domain.usage import UsageRecord
-from homeport.formats import durable_files
+from homeport.formats import atomic, durable_files
 
 SUFFIX = ".journal"
-PARTIAL = ".partial"
 _MAX_FILE_BYTES = 4_000_000
 _WAIT_S = 0.05
 
@@ -63,7 +62,7 @@ class FileUsageLedger:
             raise
         self._size += len(line)
 
-    async def kept(self) -> None:
+    async def wait_synced(self) -> None:
         """Wait at most `wait_s` until everything written is synced. Concurrent callers share one sync."""
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
@@ -119,9 +118,9 @@ class FileUsageLedger:
         self._file, self._size, self._is_named = fresh, 0, False
 
     def _open(self) -> int:
-        # It is locked before it gets its name, so nobody treats it as abandoned.
+        # It is locked before it gets its name, so that no process treats it as abandoned.
         name = uuid.uuid4().hex
-        partial = self._folder / f"{name}{PARTIAL}"
+        partial = self._folder / f"{name}{atomic.PARTIAL}"
         try:
             durable_files.make_folder(self._folder)
             file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -21,7 +21,7 @@ def compute_metrics(
     predicted = [max(range(len(row)), key=row.__getitem__) for row in probabilities]
     metrics = {"accuracy": sum(map(int.__eq__, predicted, truths)) / len(truths)}
     if positive is None:
-        metrics["weighted_f1_score"] = _weighted_metrics(predicted, truths)
+        metrics["weighted_f1_score"] = _weighted_f1(predicted, truths)
     else:
         scores = [row[positive] for row in probabilities]
         metrics |= _binary(
@@ -30,7 +30,7 @@ def compute_metrics(
     return {f"{METRIC_PREFIX}{name}": value for name, value in metrics.items()}
 
 
-def _weighted_metrics(predicted: Sequence[int], truths: Sequence[int]) -> float:
+def _weighted_f1(predicted: Sequence[int], truths: Sequence[int]) -> float:
     total = 0.0
     for one in set(truths):
         both = sum(a == b == one for a, b in zip(predicted, truths, strict=True))

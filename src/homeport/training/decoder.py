@@ -21,7 +21,7 @@ from homeport.training.decoder_config import (
 )
 
 RANK, ALPHA = 8, 16.0
-_ROTARY_CACHE_TOKENS = 512  # in one pass; longer ones are computed in part twice, to save memory
+_RECOMPUTE_TOKENS = 512  # of one pass: with more, blocks are computed again for the gradients, to save memory
 
 
 def precision(device: str) -> torch.dtype:
@@ -80,16 +80,16 @@ class Decoder:
     Matrices may have another precision: products are computed in it, all else, and all that is trained, in float32.
     """
 
-    def __init__(self, shape: DecoderConfig, weights: Mapping[str, Tensor], factors: LoraFactors) -> None:
-        self.shape = self._shape = shape
+    def __init__(self, config: DecoderConfig, weights: Mapping[str, Tensor], factors: LoraFactors) -> None:
+        self.config = config
         self._weights = weights
         self.factors = factors
         embedding = weights[f"{EMBEDDING}.weight"]
         self._output = weights.get(f"{OUTPUT}.weight", embedding)
-        pairs = torch.arange(0, shape.head, 2, device=embedding.device, dtype=torch.float32) / shape.head
-        self._speeds = shape.rope_base**-pairs
-        if (slowed := weights.get(f"{ROPE_FACTORS}.weight")) is not None:
-            self._speeds = self._speeds / slowed
+        pairs = torch.arange(0, config.head, 2, device=embedding.device, dtype=torch.float32) / config.head
+        self._frequencies = config.rope_base**-pairs
+        if (divisors := weights.get(f"{ROPE_FACTORS}.weight")) is not None:
+            self._frequencies = self._frequencies / divisors
 
     def hidden(self, ids: Tensor) -> Tensor:
         """Return the hidden states before the output, (batch, length, width), of ids (batch, length).
@@ -97,36 +97,36 @@ class Decoder:
         Later positions do not change earlier ones, so shorter rows may be padded with anything.
         """
         values = functional.embedding(ids, self._weights[f"{EMBEDDING}.weight"]).float()
-        angles = torch.outer(torch.arange(ids.shape[1], device=ids.device, dtype=torch.float32), self._speeds)
-        turn = (angles.cos(), angles.sin())
-        for layer in range(self._shape.layers):
-            if torch.is_grad_enabled() and ids.numel() > _ROTARY_CACHE_TOKENS:
-                values = checkpoint(self._block, layer, values, turn, use_reentrant=False)
+        angles = torch.outer(torch.arange(ids.shape[1], device=ids.device, dtype=torch.float32), self._frequencies)
+        rotation = (angles.cos(), angles.sin())
+        for layer in range(self.config.layers):
+            if torch.is_grad_enabled() and ids.numel() > _RECOMPUTE_TOKENS:
+                values = checkpoint(self._block, layer, values, rotation, use_reentrant=False)
             else:
-                values = self._block(layer, values, turn)
+                values = self._block(layer, values, rotation)
         return self._rms_norm(f"{OUTPUT_NORM}.weight", values)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Return the logits of hidden states, (…, vocabulary)."""
         return _matmul(hidden, self._output)
 
-    def _block(self, layer: int, values: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    def _block(self, layer: int, values: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
         block = f"blk.{layer}"
-        values = values + self._attention(block, self._rms_norm(f"{block}.attn_norm.weight", values), turn)
+        values = values + self._attention(block, self._rms_norm(f"{block}.attn_norm.weight", values), rotation)
         normed = self._rms_norm(f"{block}.ffn_norm.weight", values)
         gate = functional.silu(self._linear(f"{block}.ffn_gate", normed))
         return values + self._linear(f"{block}.ffn_down", gate * self._linear(f"{block}.ffn_up", normed))
 
-    def _attention(self, block: str, values: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-        shape = self._shape
+    def _attention(self, block: str, values: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+        config = self.config
         query, key, value = (
             self._heads(block, part, values, count)
-            for part, count in (("attn_q", shape.heads), ("attn_k", shape.kv_heads), ("attn_v", shape.kv_heads))
+            for part, count in (("attn_q", config.heads), ("attn_k", config.kv_heads), ("attn_v", config.kv_heads))
         )
-        shared = shape.heads // shape.kv_heads
+        shared = config.heads // config.kv_heads
         attended = functional.scaled_dot_product_attention(
-            self._apply_rotary(query, turn),
-            self._apply_rotary(key, turn).repeat_interleave(shared, 1),
+            self._apply_rotary(query, rotation),
+            self._apply_rotary(key, rotation).repeat_interleave(shared, 1),
             value.repeat_interleave(shared, 1),
             is_causal=True,
         )
@@ -134,16 +134,16 @@ class Decoder:
 
     def _heads(self, block: str, part: str, values: Tensor, count: int) -> Tensor:
         """Return (batch, heads, length, head)."""
-        output = self._linear(f"{block}.{part}", values).unflatten(-1, (count, self._shape.head))
+        output = self._linear(f"{block}.{part}", values).unflatten(-1, (count, self.config.head))
         norm = f"{block}.{part}_norm.weight"
         if norm in self._weights:
             output = self._rms_norm(norm, output)
         return output.transpose(1, 2)
 
-    def _apply_rotary(self, heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    def _apply_rotary(self, heads: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
         """Apply rotary position embeddings (Su et al. 2021)."""
-        cos, sin = turn
-        if self._shape.is_interleaved:
+        cos, sin = rotation
+        if self.config.is_interleaved:
             left, right = heads.unflatten(-1, (-1, 2)).unbind(-1)
             return torch.stack((left * cos - right * sin, left * sin + right * cos), -1).flatten(-2)
         left, right = heads.chunk(2, -1)
@@ -158,7 +158,7 @@ class Decoder:
 
     def _rms_norm(self, name: str, values: Tensor) -> Tensor:
         weight = self._weights[name]
-        return functional.rms_norm(values, weight.shape, weight, self._shape.epsilon)
+        return functional.rms_norm(values, weight.shape, weight, self.config.epsilon)
 
 
 def _matmul(values: Tensor, weight: Tensor) -> Tensor:

@@ -24,20 +24,20 @@ def train_locally(
     Raises InvalidRequest for what cannot be trained, and Unavailable if the extra is missing or the run was stopped.
     """
     digest = service.check_model(training_request.model)
-    known = run_id(training_request, digest)
-    work = TrainingTask(
-        known,
-        service.model_name(training_request.model, training_request.suffix, known),
+    id = run_id(training_request, digest)
+    task = TrainingTask(
+        id,
+        service.model_name(training_request.model, training_request.suffix, id),
         training_request.model,
         digest,
         training_request.training_file,
         training_request.validation_file,
         training_request.hyperparameters,
     )
-    done = service.prepare_run(work).run(on_event)
-    if done is None:
+    result = service.prepare_run(task).run(on_event)
+    if result is None:
         raise Unavailable("The training was stopped. Rerun the same command to resume.")
-    return done
+    return result
 
 
 def run_id(training_request: TrainingRequest, digest: str) -> str:

@@ -14,8 +14,8 @@ from torch.utils.checkpoint import checkpoint
 from homeport.training.decoder import Decoder
 from homeport.training.tokenization import TokenizedExample, TokenizedPair, group_by_length
 
-TOGETHER = 512  # tokens computed at a time, padding included; one example may be longer
-_ROWS = 256  # logits held at a time: 50 MB for a vocabulary of 50,000
+_MAX_PASS_TOKENS = 512  # tokens computed at a time, padding included; one example may be longer
+_LOGIT_ROWS = 256  # logits held at a time: 50 MB for a vocabulary of 50,000
 
 
 @dataclass
@@ -41,14 +41,14 @@ class LossSums:
 
     @property
     def sequence_accuracy(self) -> float:
-        """The share of examples of which every token was."""
+        """The share of answers of which every token was the most likely."""
         return self.whole / self.answers if self.answers else 0.0
 
 
 def next_token_loss(decoder: Decoder, examples: Sequence[TokenizedExample], sums: LossSums, *, learns: bool) -> None:
     """Add up the next-token loss of examples; `learns`: also the gradients of the mean loss per token."""
     total = sum(sum(example.weights[1:]) for example in examples)
-    for places in group_by_length([len(example.ids) for example in examples], TOGETHER):
+    for places in group_by_length([len(example.ids) for example in examples], _MAX_PASS_TOKENS):
         part = [examples[place] for place in places]
         with torch.set_grad_enabled(learns):
             losses, weights, right = _token_losses(decoder, part)
@@ -61,7 +61,7 @@ def next_token_loss(decoder: Decoder, examples: Sequence[TokenizedExample], sums
 
 
 def dpo_loss(decoder: Decoder, pairs: Sequence[TokenizedPair], beta: float, sums: LossSums, *, learns: bool) -> None:
-    """Do the same for preferences: direct preference optimization (Rafailov et al. 2023)."""
+    """Add up the loss of preferences; `learns` as above: direct preference optimization (Rafailov et al. 2023)."""
     for pair in pairs:
         both = [pair.chosen, pair.rejected]
         decoder.factors.are_off = True
@@ -86,7 +86,7 @@ def likelihoods(decoder: Decoder, examples: Sequence[TokenizedExample]) -> Tenso
     """Return the log-probability of each example's weighted tokens, without gradients; (examples,)."""
     log_probabilities = torch.zeros(len(examples))
     with torch.no_grad():
-        for places in group_by_length([len(example.ids) for example in examples], TOGETHER):
+        for places in group_by_length([len(example.ids) for example in examples], _MAX_PASS_TOKENS):
             log_probabilities[places] = _likelihoods(decoder, [examples[place] for place in places]).cpu()
     return log_probabilities
 
@@ -106,7 +106,7 @@ def _token_losses(decoder: Decoder, examples: Sequence[TokenizedExample]) -> tup
     weights = torch.tensor(padded, device=device)
     hidden = decoder.hidden(ids[:, :-1])
     counts = weights > 0
-    parts = list(zip(hidden[counts].split(_ROWS), ids[:, 1:][counts].split(_ROWS), strict=True))
+    parts = list(zip(hidden[counts].split(_LOGIT_ROWS), ids[:, 1:][counts].split(_LOGIT_ROWS), strict=True))
     if len(parts) == 1:
         scored = [_score_targets(decoder, *parts[0])]
     else:  # logits are large: those of one part are held at a time, and computed again for the gradients

@@ -24,13 +24,13 @@ ROLE = "results"
 """The role among a fine-tuned model's files."""
 
 
-def write_table(measures: Sequence[StepMetrics]) -> str:
+def write_table(metrics: Sequence[StepMetrics]) -> str:
     """Return a CSV table with a header line; metrics that a step does not have are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    classes = list(dict.fromkeys(name for one in measures for name in one.classification))
+    classes = list(dict.fromkeys(name for one in metrics for name in one.classification))
     writer.writerow((*COLUMNS, *classes))
-    for one in measures:
+    for one in metrics:
         values = (
             one.train_loss,
             one.train_token_accuracy,

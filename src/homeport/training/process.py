@@ -35,7 +35,7 @@ from homeport.training.worker import EXIT_STOPPED, MISSING
 OnEvent = Callable[[TrainingEvent], None]
 _CHILD = "homeport.training.worker"
 _LOCK = "lock"
-_LAST_WORDS = 2000
+_LAST_OUTPUT_CHARS = 2000
 _STOP_TIMEOUT_S = 60.0
 
 _log = logging.getLogger("homeport.training")
@@ -124,7 +124,8 @@ class TrainingProcess:
             if code == EXIT_STOPPED or self._is_stopped:
                 return None
             failed = _ProcessKilled if code < 0 else EngineFailed
-            raise failed(f"Training ended without a result ({_exit_text(code)}). {_last_words(error_output)}".strip())
+            reason = _last_output_line(error_output)
+            raise failed(f"Training ended without a result ({_exit_text(code)}). {reason}".strip())
 
     def _read_events(self, child: subprocess.Popen[bytes], on_event: OnEvent) -> TrainingFinished | None:
         result = None
@@ -149,8 +150,8 @@ def _exit_text(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
-def _last_words(error_output: IO[bytes]) -> str:
+def _last_output_line(error_output: IO[bytes]) -> str:
     error_output.seek(0)
     output = error_output.read().decode("utf-8", "replace").strip()
     _log.error("training failed: %s", output)
-    return output[-_LAST_WORDS:].splitlines()[-1] if output else ""
+    return output[-_LAST_OUTPUT_CHARS:].splitlines()[-1] if output else ""

@@ -12,7 +12,6 @@ RATE = 1e-3  # AdamW on LoRA factors, times the multiplier
 WARM_UP = 0.06  # of all steps
 FLOOR = 0.1  # of the rate, at the end
 BETA = 0.1
-MAX_CHECKPOINTS = 3  # of the last epochs are kept
 _MIN_EXAMPLES, _USUAL_EPOCHS, _MAX_EPOCHS, _MAX_EXAMPLES = 100, 3, 25, 25_000
 _MAX_BATCH_SIZE = 256
 
@@ -43,19 +42,19 @@ def shuffle_order(n: int, seed: str) -> tuple[int, ...]:
 class TrainingSchedule(msgspec.Struct, frozen=True):
     """The steps of a training run. Steps count from 0."""
 
-    lessons: int
+    n_examples: int
     epochs: int
     batch: int
     multiplier: float
     seed: int
 
     @classmethod
-    def from_hyperparameters(cls, chosen: Hyperparameters, lessons: int) -> "TrainingSchedule":
+    def from_hyperparameters(cls, chosen: Hyperparameters, n_examples: int) -> "TrainingSchedule":
         """Return the schedule of resolved hyperparameters."""
         return cls(
-            lessons,
+            n_examples,
             chosen.n_epochs or 1,
-            min(chosen.batch_size or 1, lessons),
+            min(chosen.batch_size or 1, n_examples),
             chosen.learning_rate_multiplier or 1.0,
             chosen.seed,
         )
@@ -63,7 +62,7 @@ class TrainingSchedule(msgspec.Struct, frozen=True):
     @property
     def per_epoch(self) -> int:
         """Steps of one epoch."""
-        return math.ceil(self.lessons / self.batch)
+        return math.ceil(self.n_examples / self.batch)
 
     @property
     def steps(self) -> int:
@@ -73,7 +72,7 @@ class TrainingSchedule(msgspec.Struct, frozen=True):
     def example_indices(self, step: int) -> tuple[int, ...]:
         """Return the indexes of a step's examples: each once per epoch, in another order each time."""
         epoch, at = divmod(step, self.per_epoch)
-        return shuffle_order(self.lessons, f"{self.seed} {epoch}")[at * self.batch : (at + 1) * self.batch]
+        return shuffle_order(self.n_examples, f"{self.seed} {epoch}")[at * self.batch : (at + 1) * self.batch]
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of a step: it rises over the first few steps, then falls linearly."""

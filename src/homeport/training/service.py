@@ -14,6 +14,7 @@ import msgspec
 from homeport.domain.errors import InvalidRequest, ModelNotFound
 from homeport.domain.models import ADAPTER, InstalledModel
 from homeport.domain.training import (
+    MAX_CHECKPOINTS,
     CheckpointSaved,
     Method,
     TrainingEvent,
@@ -24,7 +25,6 @@ from homeport.domain.training import (
 )
 from homeport.training import dataset, metrics_table
 from homeport.training.process import OnEvent, TrainingProcess, require_torch
-from homeport.training.schedule import MAX_CHECKPOINTS
 
 MAX_SUFFIX_CHARACTERS = 64  # like OpenAI's
 _WEIGHTS, _REST = "weights", "weights-2"
@@ -128,7 +128,7 @@ class LocalTrainingService:
         if start:
             model = self._store.parent(start)
         if model is None:
-            raise ModelNotFound(f"The model `{name}` , or its base model, is not installed.", param="model")
+            raise ModelNotFound(f"The model `{name}`, or its base model, is not installed.", param="model")
         if _REST in model.files or _WEIGHTS not in model.files:
             raise InvalidRequest(f"`{name}` cannot be fine-tuned: its weights must be one GGUF file.", param="model")
         return model, start

@@ -84,7 +84,7 @@ class TokenizedExample(msgspec.Struct, frozen=True):
 
 
 class TokenizedPair(msgspec.Struct, frozen=True):
-    """Two answers to the same messages: the first shall become more likely than the second."""
+    """Two answers to the same messages: `chosen` should become more likely than `rejected`."""
 
     chosen: TokenizedExample
     rejected: TokenizedExample
@@ -108,17 +108,17 @@ class ExampleTokenizer:
         self, examples: Sequence[Example], param: str
     ) -> tuple[list[TokenizedExample], list[TokenizedPair]]:
         """Tokenize all examples, of one kind or the other. Raises InvalidRequest that names the example."""
-        lessons: list[TokenizedExample] = []
+        tokenized: list[TokenizedExample] = []
         pairs: list[TokenizedPair] = []
         for number, example in enumerate(examples, 1):
             try:
                 if isinstance(example, PreferenceExample):
                     pairs.append(self._pair(example))
                 else:
-                    lessons += self._tokenize(example)
+                    tokenized += self._tokenize(example)
             except HomeportError as error:
                 raise InvalidRequest(f"Example {number} cannot be trained on: {error.message}", param=param) from error
-        return lessons, pairs
+        return tokenized, pairs
 
     def tokenize_completion(self, prompt: str, completion: str) -> TokenizedExample:
         """Tokenize a completion whose prompt has weight 0. Raises InvalidRequest if both together are too long."""

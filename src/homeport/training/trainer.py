@@ -8,6 +8,7 @@ import msgspec
 import torch
 
 from homeport.domain.training import (
+    MAX_CHECKPOINTS,
     CheckpointSaved,
     Hyperparameters,
     StepMetrics,
@@ -29,12 +30,12 @@ from homeport.training.losses import (
     likelihoods,
     next_token_loss,
 )
-from homeport.training.schedule import MAX_CHECKPOINTS, TrainingSchedule, shuffle_order
+from homeport.training.schedule import TrainingSchedule, shuffle_order
 from homeport.training.tokenization import TokenizedExample, TokenizedPair
 
 ADAPTER, RESULTS, CHECKPOINT = "adapter.gguf", "results.csv", "checkpoint-"
 CHECKPOINT_INTERVAL_S = 15.0  # the maximum work that an interruption loses
-VALIDATION_EXAMPLES = 8  # validation examples per validation during an epoch
+VALIDATION_EXAMPLES = 8  # in each validation during an epoch
 VALIDATION_INTERVAL = 10  # steps between these validations
 _CLIP = 1.0
 
@@ -55,7 +56,7 @@ class Trainer:
         self._folder = folder
         self._identity = identity
         self._decoder = decoder
-        self._architecture = decoder.shape.architecture
+        self._architecture = decoder.config.architecture
         self._data = data
         self._hyperparameters = chosen
         self._on_event = on_event

@@ -52,19 +52,19 @@ EXIT_STOPPED = 75
 MAX_EXAMPLE_TOKENS = 2048  # tokens of one example, unless the model's window is shorter
 _NICENESS = 15
 _FORMAT = 1  # changes with everything that changes the result of the same spec
-_OVERHEAD_BYTES = 1_500_000_000  # an estimate of what torch, its buffers and one pass take in addition to the weights
+_OVERHEAD_BYTES = 1_500_000_000  # an estimate for torch, its buffers and one pass, in addition to the weights
 _TOO_LITTLE = (
     "There is too little memory to fine-tune this model: use a smaller one or shorter examples, or end other programs."
 )
 _NO_MEMORY = ("can't allocate memory", "out of memory")
 
-_asked_to_stop = threading.Event()
+_stop_requested = threading.Event()
 
 
 def main(argument: str) -> int:
     """Train what the argument specifies; return the exit code."""
     spec = msgspec.json.decode(argument, type=TrainingSpec, dec_hook=lambda _, text: Path(text))
-    signal.signal(signal.SIGTERM, lambda *_: _asked_to_stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: _stop_requested.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _lower_priority()
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -100,10 +100,10 @@ def _train(spec: TrainingSpec) -> bool:
     from homeport.training.trainer import Trainer
 
     source = _source(spec)
-    shape = DecoderConfig.read(source.metadata)
+    config = DecoderConfig.read(source.metadata)
     chosen = spec.hyperparameters
-    lessons = _read(spec, source)
-    chosen = schedule.resolve_hyperparameters(chosen, len(lessons.training))
+    data = _read(spec, source)
+    chosen = schedule.resolve_hyperparameters(chosen, len(data.training))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     weight_precision = precision(device)
     _limit_memory(spec, source, weight_precision.itemsize)
@@ -114,15 +114,15 @@ def _train(spec: TrainingSpec) -> bool:
             device, weight_precision if is_matrix else torch.float32
         )
     source.close()
-    shape.check(weights)
+    config.check(weights)
     if spec.threads:
         torch.set_num_threads(spec.threads)
     factors = LoraFactors(weights, chosen.seed)
     if spec.initial_adapter is not None:
         lora_file.load_adapter(factors, source.adapter(spec.initial_adapter))
-    decoder = Decoder(shape, weights, factors)
-    trainer = Trainer(spec.folder, _identity(spec, chosen), decoder, lessons, chosen, _print_event)
-    return trainer.run(lambda: not _asked_to_stop.is_set())
+    decoder = Decoder(config, weights, factors)
+    trainer = Trainer(spec.folder, _identity(spec, chosen), decoder, data, chosen, _print_event)
+    return trainer.run(lambda: not _stop_requested.is_set())
 
 
 def _source(spec: TrainingSpec) -> ModelReader:
@@ -144,9 +144,9 @@ def _read(spec: TrainingSpec, source: ModelReader) -> TrainingData:
         (spec.validation_file, classification_eval.VALIDATION),
     ):
         examples = dataset.read(file, chosen.method, param) if file else []
-        lessons, pairs = tokenizer.tokenize_all(examples, param)
+        texts, pairs = tokenizer.tokenize_all(examples, param)
         all_examples.append(examples)
-        tokenized.append(pairs or lessons)
+        tokenized.append(pairs or texts)
     training, validation = tokenized
     if validation and type(validation[0]) is not type(training[0]):
         raise InvalidRequest("Both files must hold examples of the same form.", param=classification_eval.VALIDATION)

@@ -35,12 +35,12 @@ class MemoryLedger:
         self.n_waits = 0
 
     def write(self, spent: UsageRecord) -> None:
-        """Keep a record."""
+        """Store a record."""
         if self.is_full:
             raise StorageFull("The disk is full.")
         self.records.append(spent)
 
-    async def kept(self) -> None:
+    async def wait_synced(self) -> None:
         """Do nothing: memory needs no sync."""
         self.n_waits += 1
 
@@ -57,16 +57,16 @@ async def complete(app: Starlette, **body: object) -> AsgiResponse:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_every_answer_is_written_down(stream: bool) -> None:
+async def test_every_answer_is_recorded(stream: bool) -> None:
     """A record has the answer's usage, the model's own name, the user, and the time taken."""
     pen = MemoryLedger()
-    said = await complete(
+    response = await complete(
         application(pen, lambda _: answer("Hello there", prompt_tokens=7, cached=3)), stream=stream, user="u"
     )
     [record] = pen.records
     assert (record.model, record.endpoint, record.status, record.user) == ("tiny", "completions", "ok", "u")
     assert (record.prompt_tokens, record.completion_tokens, record.cached_tokens) == (7, 2, 3)
-    assert (record.project, record.key, record.request) == ("local", "", said.headers["x-request-id"])
+    assert (record.project, record.key, record.request) == ("local", "", response.headers["x-request-id"])
     assert record.first_ms is not None
     assert 0 < record.first_ms <= record.whole_ms
 
@@ -124,8 +124,8 @@ async def test_what_cannot_be_written_down_is_not_answered() -> None:
     """If the ledger is full, an answer is a 507, and a stream ends with the error and without `[DONE]`."""
     pen = MemoryLedger()
     pen.is_full = True
-    said = await complete(application(pen))
-    assert (said.status, said.error["code"]) == (507, "storage_full")
+    response = await complete(application(pen))
+    assert (response.status, response.error["code"]) == (507, "storage_full")
     streamed = await complete(application(pen), stream=True)
     assert b"storage_full" in streamed.body
     assert b"[DONE]" not in streamed.body
@@ -158,49 +158,51 @@ class UsageApp:
     async def ask(self, path: str, *query: tuple[str, object], key: str = ADMIN) -> AsgiResponse:
         """Send a request with an admin key."""
 
-        async def asked(scope: dict[str, object], receive: object, send: object) -> None:
+        async def with_query(scope: dict[str, object], receive: object, send: object) -> None:
             await self.app({**scope, "query_string": urlencode(query).encode()}, receive, send)  # type: ignore[arg-type]
 
-        return await call(asked, "GET", path, headers={"authorization": f"Bearer {key}"})  # type: ignore[arg-type]
+        return await call(with_query, "GET", path, headers={"authorization": f"Bearer {key}"})  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> UsageApp:
+def usage_app(tmp_path: Path) -> UsageApp:
     return UsageApp(tmp_path)
 
 
-async def test_an_operator_sums_up(office: UsageApp) -> None:
+async def test_an_operator_can_sum_usage(usage_app: UsageApp) -> None:
     """`/admin/v1/usage` sums by the requested groups, days included, and includes the latest records."""
-    said = await office.ask("/admin/v1/usage", ("by", "day"), ("by", "key"), ("until", 101 * DAY))
-    assert [(row["day"], row["key"], row["requests"], row["prompt_tokens"]) for row in said.json["data"]] == [
+    response = await usage_app.ask("/admin/v1/usage", ("by", "day"), ("by", "key"), ("until", 101 * DAY))
+    assert [(row["day"], row["key"], row["requests"], row["prompt_tokens"]) for row in response.json["data"]] == [
         ("1970-04-11", "k1", 1, 10),
         ("1970-04-11", "k2", 1, 10),
     ]
-    [whole] = (await office.ask("/admin/v1/usage")).json["data"]
+    [whole] = (await usage_app.ask("/admin/v1/usage")).json["data"]
     assert (whole["requests"], whole["completion_tokens"]) == (6, 10)
-    assert (await office.ask("/admin/v1/usage", ("by", "colour"))).error["param"] == "by"
-    assert (await office.ask("/admin/v1/usage", ("from", 1))).error["param"] == "from"
+    assert (await usage_app.ask("/admin/v1/usage", ("by", "colour"))).error["param"] == "by"
+    assert (await usage_app.ask("/admin/v1/usage", ("from", 1))).error["param"] == "from"
 
 
 @pytest.mark.parametrize(
     "number", ["9223372036854775808", "-9223372036854775809", "9" * 30, "-" + "9" * 4000, "9" * 5000]
 )
-async def test_a_time_that_no_database_holds_is_refused(office: UsageApp, number: str) -> None:
+async def test_a_time_that_no_database_holds_is_refused(usage_app: UsageApp, number: str) -> None:
     """Numbers of more than 64 bits are a 400 that names the field and does not repeat them completely, in both APIs."""
     for path, name in (
         ("/admin/v1/usage", "since"),
         ("/admin/v1/usage", "until"),
         ("/v1/organization/usage/completions", "start_time"),
     ):
-        said = await office.ask(path, (name, number))
-        assert (said.status, said.error["param"]) == (400, name)
-        assert len(said.body) < 500
+        response = await usage_app.ask(path, (name, number))
+        assert (response.status, response.error["param"]) == (400, name)
+        assert len(response.body) < 500
 
 
-async def test_an_organizations_usage_has_todays_shape(office: UsageApp) -> None:
+async def test_an_organizations_usage_has_todays_fields(usage_app: UsageApp) -> None:
     """There are buckets from the first to the last, empty ones too; fields without a group are null."""
-    said = await office.ask("/v1/organization/usage/completions", ("start_time", 100 * DAY), ("end_time", 103 * DAY))
-    page = said.json
+    response = await usage_app.ask(
+        "/v1/organization/usage/completions", ("start_time", 100 * DAY), ("end_time", 103 * DAY)
+    )
+    page = response.json
     assert (page["object"], page["has_more"], page["next_page"]) == ("page", False, None)
     assert [(b["object"], b["start_time"] // DAY, b["end_time"] - b["start_time"]) for b in page["data"]] == [
         ("bucket", day, DAY) for day in (100, 101, 102)
@@ -222,26 +224,26 @@ async def test_an_organizations_usage_has_todays_shape(office: UsageApp) -> None
     }
 
 
-async def test_groups_and_filters(office: UsageApp) -> None:
+async def test_groups_and_filters(usage_app: UsageApp) -> None:
     """Grouped results name their group; filters exclude the others."""
     start = ("start_time", 100 * DAY)
     end = ("end_time", 101 * DAY)
     path = "/v1/organization/usage/completions"
-    said = await office.ask(path, start, end, ("group_by[]", "api_key_id"), ("group_by[]", "batch"))
-    [bucket] = said.json["data"]
+    response = await usage_app.ask(path, start, end, ("group_by[]", "api_key_id"), ("group_by[]", "batch"))
+    [bucket] = response.json["data"]
     assert [(each["api_key_id"], each["batch"], each["model"]) for each in bucket["results"]] == [
         ("k1", False, None),
         ("k2", False, None),
     ]
     for chosen in (("api_key_ids", "k2"), ("user_ids", "u")):
-        [bucket] = (await office.ask(path, start, end, chosen)).json["data"]
+        [bucket] = (await usage_app.ask(path, start, end, chosen)).json["data"]
         assert bucket["results"][0]["num_model_requests"] == 1
     for chosen in (("project_ids", "q"), ("models", "other"), ("batch", "true")):
-        [bucket] = (await office.ask(path, start, end, chosen)).json["data"]
+        [bucket] = (await usage_app.ask(path, start, end, chosen)).json["data"]
         assert bucket["results"] == []
 
 
-async def test_batches_are_told_apart(office: UsageApp, tmp_path: Path) -> None:
+async def test_batch_usage_can_be_filtered(usage_app: UsageApp, tmp_path: Path) -> None:
     """The usage of batches can be requested alone, excluded, or summed with the rest."""
     ledger = FileUsageLedger(tmp_path / "usage")
     spent = UsageRecord(
@@ -251,20 +253,20 @@ async def test_batches_are_told_apart(office: UsageApp, tmp_path: Path) -> None:
     ledger.close()
     query = [("start_time", 100 * DAY), ("end_time", 101 * DAY)]
     path = "/v1/organization/usage/completions"
-    [bucket] = (await office.ask(path, *query, ("group_by", "batch"))).json["data"]
+    [bucket] = (await usage_app.ask(path, *query, ("group_by", "batch"))).json["data"]
     assert [(each["batch"], each["input_tokens"]) for each in bucket["results"]] == [(False, 20), (True, 7)]
     for chosen, tokens in (("true", 7), ("false", 20)):
-        [bucket] = (await office.ask(path, *query, ("batch", chosen))).json["data"]
+        [bucket] = (await usage_app.ask(path, *query, ("batch", chosen))).json["data"]
         assert bucket["results"][0]["input_tokens"] == tokens
 
 
-async def test_pages_follow_one_another(office: UsageApp) -> None:
+async def test_pages_follow_one_another(usage_app: UsageApp) -> None:
     """A page has `limit` buckets, and `next_page` continues, each bucket once."""
     query = [("start_time", 100 * DAY), ("end_time", 100 * DAY + 7200), ("bucket_width", "1h"), ("limit", 1)]
     path = "/v1/organization/usage/completions"
-    first = (await office.ask(path, *query)).json
+    first = (await usage_app.ask(path, *query)).json
     assert first["has_more"]
-    second = (await office.ask(path, *query, ("page", first["next_page"]))).json
+    second = (await usage_app.ask(path, *query, ("page", first["next_page"]))).json
     assert not second["has_more"]
     starts = [bucket["start_time"] - 100 * DAY for page in (first, second) for bucket in page["data"]]
     assert starts == [0, 3600]
@@ -279,10 +281,10 @@ async def test_pages_follow_one_another(office: UsageApp) -> None:
         ("audio_transcriptions", {"seconds": 3}),
     ],
 )
-async def test_every_kind_counts_in_its_own_unit(office: UsageApp, kind: str, fields: dict[str, int]) -> None:
+async def test_every_kind_counts_in_its_own_unit(usage_app: UsageApp, kind: str, fields: dict[str, int]) -> None:
     """Embeddings count tokens, speech counts characters, transcription counts seconds."""
-    said = await office.ask(f"/v1/organization/usage/{kind}", ("start_time", 102 * DAY), ("end_time", 103 * DAY))
-    [result] = said.json["data"][0]["results"]
+    response = await usage_app.ask(f"/v1/organization/usage/{kind}", ("start_time", 102 * DAY), ("end_time", 103 * DAY))
+    [result] = response.json["data"][0]["results"]
     assert result["object"] == f"organization.usage.{kind}.result"
     assert {name: result[name] for name in fields} == fields
     assert result["num_model_requests"] == 1
@@ -302,16 +304,16 @@ async def test_every_kind_counts_in_its_own_unit(office: UsageApp, kind: str, fi
         ("start_time=5&colour=red", "colour"),
     ],
 )
-async def test_a_wrong_question_is_named(office: UsageApp, query: str, param: str) -> None:
+async def test_a_wrong_question_is_named(usage_app: UsageApp, query: str, param: str) -> None:
     """Every parameter has its range, and unknown ones are refused."""
-    said = await office.ask("/v1/organization/usage/completions", *parse_qsl(query, keep_blank_values=True))
-    assert said.status == 400
-    assert said.error["param"] == param
+    response = await usage_app.ask("/v1/organization/usage/completions", *parse_qsl(query, keep_blank_values=True))
+    assert response.status == 400
+    assert response.error["param"] == param
 
 
-async def test_usage_is_told_to_operators_alone(office: UsageApp) -> None:
+async def test_usage_requires_an_admin_key(usage_app: UsageApp) -> None:
     """A caller's key gives no access to an organization's usage; unknown kinds are a 404."""
     path = "/v1/organization/usage/completions"
-    assert (await office.ask(path, ("start_time", 1), key="sk-a-callers-key")).status == 401
-    assert (await office.ask("/admin/v1/usage", key="sk-a-callers-key")).status == 404
-    assert (await office.ask("/v1/organization/usage/images", ("start_time", 1))).status == 404
+    assert (await usage_app.ask(path, ("start_time", 1), key="sk-a-callers-key")).status == 401
+    assert (await usage_app.ask("/admin/v1/usage", key="sk-a-callers-key")).status == 404
+    assert (await usage_app.ask("/v1/organization/usage/images", ("start_time", 1))).status == 404

@@ -32,8 +32,8 @@ async def test_an_admin_sees_and_stops_workers(keys: tuple[str, ...]) -> None:
     assert [worker["model"] for worker in workers["data"]] == ["tiny", "org/other"]
     assert (await ask(app, "POST", f"{LIST}/gpt-3.5-turbo/stop")).json["model"] == "tiny"
     assert (await ask(app, "POST", f"{LIST}/org/other/stop")).status == 200
-    said = await ask(app, "POST", f"{LIST}/tiny/stop")
-    assert (said.status, said.error["code"]) == (404, "model_not_loaded")
+    response = await ask(app, "POST", f"{LIST}/tiny/stop")
+    assert (response.status, response.error["code"]) == (404, "model_not_loaded")
     assert (await ask(app, "POST", f"{LIST}/nobody/stop")).error["code"] == "model_not_found"
     assert (await ask(app, "GET", LIST)).json["data"] == []
 
@@ -44,8 +44,8 @@ async def test_for_anyone_else_there_is_no_admin(key: str, admins: tuple[str, ..
     """Without an admin key the paths do not exist, whether one is set or not."""
     for keys in ((), (KEY,)):
         for path in (LIST, "/admin"):
-            said = await ask(running(AccessPolicy.from_keys(keys, admin_keys=admins)), "GET", path, key)
-            assert (said.status, said.error["message"]) == (404, f"Invalid URL (GET {path})")
+            response = await ask(running(AccessPolicy.from_keys(keys, admin_keys=admins)), "GET", path, key)
+            assert (response.status, response.error["message"]) == (404, f"Invalid URL (GET {path})")
 
 
 async def test_an_admins_key_opens_nothing_else() -> None:

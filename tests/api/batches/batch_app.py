@@ -58,10 +58,10 @@ class BatchApp:
         self.keys = SqlKeyRepository(database, b"s" * 32)
         wanted = [NewKey(name=name, project=name, limits=limits, models=models) for name in ("one", "other")]
         self.issued = {each.name: self.keys.create(each) for each in wanted}
-        self.ring = SqlKeyCache(self.keys, b"s" * 32)
-        self.ring.load()
+        self.key_cache = SqlKeyCache(self.keys, b"s" * 32)
+        self.key_cache.load()
         self.files = SqlFileRepository(database, BlobStore(str(folder / "blobs")))
-        self.book = SqlBatchRepository(database, self.files)
+        self.repository = SqlBatchRepository(database, self.files)
         self.usage = SqlUsageRepository(database, folder / "usage")
         # In the middle of a month: on its last day, lines over a month's limit would wait for the next one.
         self.quotas = RateLimiter(now=lambda: _MID_MONTH)
@@ -69,9 +69,9 @@ class BatchApp:
         self.app = build_application(
             services(
                 self.serving,
-                access=AccessPolicy.from_keys(key_cache=self.ring),
+                access=AccessPolicy.from_keys(key_cache=self.key_cache),
                 files=self.files,
-                batches=self.book,
+                batches=self.repository,
                 rate_limiter=self.quotas,
                 ledger=FileUsageLedger(folder / "usage"),
                 spool=folder / "spool",
@@ -83,53 +83,55 @@ class BatchApp:
     ) -> AsgiResponse:
         """Send a request with a project's key; a body is JSON."""
 
-        async def asked(scope: Any, receive: Any, send: Any) -> None:
+        async def with_query(scope: Any, receive: Any, send: Any) -> None:
             await self.app({**scope, "query_string": query.encode()}, receive, send)
 
         content = b"" if body is None else msgspec.json.encode(body)
         headers = {"authorization": f"Bearer {self.issued[project].secret}"}
-        return await call(asked, method, f"/v1/batches{path}", content, headers=headers)
+        return await call(with_query, method, f"/v1/batches{path}", content, headers=headers)
 
-    async def sent(self, lines: Sequence[Any], project: str = "one", purpose: str = "batch") -> str:
+    async def upload_lines(self, lines: Sequence[Any], project: str = "one", purpose: str = "batch") -> str:
         """Send a file of lines; return its id."""
         content = "\n".join(json.dumps(each) for each in lines).encode()
         headers = {**HEADERS, "authorization": f"Bearer {self.issued[project].secret}"}
         body = form([("purpose", purpose)], [("file", content)])
-        said = await call(self.app, "POST", "/v1/files", body, headers=headers)
-        assert said.status == 200, said.body
-        return str(said.json["id"])
+        response = await call(self.app, "POST", "/v1/files", body, headers=headers)
+        assert response.status == 200, response.body
+        return str(response.json["id"])
 
-    async def made(self, lines: Sequence[Any], project: str = "one", **changed: Any) -> dict[str, Any]:
+    async def create_batch(self, lines: Sequence[Any], project: str = "one", **changed: Any) -> dict[str, Any]:
         """Create a batch of these lines."""
-        said = await self.ask("POST", "", await self.wanted(lines, project, **changed), project)
-        assert said.status == 200, said.body
-        found: dict[str, Any] = said.json
+        response = await self.ask("POST", "", await self.batch_body(lines, project, **changed), project)
+        assert response.status == 200, response.body
+        found: dict[str, Any] = response.json
         return found
 
-    async def wanted(self, lines: Sequence[Any] = (line("a"),), project: str = "one", **changed: Any) -> dict[str, Any]:
+    async def batch_body(
+        self, lines: Sequence[Any] = (line("a"),), project: str = "one", **changed: Any
+    ) -> dict[str, Any]:
         """Return the body that creates a batch of these lines."""
-        file_id = await self.sent(lines, project)
+        file_id = await self.upload_lines(lines, project)
         return {"input_file_id": file_id, "endpoint": "/v1/completions", "completion_window": "24h", **changed}
 
     @asynccontextmanager
-    async def working(self) -> AsyncIterator[None]:
+    async def run_batches(self) -> AsyncIterator[None]:
         """Run batches, through the application, until the end of the block."""
         dispatch = InProcessDispatcher(self.app, lambda: "here:1")
-        desk = BatchRunner(self.book, self.files, dispatch, OpenGate(), self.folder / "work", BackgroundLoops())
-        work = asyncio.create_task(desk.run())
+        runner = BatchRunner(self.repository, self.files, dispatch, OpenGate(), self.folder / "work", BackgroundLoops())
+        work = asyncio.create_task(runner.run())
         try:
             yield
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
 
-    async def ended(self, batch_id: str, project: str = "one") -> dict[str, Any]:
+    async def wait_until_ended(self, batch_id: str, project: str = "one") -> dict[str, Any]:
         """Return the batch once it has ended."""
         async with asyncio.timeout(30):
             while True:
-                said: dict[str, Any] = (await self.ask("GET", f"/{batch_id}", project=project)).json
-                if said["status"] in ("completed", "failed", "expired", "cancelled"):
-                    return said
+                response: dict[str, Any] = (await self.ask("GET", f"/{batch_id}", project=project)).json
+                if response["status"] in ("completed", "failed", "expired", "cancelled"):
+                    return response
                 await asyncio.sleep(0.01)
 
     async def lines(self, file_id: str, project: str = "one") -> list[dict[str, Any]]:

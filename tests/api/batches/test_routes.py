@@ -13,15 +13,15 @@ from tests.api.batches.batch_app import BatchApp, line
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> BatchApp:
+def batch_app(tmp_path: Path) -> BatchApp:
     return BatchApp(tmp_path)
 
 
-async def test_a_batch_has_todays_shape(office: BatchApp) -> None:
-    """A new batch has every field of OpenAI's, with null for times that have not come."""
+async def test_a_batch_has_todays_fields(batch_app: BatchApp) -> None:
+    """A new batch has every field of OpenAI's, with null for future times."""
     metadata = {"customer": "é"}
-    wanted = await office.wanted(metadata=metadata)
-    made = (await office.ask("POST", "", wanted)).json
+    wanted = await batch_app.batch_body(metadata=metadata)
+    made = (await batch_app.ask("POST", "", wanted)).json
     assert made["expires_at"] - made["created_at"] == 86_400
     assert made == {
         "id": made["id"],
@@ -53,7 +53,7 @@ async def test_a_batch_has_todays_shape(office: BatchApp) -> None:
         },
         "metadata": metadata,
     }
-    assert (await office.ask("GET", f"/{made['id']}")).json == made
+    assert (await batch_app.ask("GET", f"/{made['id']}")).json == made
 
 
 @pytest.mark.parametrize(
@@ -72,145 +72,152 @@ async def test_a_batch_has_todays_shape(office: BatchApp) -> None:
         ({"priority": 1}, "priority"),
     ],
 )
-async def test_what_cannot_be_is_refused_by_name(office: BatchApp, changed: dict[str, Any], param: str) -> None:
+async def test_invalid_values_are_refused_by_name(batch_app: BatchApp, changed: dict[str, Any], param: str) -> None:
     """Each invalid value is a 400 that names its field, and nothing is created."""
-    said = await office.ask("POST", "", await office.wanted(**changed))
-    assert (said.status, said.error["param"]) == (400, param)
-    assert (await office.ask("GET", "")).json["data"] == []
+    response = await batch_app.ask("POST", "", await batch_app.batch_body(**changed))
+    assert (response.status, response.error["param"]) == (400, param)
+    assert (await batch_app.ask("GET", "")).json["data"] == []
 
 
 @pytest.mark.parametrize("name", ["input_file_id", "endpoint", "completion_window"])
-async def test_a_missing_field_is_named(office: BatchApp, name: str) -> None:
+async def test_a_missing_field_is_named(batch_app: BatchApp, name: str) -> None:
     """A body without a required field is a 400 that names it."""
-    wanted = await office.wanted()
+    wanted = await batch_app.batch_body()
     del wanted[name]
-    said = await office.ask("POST", "", wanted)
-    assert (said.status, said.error["param"], said.error["code"]) == (400, name, "missing_required_parameter")
+    response = await batch_app.ask("POST", "", wanted)
+    assert (response.status, response.error["param"], response.error["code"]) == (
+        400,
+        name,
+        "missing_required_parameter",
+    )
 
 
-async def test_the_file_must_be_for_batches(office: BatchApp) -> None:
-    """A file with another purpose, or of another project, is no input of a batch."""
-    other = await office.sent([{"prompt": "a", "completion": "b"}], purpose="fine-tune")
-    theirs = await office.sent([line("a")], "other")
+async def test_the_file_must_be_for_batches(batch_app: BatchApp) -> None:
+    """A file with another purpose, or of another project, is refused as input of a batch."""
+    other = await batch_app.upload_lines([{"prompt": "a", "completion": "b"}], purpose="fine-tune")
+    theirs = await batch_app.upload_lines([line("a")], "other")
     for file_id, code in ((other, "invalid_file_purpose"), (theirs, "file_not_found")):
-        said = await office.ask("POST", "", {**await office.wanted(), "input_file_id": file_id})
-        assert (said.status, said.error["param"], said.error["code"]) == (400, "input_file_id", code)
+        response = await batch_app.ask("POST", "", {**await batch_app.batch_body(), "input_file_id": file_id})
+        assert (response.status, response.error["param"], response.error["code"]) == (400, "input_file_id", code)
 
 
-async def test_a_project_sees_its_own_alone(office: BatchApp) -> None:
+async def test_a_project_sees_only_its_own_batches(batch_app: BatchApp) -> None:
     """Another project's batch is a 404 and in no list; pages follow one another."""
-    ids = [(await office.made([line("a")]))["id"] for _ in range(3)]
+    ids = [(await batch_app.create_batch([line("a")]))["id"] for _ in range(3)]
     for method, path in (("GET", f"/{ids[0]}"), ("POST", f"/{ids[0]}/cancel")):
-        said = await office.ask(method, path, project="other")
-        assert (said.status, said.error["code"]) == (404, "batch_not_found")
-    assert (await office.ask("GET", "", project="other")).json["data"] == []
-    first = (await office.ask("GET", "", query="limit=2")).json
+        response = await batch_app.ask(method, path, project="other")
+        assert (response.status, response.error["code"]) == (404, "batch_not_found")
+    assert (await batch_app.ask("GET", "", project="other")).json["data"] == []
+    first = (await batch_app.ask("GET", "", query="limit=2")).json
     assert ([each["id"] for each in first["data"]], first["has_more"]) == ([ids[2], ids[1]], True)
     assert (first["object"], first["first_id"], first["last_id"]) == ("list", ids[2], ids[1])
-    rest = (await office.ask("GET", "", query=f"limit=2&after={ids[1]}")).json
+    rest = (await batch_app.ask("GET", "", query=f"limit=2&after={ids[1]}")).json
     assert ([each["id"] for each in rest["data"]], rest["has_more"]) == ([ids[0]], False)
     for query, param in (("limit=0", "limit"), ("limit=101", "limit"), ("after=x", "after"), ("order=asc", "order")):
-        said = await office.ask("GET", "", query=query)
-        assert (said.status, said.error["param"]) == (400, param)
+        response = await batch_app.ask("GET", "", query=query)
+        assert (response.status, response.error["param"]) == (400, param)
 
 
-async def test_lines_are_answered_as_requests_are(office: BatchApp) -> None:
+async def test_lines_are_answered_as_requests_are(batch_app: BatchApp) -> None:
     """Each line runs through the whole application, in the background; an invalid one has the error of a request."""
     lines = [line("a"), line("b", temperature=9), line("c", model="nowhere"), line("d", what=1)]
-    made = await office.made(lines)
-    async with office.working():
-        ended = await office.ended(made["id"])
+    made = await batch_app.create_batch(lines)
+    async with batch_app.run_batches():
+        ended = await batch_app.wait_until_ended(made["id"])
     assert ended["request_counts"] == {"total": 4, "completed": 1, "failed": 3}
-    [answer] = await office.lines(ended["output_file_id"])
+    [answer] = await batch_app.lines(ended["output_file_id"])
     body = answer["response"]["body"]
     assert (answer["custom_id"], body["model"], body["choices"][0]["text"]) == ("a", "tiny", "Hello there")
     assert answer["response"]["request_id"].startswith("req_")
-    failed = {each["custom_id"]: each["response"] for each in await office.lines(ended["error_file_id"])}
+    failed = {each["custom_id"]: each["response"] for each in await batch_app.lines(ended["error_file_id"])}
     assert {name: each["status_code"] for name, each in failed.items()} == {"b": 400, "c": 404, "d": 400}
     assert failed["b"]["body"]["error"]["param"] == "temperature"
     assert failed["c"]["body"]["error"]["code"] == "model_not_found"
     assert failed["d"]["body"]["error"]["code"] == "unknown_parameter"
-    assert set(office.serving.in_background) == {True}
+    assert set(batch_app.serving.in_background) == {True}
     assert (ended["usage"]["input_tokens"], ended["usage"]["output_tokens"]) == (5, 2)
 
 
-async def test_a_batch_is_its_makers(office: BatchApp) -> None:
+async def test_batch_usage_belongs_to_its_creator(batch_app: BatchApp) -> None:
     """Its usage is recorded for the project and the key that created it, as a batch's."""
-    made = await office.made([line("a"), line("b", user="u")], "other")
-    async with office.working():
-        await office.ended(made["id"], "other")
-    office.usage.import_ledgers()
-    [found] = office.usage.sum_usage(UsageQuery(by=("project", "key", "batch")))
-    assert found.group == {"project": "other", "key": office.issued["other"].key.id, "batch": "yes"}
+    made = await batch_app.create_batch([line("a"), line("b", user="u")], "other")
+    async with batch_app.run_batches():
+        await batch_app.wait_until_ended(made["id"], "other")
+    batch_app.usage.import_ledgers()
+    [found] = batch_app.usage.sum_usage(UsageQuery(by=("project", "key", "batch")))
+    assert found.group == {"project": "other", "key": batch_app.issued["other"].key.id, "batch": "yes"}
     assert (found.requests, found.prompt_tokens, found.completion_tokens) == (2, 10, 4)
-    assert [each.group["user"] for each in office.usage.sum_usage(UsageQuery(by=("user",), is_batch=True))] == ["", "u"]
+    assert [each.group["user"] for each in batch_app.usage.sum_usage(UsageQuery(by=("user",), is_batch=True))] == [
+        "",
+        "u",
+    ]
 
 
 async def test_a_key_opens_to_its_batches_what_it_opens(tmp_path: Path) -> None:
     """A model that the key may not use is a 403 in the error file; the lines of a revoked key are 401."""
-    office = BatchApp(tmp_path, models=("tiny",))
-    made = await office.made([line("a"), line("b", model="org/other")])
-    async with office.working():
-        ended = await office.ended(made["id"])
-        [refused] = await office.lines(ended["error_file_id"])
+    batch_app = BatchApp(tmp_path, models=("tiny",))
+    made = await batch_app.create_batch([line("a"), line("b", model="org/other")])
+    async with batch_app.run_batches():
+        ended = await batch_app.wait_until_ended(made["id"])
+        [refused] = await batch_app.lines(ended["error_file_id"])
         assert (refused["custom_id"], refused["response"]["status_code"]) == ("b", 403)
-        other = await office.made([line("a")], "other")
-        office.keys.revoke(office.issued["other"].key.id)
-        await office.ring.refresh()
-        while not office.book.get("other", other["id"]).has_ended:
-            await office.ask("GET", "")
-    [refused] = await office.lines(office.book.get("other", other["id"]).error_file_id or "", "other")
+        other = await batch_app.create_batch([line("a")], "other")
+        batch_app.keys.revoke(batch_app.issued["other"].key.id)
+        await batch_app.key_cache.refresh()
+        while not batch_app.repository.get("other", other["id"]).has_ended:
+            await batch_app.ask("GET", "")
+    [refused] = await batch_app.lines(batch_app.repository.get("other", other["id"]).error_file_id or "", "other")
     assert refused["response"]["status_code"] == 401
     assert refused["response"]["body"]["error"]["code"] == "invalid_api_key"
 
 
 async def test_a_batch_keeps_to_its_keys_limits(tmp_path: Path) -> None:
     """Limits per minute do not apply; those per day do, and lines over them wait if waiting can help."""
-    office = BatchApp(tmp_path, KeyLimits(requests_per_minute=10, concurrent_requests=1, tokens_per_month=70))
-    made = await office.made([line(str(at), max_tokens=1) for at in range(30)])
-    async with office.working():
-        ended = await office.ended(made["id"])
+    batch_app = BatchApp(tmp_path, KeyLimits(requests_per_minute=10, concurrent_requests=1, tokens_per_month=70))
+    made = await batch_app.create_batch([line(str(at), max_tokens=1) for at in range(30)])
+    async with batch_app.run_batches():
+        ended = await batch_app.wait_until_ended(made["id"])
     counts = ended["request_counts"]
     assert counts["completed"] + counts["failed"] == 30
     assert 10 <= counts["completed"] < 30
-    failed = await office.lines(ended["error_file_id"])
+    failed = await batch_app.lines(ended["error_file_id"])
     assert {each["response"]["body"]["error"]["code"] for each in failed} == {"insufficient_quota"}
 
 
-async def test_files_go_when_they_are_told_to(office: BatchApp) -> None:
+async def test_output_files_expire_as_requested(batch_app: BatchApp) -> None:
     """Output files are stored for the requested time, or until they are deleted."""
     expiry = {"anchor": "created_at", "seconds": 3600}
     lines = [line("a"), line("b", temperature=9)]
-    short, long = await office.made(lines, output_expires_after=expiry), await office.made(lines)
-    async with office.working():
+    short, long = await batch_app.create_batch(lines, output_expires_after=expiry), await batch_app.create_batch(lines)
+    async with batch_app.run_batches():
         for made, kept_s in ((short, 3600), (long, None)):
-            ended = await office.ended(made["id"])
+            ended = await batch_app.wait_until_ended(made["id"])
             for name in ("output_file_id", "error_file_id"):
-                file = office.files.get("one", ended[name])
+                file = batch_app.files.get("one", ended[name])
                 assert file.purpose == "batch_output"
                 assert (None if file.expires_at is None else file.expires_at - file.created_at) == kept_s
                 with pytest.raises(NotFound):
-                    office.files.get("other", file.id)
+                    batch_app.files.get("other", file.id)
 
 
-async def test_a_batch_is_cancelled(office: BatchApp) -> None:
+async def test_a_batch_is_cancelled(batch_app: BatchApp) -> None:
     """A cancelled batch ends soon, and cannot be cancelled after its end."""
-    made = await office.made([line("a")])
-    cancelling = (await office.ask("POST", f"/{made['id']}/cancel")).json
+    made = await batch_app.create_batch([line("a")])
+    cancelling = (await batch_app.ask("POST", f"/{made['id']}/cancel")).json
     assert cancelling["status"] == "cancelling"
     assert cancelling["cancelling_at"] is not None
-    async with office.working():
-        ended = await office.ended(made["id"])
+    async with batch_app.run_batches():
+        ended = await batch_app.wait_until_ended(made["id"])
     assert (ended["status"], ended["output_file_id"]) == ("cancelled", None)
-    said = await office.ask("POST", f"/{made['id']}/cancel")
-    assert (said.status, said.error["code"]) == (400, "batch_ended")
+    response = await batch_app.ask("POST", f"/{made['id']}/cancel")
+    assert (response.status, response.error["code"]) == (400, "batch_ended")
 
 
-async def test_a_failed_batch_says_why(office: BatchApp) -> None:
+async def test_a_failed_batch_has_its_errors(batch_app: BatchApp) -> None:
     """If no line is valid, each is named with its error."""
-    made = await office.made([line("a"), line("b")], endpoint="/v1/edits")
-    async with office.working():
-        ended = await office.ended(made["id"])
+    made = await batch_app.create_batch([line("a"), line("b")], endpoint="/v1/edits")
+    async with batch_app.run_batches():
+        ended = await batch_app.wait_until_ended(made["id"])
     assert ended["status"] == "failed"
     assert ended["errors"]["object"] == "list"
     received = [(error["line"], error["code"], error["param"]) for error in ended["errors"]["data"]]
@@ -218,25 +225,27 @@ async def test_a_failed_batch_says_why(office: BatchApp) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-async def test_every_endpoint_there_is_can_be_asked(office: BatchApp, endpoint: str) -> None:
+async def test_every_batch_endpoint_accepts_json(batch_app: BatchApp, endpoint: str) -> None:
     """Each is a route of this server that accepts a JSON body: an empty one is neither a 404 nor a 415."""
-    made = await office.made([{"custom_id": "a", "method": "POST", "url": endpoint, "body": {}}], endpoint=endpoint)
-    async with office.working():
-        ended = await office.ended(made["id"])
-    [said] = await office.lines(ended["error_file_id"])
-    assert said["response"]["status_code"] == 400
+    made = await batch_app.create_batch(
+        [{"custom_id": "a", "method": "POST", "url": endpoint, "body": {}}], endpoint=endpoint
+    )
+    async with batch_app.run_batches():
+        ended = await batch_app.wait_until_ended(made["id"])
+    [response] = await batch_app.lines(ended["error_file_id"])
+    assert response["response"]["status_code"] == 400
 
 
-async def test_azures_form_of_a_batch_is_done(office: BatchApp) -> None:
+async def test_azures_batches_are_accepted(batch_app: BatchApp) -> None:
     """An endpoint and URLs without `/v1`, as Azure's clients write them, mean the same."""
-    made = await office.made([{**line("a"), "url": "/completions"}, line("b")], endpoint="/completions")
+    made = await batch_app.create_batch([{**line("a"), "url": "/completions"}, line("b")], endpoint="/completions")
     assert made["endpoint"] == "/v1/completions"
-    async with office.working():
-        ended = await office.ended(made["id"])
+    async with batch_app.run_batches():
+        ended = await batch_app.wait_until_ended(made["id"])
     assert ended["request_counts"] == {"total": 2, "completed": 2, "failed": 0}
 
 
-async def test_a_server_without_a_store_says_so(office: BatchApp) -> None:
+async def test_batches_require_a_database(batch_app: BatchApp) -> None:
     """Without a database, batches are unavailable."""
-    object.__setattr__(office.app.state.services, "batches", None)
-    assert (await office.ask("GET", "")).status == 503
+    object.__setattr__(batch_app.app.state.services, "batches", None)
+    assert (await batch_app.ask("GET", "")).status == 503

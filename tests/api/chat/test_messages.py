@@ -62,7 +62,7 @@ async def test_messages_become_plain_turns(sent: dict[str, Any], expected: Messa
     ids=lambda extra: "-".join(extra)[:40],
 )
 @pytest.mark.parametrize("content", ["x", [{"type": "text", "text": "x", "refusal": None}]], ids=["text", "parts"])
-async def test_an_answer_is_taken_back_as_it_was_given(extra: dict[str, Any], content: Any) -> None:
+async def test_fields_of_answers_are_ignored_in_history(extra: dict[str, Any], content: Any) -> None:
     """Fields that answers and clients add to a message's text are ignored in history."""
     request = await sent_request("chat", messages=[{"role": "assistant", "content": content, **extra}])
     assert request.prompts == (ChatPrompt((text_message("assistant", "x"),)),)

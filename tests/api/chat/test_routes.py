@@ -79,8 +79,8 @@ async def test_extensions_reach_the_worker() -> None:
 
 
 @pytest.mark.parametrize("is_streamed", [True, False], ids=["stream", "whole"])
-async def test_a_header_says_what_became_of_the_messages(is_streamed: bool) -> None:
-    """A header reports messages that the model's template does not take as they are; otherwise it is absent."""
+async def test_a_header_lists_changed_messages(is_streamed: bool) -> None:
+    """A header reports messages that were changed for the model's template; otherwise it is absent."""
     steps = script([TextDelta(0, "Hi")])
     changed: list[Step] = [[Admitted(5, (10,), changes=("system-folded", "roles-merged"))], *steps[1:]]
     response = await post("chat", FakeServing(lambda _: changed), stream=is_streamed)
@@ -115,8 +115,8 @@ NOTHING_ASKED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("changes", NOTHING_ASKED, ids=lambda changes: ",".join(changes)[:40])
-async def test_values_that_ask_for_nothing_pass(changes: dict[str, Any]) -> None:
-    """A field whose value asks for nothing is a 200."""
+async def test_values_without_effect_are_accepted(changes: dict[str, Any]) -> None:
+    """A field whose value has no effect is a 200."""
     assert (await post("chat", **changes)).status == 200
 
 
@@ -191,7 +191,7 @@ async def test_an_answer_has_openais_shape() -> None:
     assert response.headers["x-homeport-model"] == "tiny"
 
 
-async def test_cached_tokens_are_told() -> None:
+async def test_cached_tokens_are_reported() -> None:
     """The usage reports the tokens that the prefix cache saved."""
     serving = FakeServing(lambda _: script([TextDelta(0, "x")]))
     assert (await post("chat", serving)).json["usage"]["prompt_tokens_details"]["cached_tokens"] == 3

@@ -39,7 +39,7 @@ from tests.api.text_generation.calls import (
         (..., (EmptyPrompt(),)),
     ],
 )
-async def test_prompts_come_in_four_shapes_or_not_at_all(prompt: Any, expected: Any) -> None:
+async def test_prompts_have_four_forms_or_are_absent(prompt: Any, expected: Any) -> None:
     """Text, texts, ids and arrays of ids are accepted; no prompt means the start of a document."""
     assert (await sent_request("completions", prompt=prompt)).prompts == expected
 
@@ -85,7 +85,7 @@ async def test_every_field_reaches_the_worker() -> None:
     assert request.encoding == "p50k_base"
 
 
-async def test_a_suffix_asks_for_the_middle() -> None:
+async def test_a_suffix_makes_an_infill() -> None:
     """`suffix` makes every prompt an infill; an empty one changes nothing."""
     request = await sent_request("completions", prompt=["a", "b"], suffix="z")
     assert request.prompts == (InfillPrompt(TextPrompt("a"), "z"), InfillPrompt(TextPrompt("b"), "z"))
@@ -248,7 +248,7 @@ async def test_an_answer_has_openais_shape() -> None:
     assert response.headers["x-homeport-model"] == "tiny"
 
 
-async def test_a_stream_says_its_usage_last_if_asked() -> None:
+async def test_a_stream_may_end_with_its_usage() -> None:
     """With `include_usage` every chunk has a null usage, and a last one without choices has the real one."""
     response = await post("completions", stream=True, stream_options={"include_usage": True})
     *chunks, last = events(response)
@@ -259,7 +259,7 @@ async def test_a_stream_says_its_usage_last_if_asked() -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["completions", "chat"])
-async def test_chunks_are_padded_where_that_is_asked_for(endpoint: str) -> None:
+async def test_chunks_are_padded_on_request(endpoint: str) -> None:
     """`include_obfuscation` adds random characters to every chunk; without it there are none."""
     for wish in (True, False, None):
         response = await post(endpoint, stream=True, stream_options={"include_obfuscation": wish})

@@ -12,7 +12,7 @@ from tests.api.fakes import FakeServing, services
 from tests.api.text_generation.calls import every_choice, post, sent_request
 
 
-async def test_an_edit_asks_for_an_edit() -> None:
+async def test_edit_fields_reach_the_worker() -> None:
     """Input, instruction, choices and sampling reach the worker; the window limits the length."""
     request = await sent_request("edits", n=2, temperature=0, top_p=0.5)
     assert request.prompts == (EditPrompt("helo", "Fix it"),)

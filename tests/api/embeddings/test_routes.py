@@ -34,7 +34,7 @@ async def test_the_answer_has_openais_shape() -> None:
 
 
 async def test_base64_is_the_same_numbers() -> None:
-    """base64 holds little-endian 32-bit floats that equal the numbers of `float` exactly."""
+    """base64 contains little-endian 32-bit floats that equal the numbers of `float` exactly."""
     encoded = json.loads((await post(input=["a", "b"], encoding_format="base64")).body)["data"]
     plain = json.loads((await post(input=["a", "b"], encoding_format="float")).body)["data"]
     for at in range(2):
@@ -70,7 +70,7 @@ async def test_all_shapes_of_input_are_read(given: Any, inputs: Any) -> None:
         (MODEL, False),
     ],
 )
-async def test_the_names_of_2022_say_the_side(name: str, is_query: bool) -> None:
+async def test_names_of_2022_select_query_or_document(name: str, is_query: bool) -> None:
     """Names for queries embed queries; all others embed documents."""
     assert (await sent_request(model=name)).is_query is is_query
 
@@ -118,14 +118,14 @@ async def test_bad_requests_name_the_field(changes: dict[str, Any], param: str, 
     assert not serving.requests
 
 
-async def test_2048_inputs_are_taken() -> None:
+async def test_2048_inputs_are_accepted() -> None:
     """OpenAI's maximum is accepted."""
     response = await post(input=["a"] * 2048, encoding_format="base64")
     assert [each["index"] for each in json.loads(response.body)["data"]] == list(range(2048))
 
 
 async def test_the_engine_of_2023_names_the_model() -> None:
-    """`/v1/engines/{id}/embeddings` takes the model from its path; a different one in the body is refused."""
+    """`/v1/engines/{id}/embeddings` reads the model from its path; a different one in the body is refused."""
     path = f"/v1/engines/{MODEL}/embeddings"
     assert (await post(path=path, model=...)).status == 200
     assert (await post(path=path, model="gpt-4")).error["param"] == "model"

@@ -35,14 +35,14 @@ class FileApp:
         migration.prepare_database(database)
         keys = SqlKeyRepository(database, b"s" * 32)
         self.secrets = {name: keys.create(NewKey(name=name, project=name)).secret for name in ("one", "other")}
-        ring = SqlKeyCache(keys, b"s" * 32)
-        ring.load()
+        key_cache = SqlKeyCache(keys, b"s" * 32)
+        key_cache.load()
         blobs = BlobStore(str(folder / "blobs"))
         self.files = SqlFileRepository(database, blobs, lambda: self.now)
         self.uploads = SqlUploadRepository(database, blobs, self.files, lambda: self.now)
         self.database = database
         self.services: dict[str, Any] = {
-            "access": AccessPolicy.from_keys(key_cache=ring),
+            "access": AccessPolicy.from_keys(key_cache=key_cache),
             "now": lambda: self.now,
             "files": self.files,
             "uploads": self.uploads,
@@ -54,12 +54,12 @@ class FileApp:
     async def ask(self, method: str, path: str, body: Any = None, project: str = "one", **query: Any) -> AsgiResponse:
         """Send a request with a project's key; a body is JSON."""
 
-        async def asked(scope: Any, receive: Any, send: Any) -> None:
+        async def with_query(scope: Any, receive: Any, send: Any) -> None:
             await self.app({**scope, "query_string": urlencode(query).encode()}, receive, send)
 
         content = b"" if body is None else msgspec.json.encode(body)
         headers = {"authorization": f"Bearer {self.secrets[project]}"}
-        return await call(asked, method, f"/v1{path}", content, headers=headers)
+        return await call(with_query, method, f"/v1{path}", content, headers=headers)
 
     async def post(
         self,
@@ -72,13 +72,13 @@ class FileApp:
         headers = {**HEADERS, "authorization": f"Bearer {self.secrets[project]}"}
         return await call(self.app, "POST", f"/v1{path}", form(fields, files), headers=headers)
 
-    async def sent(
+    async def upload_file(
         self, content: bytes = LINES, purpose: str = "fine-tune", project: str = "one", **fields: str
     ) -> dict[str, Any]:
         """Send a file; return its description."""
-        said = await self.post("/files", [("purpose", purpose), *fields.items()], [("file", content)], project)
-        assert said.status == 200, said.body
-        found: dict[str, Any] = said.json
+        response = await self.post("/files", [("purpose", purpose), *fields.items()], [("file", content)], project)
+        assert response.status == 200, response.body
+        found: dict[str, Any] = response.json
         return found
 
     def blobs(self) -> list[str]:

@@ -30,49 +30,50 @@ class FineTuningApp(FileApp):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.shop = ScriptedTrainingService(folder)
-        self.book = SqlFineTuningRepository(self.database, lambda: self.now)
-        log = SqlTrainingQueue(self.database, self.files, lambda: self.now)
-        self.tuner = FineTuningService(
-            FineTuningDeps(self.shop, self.book, log, self.files, self.shop.forget, folder / "tuning"), 3
+        self.training = ScriptedTrainingService(folder)
+        self.repository = SqlFineTuningRepository(self.database, lambda: self.now)
+        queue = SqlTrainingQueue(self.database, self.files, lambda: self.now)
+        self.service = FineTuningService(
+            FineTuningDeps(self.training, self.repository, queue, self.files, self.training.forget, folder / "tuning"),
+            3,
         )
         self.app = build_application(
-            services(**self.services, fine_tuning=self.tuner, metrics=Metrics(jobs=self.tuner.counts))
+            services(**self.services, fine_tuning=self.service, metrics=Metrics(jobs=self.service.counts))
         )
 
-    async def order(
+    async def create(
         self, path: str = JOBS, content: bytes = LINES, project: str = "one", **changes: Any
     ) -> AsgiResponse:
         """Send a body that creates a job on a file of the project; a field that is `...` is omitted."""
-        file_id = (await self.sent(content, project=project))["id"]
+        file_id = (await self.upload_file(content, project=project))["id"]
         body = {"model": "tiny", "training_file": file_id, **changes}
         return await self.ask("POST", path, {name: value for name, value in body.items() if value is not ...}, project)
 
     async def job(self, path: str = JOBS, **changes: Any) -> dict[str, Any]:
         """Create a job."""
-        said = await self.order(path, **changes)
-        assert said.status == 200, said.body
-        found: dict[str, Any] = said.json
+        response = await self.create(path, **changes)
+        assert response.status == 200, response.body
+        found: dict[str, Any] = response.json
         return found
 
-    async def shown(self, job: dict[str, Any], path: str = JOBS) -> dict[str, Any]:
+    async def retrieve(self, job: dict[str, Any], path: str = JOBS) -> dict[str, Any]:
         """Return the status of a job."""
-        said = await self.ask("GET", f"{path}/{job['id']}")
-        assert said.status == 200, said.body
-        found: dict[str, Any] = said.json
+        response = await self.ask("GET", f"{path}/{job['id']}")
+        assert response.status == 200, response.body
+        found: dict[str, Any] = response.json
         return found
 
     async def until(self, job: dict[str, Any], status: str) -> dict[str, Any]:
         """Wait until a job has this status."""
         async with asyncio.timeout(30):
-            while (found := await self.shown(job))["status"] != status:
-                await self.tuner.wait_for_change(0.05)
+            while (found := await self.retrieve(job))["status"] != status:
+                await self.service.wait_for_change(0.05)
         return found
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Run the fine-tuning service."""
-        task = asyncio.create_task(self.tuner.run(BackgroundLoops()))
+        task = asyncio.create_task(self.service.run(BackgroundLoops()))
         try:
             yield
         finally:

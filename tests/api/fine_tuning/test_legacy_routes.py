@@ -18,14 +18,14 @@ CLASSES = {"compute_classification_metrics": True, "classification_n_classes": 3
 
 
 @pytest.fixture
-def desks(tmp_path: Path) -> FineTuningApp:
+def fine_tuning_app(tmp_path: Path) -> FineTuningApp:
     return FineTuningApp(tmp_path)
 
 
-async def test_a_fine_tune_is_told_as_in_2023(desks: FineTuningApp) -> None:
+async def test_a_fine_tune_has_the_fields_of_2023(fine_tuning_app: FineTuningApp) -> None:
     """A new job has every field of 2023's document, with its files and its events."""
-    validation = await desks.sent()
-    job = await desks.job(FINE_TUNES, validation_file=validation["id"], n_epochs=2, prompt_loss_weight=0.5)
+    validation = await fine_tuning_app.upload_file()
+    job = await fine_tuning_app.job(FINE_TUNES, validation_file=validation["id"], n_epochs=2, prompt_loss_weight=0.5)
     [training] = job["training_files"]
     events = job["events"]
     assert job == {
@@ -55,69 +55,72 @@ async def test_a_fine_tune_is_told_as_in_2023(desks: FineTuningApp) -> None:
         "Job enqueued. Waiting for jobs ahead to complete. Queue number: 0.",
     ]
     assert set(events[0]) == {"object", "created_at", "level", "message"}
-    assert await desks.shown(job, FINE_TUNES) == job
+    assert await fine_tuning_app.retrieve(job, FINE_TUNES) == job
 
 
-async def test_both_apis_have_the_same_jobs(desks: FineTuningApp) -> None:
+async def test_both_apis_have_the_same_jobs(fine_tuning_app: FineTuningApp) -> None:
     """A job of either API is found, listed and cancelled by the other; deleted files are omitted."""
-    old, new = await desks.job(FINE_TUNES), await desks.job(content=PREFERENCE, method={"type": "dpo"})
-    assert (await desks.shown(old))["method"]["supervised"]["hyperparameters"]["n_epochs"] == 4
-    assert (await desks.shown(new, FINE_TUNES))["status"] == "pending"
-    listed = (await desks.ask("GET", FINE_TUNES)).json
+    old, new = (
+        await fine_tuning_app.job(FINE_TUNES),
+        await fine_tuning_app.job(content=PREFERENCE, method={"type": "dpo"}),
+    )
+    assert (await fine_tuning_app.retrieve(old))["method"]["supervised"]["hyperparameters"]["n_epochs"] == 4
+    assert (await fine_tuning_app.retrieve(new, FINE_TUNES))["status"] == "pending"
+    listed = (await fine_tuning_app.ask("GET", FINE_TUNES)).json
     assert [job["id"] for job in listed["data"]] == [old["id"], new["id"]]
     assert "events" not in listed["data"][0]
-    assert [job["id"] for job in (await desks.ask("GET", JOBS)).json["data"]] == [new["id"], old["id"]]
-    assert (await desks.ask("POST", f"{FINE_TUNES}/{new['id']}/cancel")).json["status"] == "cancelled"
-    assert (await desks.ask("POST", f"{JOBS}/{old['id']}/pause")).json["status"] == "paused"
-    await desks.ask("DELETE", f"/files/{old['training_files'][0]['id']}")
-    found = await desks.shown(old, FINE_TUNES)
+    assert [job["id"] for job in (await fine_tuning_app.ask("GET", JOBS)).json["data"]] == [new["id"], old["id"]]
+    assert (await fine_tuning_app.ask("POST", f"{FINE_TUNES}/{new['id']}/cancel")).json["status"] == "cancelled"
+    assert (await fine_tuning_app.ask("POST", f"{JOBS}/{old['id']}/pause")).json["status"] == "paused"
+    await fine_tuning_app.ask("DELETE", f"/files/{old['training_files'][0]['id']}")
+    found = await fine_tuning_app.retrieve(old, FINE_TUNES)
     assert (found["status"], found["training_files"]) == ("pending", [])
 
 
-async def test_events_are_sent_as_they_come(desks: FineTuningApp) -> None:
+async def test_events_are_streamed_as_they_occur(fine_tuning_app: FineTuningApp) -> None:
     """A stream starts with past events, continues with each step of the training, and ends with `[DONE]`."""
-    desks.shop.hold_at = 2
-    async with desks.open():
-        job = await desks.job(FINE_TUNES)
-        follow = asyncio.create_task(desks.ask("GET", f"{FINE_TUNES}/{job['id']}/events", stream="true"))
-        await desks.until(job, "running")
-        assert await asyncio.to_thread(desks.shop.is_held.wait, 30)
+    fine_tuning_app.training.hold_at = 2
+    async with fine_tuning_app.open():
+        job = await fine_tuning_app.job(FINE_TUNES)
+        follow = asyncio.create_task(fine_tuning_app.ask("GET", f"{FINE_TUNES}/{job['id']}/events", stream="true"))
+        await fine_tuning_app.until(job, "running")
+        assert await asyncio.to_thread(fine_tuning_app.training.is_held.wait, 30)
         assert not follow.done()
-        desks.shop.go.set()
-        said = await follow
-    frames = said.body.decode().split("\n\n")
+        fine_tuning_app.training.go.set()
+        response = await follow
+    frames = response.body.decode().split("\n\n")
     assert frames[-2:] == ["data: [DONE]", ""]
-    assert said.headers["content-type"].startswith("text/event-stream")
+    assert response.headers["content-type"].startswith("text/event-stream")
     received = [msgspec.json.decode(frame.removeprefix("data: ")) for frame in frames[:-2] if not frame.startswith(":")]
-    listed = (await desks.ask("GET", f"{FINE_TUNES}/{job['id']}/events")).json
+    listed = (await fine_tuning_app.ask("GET", f"{FINE_TUNES}/{job['id']}/events")).json
     assert received == listed["data"]
     assert received[-1]["message"] == "Job succeeded."
-    assert sum(part.count(b"Step ") for part in said.parts[:2]) < 6
-    assert (await desks.ask("GET", f"{FINE_TUNES}/ft-none/events", stream="true")).status == 404
+    assert sum(part.count(b"Step ") for part in response.parts[:2]) < 6
+    assert (await fine_tuning_app.ask("GET", f"{FINE_TUNES}/ft-none/events", stream="true")).status == 404
 
 
-async def test_followers_leave_when_the_server_ends(desks: FineTuningApp) -> None:
+async def test_event_streams_end_at_shutdown(fine_tuning_app: FineTuningApp) -> None:
     """A stream of an unfinished job ends without `[DONE]` when the server shuts down."""
-    job = await desks.job(FINE_TUNES)
-    follow = asyncio.create_task(desks.ask("GET", f"{FINE_TUNES}/{job['id']}/events", stream="true"))
-    await desks.tuner.wait_for_change(0.1)
-    desks.tuner.shut_down()
+    job = await fine_tuning_app.job(FINE_TUNES)
+    follow = asyncio.create_task(fine_tuning_app.ask("GET", f"{FINE_TUNES}/{job['id']}/events", stream="true"))
+    await fine_tuning_app.service.wait_for_change(0.1)
+    fine_tuning_app.service.shut_down()
     body = (await follow).body
     assert body.count(b"data: ") == 2
     assert b"[DONE]" not in body
 
 
-async def test_a_finished_fine_tune_has_its_files(desks: FineTuningApp) -> None:
+async def test_a_finished_fine_tune_has_its_files(fine_tuning_app: FineTuningApp) -> None:
     """A finished job has its model and its result file; a stream of it ends at once."""
-    async with desks.open():
-        job = await desks.job(FINE_TUNES)
-        await desks.until(job, "succeeded")
-    done = await desks.shown(job, FINE_TUNES)
+    async with fine_tuning_app.open():
+        job = await fine_tuning_app.job(FINE_TUNES)
+        await fine_tuning_app.until(job, "succeeded")
+    done = await fine_tuning_app.retrieve(job, FINE_TUNES)
     assert done["fine_tuned_model"].startswith("ft:tiny:homeport::")
     assert [file["purpose"] for file in done["result_files"]] == ["fine-tune-results"]
     assert done["hyperparams"]["batch_size"] == 1
-    said = await desks.ask("GET", f"{FINE_TUNES}/{job['id']}/events", stream="true")
-    assert said.body.endswith(b"data: [DONE]\n\n")
+    response = await fine_tuning_app.ask("GET", f"{FINE_TUNES}/{job['id']}/events", stream="true")
+    assert response.body.endswith(b"data: [DONE]\n\n")
 
 
 @pytest.mark.parametrize(
@@ -142,28 +145,30 @@ async def test_a_finished_fine_tune_has_its_files(desks: FineTuningApp) -> None:
         ({"method": {"type": "supervised"}}, "method"),
     ],
 )
-async def test_what_is_not_done_is_refused_by_name(desks: FineTuningApp, changes: dict[str, Any], param: str) -> None:
+async def test_unsupported_fields_are_refused_by_name(
+    fine_tuning_app: FineTuningApp, changes: dict[str, Any], param: str
+) -> None:
     """A field that is unknown, out of range, or without another one that it needs, is a 400 that names it."""
-    said = await desks.order(FINE_TUNES, **changes)
-    assert (said.status, said.error["param"]) == (400, param), said.body
-    assert (await desks.ask("GET", FINE_TUNES)).json["data"] == []
+    response = await fine_tuning_app.create(FINE_TUNES, **changes)
+    assert (response.status, response.error["param"]) == (400, param), response.body
+    assert (await fine_tuning_app.ask("GET", FINE_TUNES)).json["data"] == []
 
 
-async def test_classes_are_part_of_the_order(desks: FineTuningApp) -> None:
+async def test_classification_settings_reach_the_training(fine_tuning_app: FineTuningApp) -> None:
     """Classification settings reach the training and are in the job; null and false turn them off."""
-    validation = (await desks.sent())["id"]
+    validation = (await fine_tuning_app.upload_file())["id"]
     asked = {
         "compute_classification_metrics": True,
         "classification_n_classes": 2,
         "classification_positive_class": "b",
         "classification_betas": [0.5, 2.0],
     }
-    async with desks.open():
-        job = await desks.job(FINE_TUNES, validation_file=validation, **asked)
+    async with fine_tuning_app.open():
+        job = await fine_tuning_app.job(FINE_TUNES, validation_file=validation, **asked)
         assert job["hyperparams"].items() >= asked.items()
-        await desks.until(job, "succeeded")
-    classes = desks.shop.runs[0].hyperparameters.classification
+        await fine_tuning_app.until(job, "succeeded")
+    classes = fine_tuning_app.training.runs[0].hyperparameters.classification
     assert classes is not None
     assert (classes.n_classes, classes.positive_class, classes.betas) == (2, "b", (0.5, 2.0))
-    nothing = await desks.job(FINE_TUNES, **{**dict.fromkeys(asked), "compute_classification_metrics": False})
+    nothing = await fine_tuning_app.job(FINE_TUNES, **{**dict.fromkeys(asked), "compute_classification_metrics": False})
     assert "classification_n_classes" not in nothing["hyperparams"]

@@ -1,4 +1,4 @@
-"""Bytes over a socket, as no HTTP library would send them, and the response until the connection ends."""
+"""Sends bytes over a socket that no HTTP library would send, and reads the response."""
 
 import socket
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import msgspec
 LIMIT_S = 20.0
 
 
-def dial(address: str) -> socket.socket:
+def connect(address: str) -> socket.socket:
     """Connect to a server, `http://host:port`."""
     parts = urlsplit(address)
     return socket.create_connection((str(parts.hostname), int(parts.port or 80)), timeout=LIMIT_S)
@@ -28,7 +28,7 @@ def rest(line: socket.socket) -> bytes:
 
 def exchange(address: str, sent: bytes | Sequence[bytes], *, ends: bool = False) -> bytes:
     """Send bytes (several pieces as several segments), optionally close the sending side, and read everything."""
-    with dial(address) as line:
+    with connect(address) as line:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in [sent] if isinstance(sent, bytes) else sent:
             line.sendall(piece)

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from homeport.api.application import build_application
 from homeport.api.http.limits import ConnectionLimits
 from tests.api.fakes import services
-from tests.api.http.raw import LIMIT_S, dial, exchange, refusal, response, rest
+from tests.api.http.raw import LIMIT_S, connect, exchange, refusal, response, rest
 from tests.api.live_server import served
 
 QUICK = ConnectionLimits(head_s=0.3, idle_s=0.6, body_rate=1000, body_grace_s=0.3, stall_s=0.6, linger_s=0.5)
@@ -30,7 +30,7 @@ def address() -> Iterator[str]:
 
 @contextlib.contextmanager
 def dripping(line: socket.socket, drop: bytes, pause_s: float) -> Iterator[None]:
-    """Send `drop` repeatedly from a thread, until the server does not accept it any more."""
+    """Send `drop` repeatedly from a thread, until the server no longer accepts it."""
     stopped = threading.Event()
 
     def drip() -> None:
@@ -50,7 +50,7 @@ def dripping(line: socket.socket, drop: bytes, pause_s: float) -> Iterator[None]
 @pytest.mark.parametrize("begin", [b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\n", HEALTH + b"GET /"])
 def test_a_head_has_its_time(address: str, begin: bytes) -> None:
     """A head that starts and does not end is a 408, even if it arrives slowly."""
-    with dial(address) as line:
+    with connect(address) as line:
         line.sendall(begin)
         if begin.startswith(HEALTH):
             assert response(line)[0] == 200
@@ -62,7 +62,7 @@ def test_a_head_has_its_time(address: str, begin: bytes) -> None:
 @pytest.mark.parametrize("begin", [b"", b"\r\n\r\n", HEALTH])
 def test_a_connection_that_is_not_used_is_closed(address: str, begin: bytes) -> None:
     """A connection without a request is closed after a while, without a response."""
-    with dial(address) as line:
+    with connect(address) as line:
         line.sendall(begin)
         if begin == HEALTH:
             assert response(line)[0] == 200
@@ -72,9 +72,9 @@ def test_a_connection_that_is_not_used_is_closed(address: str, begin: bytes) -> 
 @pytest.mark.parametrize(
     "framing", [b"Content-Length: 100000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"]
 )
-def test_a_body_has_to_come_on(address: str, framing: bytes) -> None:
+def test_a_stalled_body_is_refused(address: str, framing: bytes) -> None:
     """A body that stops, or arrives one byte at a time, is a 408."""
-    with dial(address) as line:
+    with connect(address) as line:
         line.sendall(FORM + framing)
         with dripping(line, b"1\r\n \r\n" if b"chunked" in framing else b" ", 0.05):
             status, error = refusal(rest(line))
@@ -83,16 +83,16 @@ def test_a_body_has_to_come_on(address: str, framing: bytes) -> None:
 
 def test_chunk_extensions_are_no_body(address: str) -> None:
     """A client that sends only empty lines is as slow as one that sends nothing."""
-    with dial(address) as line:
+    with connect(address) as line:
         line.sendall(FORM + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;")
         with dripping(line, b"extension" * 100, 0.05):
             assert refusal(rest(line))[0] in (400, 408)
 
 
-def test_a_slow_line_may_take_long(address: str) -> None:
+def test_a_slow_steady_body_is_accepted(address: str) -> None:
     """The rate decides: a body that arrives steadily may take several times the timeout of one that does not."""
     body = b'{"model": "tiny", "prompt": "' + b"a" * 3000 + b'"}'
-    with dial(address) as line:
+    with connect(address) as line:
         line.sendall(FORM + b"Content-Length: %d\r\n\r\n" % len(body))
         began = time.monotonic()
         for start in range(0, len(body), 100):
@@ -102,15 +102,15 @@ def test_a_slow_line_may_take_long(address: str) -> None:
         assert time.monotonic() - began > 4 * QUICK.body_grace_s
 
 
-def test_what_is_refused_early_still_has_to_come(address: str) -> None:
+def test_an_unread_body_must_keep_the_rate(address: str) -> None:
     """A body that nobody reads any more must keep the same rate, and its client receives the reason."""
-    with dial(address) as line:
+    with connect(address) as line:
         line.sendall(FORM.replace(b"json", b"xml") + b"Content-Length: 100000\r\n\r\n")
         assert response(line)[0] == 415
         assert rest(line) == b""
 
 
-def test_a_client_that_is_asked_for_nothing_is_not_slow() -> None:
+def test_a_body_is_not_late_before_it_is_requested() -> None:
     """Before the server asks for the body, no body is late."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,7 +119,7 @@ def test_a_client_that_is_asked_for_nothing_is_not_slow() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": body})
 
-    with served(app, QUICK) as address, dial(address) as line:
+    with served(app, QUICK) as address, connect(address) as line:
         line.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert line.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         line.sendall(b"ok")
@@ -159,7 +159,7 @@ def _until_cut(line: socket.socket) -> None:
 @pytest.mark.parametrize(
     "limits", [QUICK, ConnectionLimits(unsent=SIZE)], ids=["each for too long", "all together too much"]
 )
-def test_whole_answers_that_nobody_reads_are_given_up(limits: ConnectionLimits) -> None:
+def test_unread_responses_are_dropped(limits: ConnectionLimits) -> None:
     """A client that reads nothing loses its response in time, or earlier if many together buffer too much."""
     with served(_large, limits) as address:
         lines = [_deaf(address) for _ in range(3)]
@@ -213,10 +213,10 @@ def test_idle_connections_make_room() -> None:
     """At the limit of connections the longest idle ones are closed, and active ones stay."""
     entered = threading.Semaphore(0)
     with served(_keeper(entered), ConnectionLimits(connections=4)) as address, contextlib.ExitStack() as stack:
-        busy = stack.enter_context(dial(address))
+        busy = stack.enter_context(connect(address))
         busy.sendall(b"GET /keep HTTP/1.1\r\nHost: a\r\n\r\n")
         assert entered.acquire(timeout=LIMIT_S)
-        idle = [stack.enter_context(dial(address)) for _ in range(3)]
+        idle = [stack.enter_context(connect(address)) for _ in range(3)]
         for line in idle:
             line.sendall(b"GET /")
         assert exchange(address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").endswith(b"ok")
@@ -226,7 +226,7 @@ def test_idle_connections_make_room() -> None:
             busy.recv(1)
 
 
-def test_a_full_server_says_so(address: str) -> None:
+def test_a_full_server_refuses_connections(address: str) -> None:
     """If no connection is idle, the next one is refused with an error body."""
     entered = threading.Semaphore(0)
     application = build_application(services())
@@ -234,9 +234,9 @@ def test_a_full_server_says_so(address: str) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await (_keeper(entered) if scope["path"] == "/keep" else application)(scope, receive, send)
 
-    with served(app, ConnectionLimits(connections=1)) as address, dial(address) as busy:
+    with served(app, ConnectionLimits(connections=1)) as address, connect(address) as busy:
         busy.sendall(b"GET /keep HTTP/1.1\r\nHost: a\r\n\r\n")
         assert entered.acquire(timeout=LIMIT_S)
-        with dial(address) as line:
+        with connect(address) as line:
             status, error = refusal(rest(line))
     assert (status, error["code"]) == (503, "too_many_connections")

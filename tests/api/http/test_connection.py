@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from homeport.api.application import build_application
 from tests.api.fakes import FakeServing, answer, services
-from tests.api.http.raw import LIMIT_S, dial, exchange, parsed, refusal, response, rest
+from tests.api.http.raw import LIMIT_S, connect, exchange, parsed, refusal, response, rest
 from tests.api.live_server import served
 
 BODY = b'{"model": "tiny", "prompt": "Hello"}'
@@ -42,7 +42,7 @@ OFFERS = [
 def test_offers_to_upgrade_are_ignored(address: str, offer: tuple[bytes, ...], cut: int | None) -> None:
     """A client that offers HTTP/2 is answered in HTTP/1.1, and the connection stays open."""
     sent = post(*offer)
-    with dial(address) as line:
+    with connect(address) as line:
         for _ in range(2):
             line.sendall(sent[:cut])
             line.sendall(sent[cut:] if cut else b"")
@@ -95,7 +95,7 @@ def test_a_half_closed_client_may_wait_long() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
-    with served(app) as address, dial(address) as line:
+    with served(app) as address, connect(address) as line:
         line.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         line.shutdown(socket.SHUT_WR)
         early = line.recv(1) + line.recv(1)  # the first bytes of any answer: somebody was looked for twice
@@ -107,7 +107,7 @@ def test_a_half_closed_client_may_wait_long() -> None:
 
 @pytest.mark.parametrize("begins", [False, True])
 @pytest.mark.parametrize("resets", [False, True])
-def test_a_client_that_leaves_is_noticed(begins: bool, resets: bool) -> None:
+def test_a_disconnect_cancels_the_request(begins: bool, resets: bool) -> None:
     """If a client disconnects, before the response or during it, its request is cancelled."""
     has_come, has_left = threading.Event(), threading.Event()
 
@@ -123,7 +123,7 @@ def test_a_client_that_leaves_is_noticed(begins: bool, resets: bool) -> None:
         has_left.set()
 
     with served(app) as address:
-        line = dial(address)
+        line = connect(address)
         line.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert has_come.wait(LIMIT_S)
         if resets:
@@ -137,7 +137,7 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-def test_a_client_that_breaks_off_its_body_is_gone(address: str) -> None:
+def test_an_incomplete_body_is_not_answered(address: str) -> None:
     """A body that ends with the connection is no request, and is not answered."""
     assert exchange(address, post()[:-5], ends=True) == b""
 
@@ -168,7 +168,7 @@ def test_requests_sent_at_once_are_answered_in_turn() -> None:
         + b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % (n + 1)
         for n in range(0, 40, 2)
     )
-    with served(echo(seen)) as address, dial(address) as line:
+    with served(echo(seen)) as address, connect(address) as line:
         line.sendall(sent)
         found = b""
         while found.count(b"HTTP/1.1 200") < 40 or not found.endswith(b"/39"):
@@ -183,7 +183,7 @@ def test_large_bodies_arrive_whole() -> None:
     body = bytes(range(256)) * 12_000
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:5], body[5:1_000_000], body[1_000_000:]))
     head = b"POST /a HTTP/1.1\r\nHost: a\r\n"
-    with served(echo([])) as address, dial(address) as line:
+    with served(echo([])) as address, connect(address) as line:
         for sent in (b"Content-Length: %d\r\n\r\n" % len(body) + body, b"Transfer-Encoding: chunked\r\n\r\n" + chunks):
             line.sendall(head + sent + (b"0\r\n\r\n" if b"chunked" in sent[:40] else b""))
             assert response(line)[2] == b"/a" + body
@@ -198,10 +198,10 @@ def test_what_follows_a_chunked_body_closes_the_connection(address: str) -> None
     assert parsed(answered.partition(b"\r\n\r\n")[0])[1]["connection"] == "close"
 
 
-def test_a_body_is_asked_for_when_it_is_wanted(address: str) -> None:
+def test_a_body_is_requested_with_100_continue(address: str) -> None:
     """`Expect: 100-continue` is answered before the body is read, but not if the request is refused without it."""
     head, body = post(b"Expect: 100-continue").split(b"\r\n\r\n")
-    with dial(address) as line:
+    with connect(address) as line:
         line.sendall(head + b"\r\n\r\n")
         assert line.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         line.sendall(body)
@@ -214,7 +214,7 @@ def test_a_body_is_asked_for_when_it_is_wanted(address: str) -> None:
 
 def test_head_is_get_without_a_body(address: str) -> None:
     """HEAD has the headers of GET and no body, so that the next response starts at the right place."""
-    with dial(address) as line:
+    with connect(address) as line:
         line.sendall(
             b"HEAD /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
         )
@@ -248,9 +248,9 @@ def test_what_is_no_request_is_refused_in_the_envelope(address: str, sent: bytes
     assert (found, error["type"]) == (status, "invalid_request_error")
 
 
-def test_a_huge_header_holds_nobody_up(address: str) -> None:
+def test_a_huge_header_does_not_delay_others(address: str) -> None:
     """A hundred megabytes of one header are refused after the first one, while other clients are served."""
-    with dial(address) as line:
+    with connect(address) as line:
         line.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nA: ")
         try:
             for _ in range(100):

@@ -9,8 +9,8 @@ from tests.fake_clock import FakeClock
 class FakeMember:
     """A connection that reports its state and records what is done to it."""
 
-    def __init__(self, waits_since: float | None = None, unsent: int = 0, behind_since: float = 0.0) -> None:
-        self.waits_since = waits_since
+    def __init__(self, idle_since: float | None = None, unsent: int = 0, behind_since: float = 0.0) -> None:
+        self.idle_since = idle_since
         self.unsent = unsent
         self.behind_since = behind_since
         self.n_checks = 0
@@ -42,7 +42,7 @@ def test_an_address_has_its_share() -> None:
     assert members.admit(FakeMember(), "192.0.2.1") is None
 
 
-def test_this_machine_and_proxies_stand_for_many() -> None:
+def test_loopback_and_proxies_have_no_limit_per_address() -> None:
     """Neither loopback nor a trusted proxy has a limit of its own."""
     members = pool(per_address=1)
     for address in ("127.0.0.1", "::1", "10.0.0.1", ""):
@@ -53,7 +53,7 @@ def test_those_that_wait_longest_make_room() -> None:
     """A full pool admits a connection by closing idle ones, never active ones."""
     members = pool(connections=40)
     busy = [FakeMember() for _ in range(8)]
-    waiting = [FakeMember(waits_since=float(n)) for n in range(32)]
+    waiting = [FakeMember(idle_since=float(n)) for n in range(32)]
     for member in busy + waiting:
         assert members.admit(member, "192.0.2.1") is None
     assert members.admit(FakeMember(), "192.0.2.1") is None
@@ -62,7 +62,7 @@ def test_those_that_wait_longest_make_room() -> None:
     assert len(members) == 38
 
 
-def test_a_pool_full_of_work_takes_nobody_in() -> None:
+def test_a_pool_of_active_connections_admits_none() -> None:
     """If all connections are active, the next one is refused and not counted."""
     members = pool(connections=1)
     assert members.admit(FakeMember(), "192.0.2.1") is None
@@ -72,16 +72,16 @@ def test_a_pool_full_of_work_takes_nobody_in() -> None:
     assert len(members) == 1
 
 
-def test_our_own_pauses_are_nobodys_fault() -> None:
+def test_a_suspended_process_times_out_no_client() -> None:
     """The clock advances by the time between two checks, but not by the hour for which the process was suspended."""
     clock = FakeClock(1000.0)
     members, member = pool(clock), FakeMember()
     members.admit(member, "")
     clock.now += 0.5
-    members.look()
+    members.check_all()
     assert members.now == 0.5
     clock.now += 3600
-    members.look()
+    members.check_all()
     assert members.now == 2.5
     assert member.n_checks == 2
 
@@ -96,10 +96,10 @@ def test_unread_answers_are_bounded_together() -> None:
     for _ in range(3):
         fresh.behind_since = members.now
         clock.now += 1
-        members.look()
+        members.check_all()
     assert not older.is_aborted
     for _ in range(3):
         clock.now += 1
         fresh.behind_since = members.now + 1
-        members.look()
+        members.check_all()
     assert (older.is_aborted, old.is_aborted, fresh.is_aborted) == (True, True, False)

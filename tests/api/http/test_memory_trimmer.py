@@ -21,19 +21,19 @@ async def test_it_trims_once_after_work() -> None:
     trimmer = MemoryTrimmer(trim)
     looks = [(0, 0, True), (9, 0, True), (10, 5, False), (11, 5, True), (13, 5, True), (13.5, 6, False), (14, 6, True)]
     for now, n_requests, is_idle in looks:
-        trimmer.look(now, n_requests, is_idle=is_idle)
+        trimmer.trim_if_idle(now, n_requests, is_idle=is_idle)
     assert not kept
     for now in (17.0, 18.0, 30.0):
-        trimmer.look(now, 6, is_idle=True)
+        trimmer.trim_if_idle(now, 6, is_idle=True)
     await asyncio.wait_for(trimmed.get(), 10)
-    trimmer.look(40, 7, is_idle=True)
-    trimmer.look(44, 7, is_idle=True)
+    trimmer.trim_if_idle(40, 7, is_idle=True)
+    trimmer.trim_if_idle(44, 7, is_idle=True)
     await asyncio.wait_for(trimmed.get(), 10)
     assert kept == [0, 0]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
-def test_glibc_gives_back_what_was_freed() -> None:
+def test_glibc_returns_freed_memory() -> None:
     """Freed memory below memory in use is returned to the system."""
     trim = glibc_trim()
     assert trim is not None

@@ -54,7 +54,7 @@ def test_what_is_no_head_is_refused_before_it_ends(data: bytes) -> None:
         head_length(data)
 
 
-def test_heads_up_to_their_limits_are_taken() -> None:
+def test_heads_up_to_their_limits_are_read() -> None:
     """The largest allowed number of headers, and the longest, are read."""
     head = get(b"Host: a", *[b"A: b"] * (HEADERS - 2), b"B: " + b"c" * 30_000)
     assert head_length(head) == len(head)

@@ -26,13 +26,13 @@ class FakeChannel:
         assert data
         self.sent += data
 
-    async def drained(self) -> None:
+    async def wait_until_drained(self) -> None:
         """Do nothing: no client is slow."""
 
     def resume_reading(self) -> None:
         """Do nothing: reading was not paused."""
 
-    def finished(self) -> None:
+    def on_response_complete(self) -> None:
         """Record the end."""
         self.is_finished = True
 
@@ -44,7 +44,7 @@ class FakeChannel:
 def transaction(channel: FakeChannel, version: str = "1.1", method: str = "GET") -> Transaction:
     scope = {"type": "http", "http_version": version, "method": method}
     found = Transaction(channel, scope, keeps_alive=version == "1.1")
-    found.take(b"", more=False)
+    found.add_body(b"", more=False)
     return found
 
 
@@ -145,11 +145,11 @@ async def test_a_body_that_fails_is_raised_where_it_is_read() -> None:
     assert not failing.keeps_alive
 
 
-async def test_nobody_is_sent_anything_after_leaving() -> None:
+async def test_nothing_is_sent_after_a_disconnect() -> None:
     """A disconnect is reported to the reader, and whatever is sent afterwards is discarded."""
     channel = FakeChannel()
     left = transaction(channel)
-    left.depart()
+    left.disconnect()
     assert (await left.receive())["type"] == "http.disconnect"
     await left.send(start())
     assert channel.sent == b""

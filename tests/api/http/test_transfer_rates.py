@@ -21,14 +21,14 @@ def test_time_that_is_ours_does_not_count() -> None:
     assert not upload.is_too_slow(1009, is_paused=False)
 
 
-def test_a_reader_that_takes_anything_is_there() -> None:
+def test_only_a_client_that_reads_nothing_is_behind() -> None:
     """Only a client that reads nothing of what is buffered is behind, however much is added."""
-    delivery = ResponseProgress(now=0)
-    assert delivery.look(5, unsent=0) == 0
-    delivery.n_written = 100
-    assert delivery.look(6, unsent=100) == 1
-    delivery.n_written = 300
-    assert delivery.look(8, unsent=300) == 3
-    assert delivery.look(9, unsent=250) == 0
-    assert delivery.look(12, unsent=250) == 3
-    assert delivery.look(13, unsent=0) == 0
+    progress = ResponseProgress(now=0)
+    assert progress.measure_stall_s(5, unsent=0) == 0
+    progress.n_written = 100
+    assert progress.measure_stall_s(6, unsent=100) == 1
+    progress.n_written = 300
+    assert progress.measure_stall_s(8, unsent=300) == 3
+    assert progress.measure_stall_s(9, unsent=250) == 0
+    assert progress.measure_stall_s(12, unsent=250) == 3
+    assert progress.measure_stall_s(13, unsent=0) == 0

@@ -18,7 +18,7 @@ from homeport.domain.events import (
 from homeport.domain.images import ImageRequest, ImageSize
 from homeport.domain.models import Alias
 from tests.api.asgi import AsgiResponse, call
-from tests.api.fakes import FakePictures, FakeRegistry, FakeServing, Script, installed, services
+from tests.api.fakes import FakeImageStore, FakeRegistry, FakeServing, Script, installed, services
 from tests.api.form_bodies import HEADERS, form
 
 MODEL = "brush"
@@ -28,7 +28,7 @@ NAMES = ("dall-e-2", "dall-e-3", "gpt-image-1", "gpt-image-1.5", "gpt-image-2", 
 Files = Sequence[tuple[str, bytes]]
 
 
-def painted(request: Any) -> Script:
+def generate_images(request: Any) -> Script:
     """Generate each image in two steps, with a partial image after the first if the request asks for it."""
     assert isinstance(request, ImageRequest)
     size = request.size or ImageSize(512, 512)
@@ -46,13 +46,13 @@ def painted(request: Any) -> Script:
 class ImageApp:
     """The application with an image model, a text model and OpenAI's names."""
 
-    def __init__(self, spool: Path, script: Any = painted) -> None:
+    def __init__(self, spool: Path, script: Any = generate_images) -> None:
         self.serving = FakeServing(script)
-        self.pictures = FakePictures()
+        self.images = FakeImageStore()
         can = ("images", "image_edits", "image_variations")
         registry = FakeRegistry([installed(MODEL, can), installed("tiny")], [Alias(n, MODEL, None) for n in NAMES])
         self.spool = spool
-        self.app = build_application(services(self.serving, registry=registry, images=self.pictures, spool=spool))
+        self.app = build_application(services(self.serving, registry=registry, images=self.images, spool=spool))
 
     async def generate(self, **body: Any) -> AsgiResponse:
         """Send a generation; `...` omits a field."""

@@ -39,8 +39,8 @@ def copied(request: Any) -> Script:
     """Return the source as the first image and the mask as the next one."""
     source = request.source
     files = [file for file in (source.image, source.mask) if file]
-    pictures = [GeneratedImage(index, 64, 64, file.local_path.read_bytes()) for index, file in enumerate(files)]
-    return [[Admitted(0)], pictures, [Done(Usage())]]
+    images = [GeneratedImage(index, 64, 64, file.local_path.read_bytes()) for index, file in enumerate(files)]
+    return [[Admitted(0)], images, [Done(Usage())]]
 
 
 async def test_an_edit_as_in_2023_is_strict(app: ImageApp) -> None:
@@ -54,7 +54,7 @@ async def test_an_edit_as_in_2023_is_strict(app: ImageApp) -> None:
     assert response.json["data"] == [{"url": "http://localhost:8080/images/0.png"}]
 
 
-async def test_the_worker_finds_the_files_and_nobody_afterwards(tmp_path: Path) -> None:
+async def test_files_exist_until_the_response_is_sent(tmp_path: Path) -> None:
     """The files exist while the image is generated, and are deleted when it is sent, streamed or not."""
     app = ImageApp(tmp_path, copied)
     for fields in ([("response_format", "b64_json")], [("stream", "true"), ("model", "gpt-image-1")]):
@@ -173,7 +173,7 @@ async def test_a_bad_mask_is_refused(app: ImageApp, mask: bytes, model: str) -> 
 
 
 @pytest.mark.parametrize("model", ["gpt-image-1", MODEL])
-async def test_todays_names_take_larger_images_of_other_formats(app: ImageApp, model: str) -> None:
+async def test_only_names_of_2023_have_the_limits_of_2023(app: ImageApp, model: str) -> None:
     """The limits of 2023 hold for 2023's names."""
     for image in (JPEG, BIG):
         assert (await app.edit(("model", model), files=[("image", image)])).status == 200

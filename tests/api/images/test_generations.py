@@ -18,7 +18,7 @@ from tests.api.images.image_app import (
     MODEL,
     ImageApp,
     events,
-    painted,
+    generate_images,
 )
 
 
@@ -59,7 +59,7 @@ async def test_b64_json_is_the_picture(app: ImageApp) -> None:
     response = await app.generate(n=3, response_format="b64_json", size="256x256")
     images = [base64.b64decode(each["b64_json"]) for each in response.json["data"]]
     assert images == [b"picture 0", b"picture 1", b"picture 2"]
-    assert not app.pictures.kept
+    assert not app.images.images
     assert response.json["size"] == "256x256"
 
 
@@ -123,7 +123,7 @@ async def test_quality_is_work(app: ImageApp, model: str, quality: str, effort: 
     assert response.json["quality"] == reported
 
 
-async def test_dall_e_3_tells_the_prompt_it_used(app: ImageApp) -> None:
+async def test_dall_e_3_returns_a_revised_prompt(app: ImageApp) -> None:
     """The revised prompt is the caller's own; other names return none."""
     reported = (await app.generate(model="dall-e-3")).json["data"][0]
     assert reported["revised_prompt"] == "a red fox"
@@ -146,7 +146,7 @@ async def test_what_only_todays_models_have_means_one_of_them(app: ImageApp, tod
     assert "b64_json" in (await app.generate(**today)).json["data"][0]
 
 
-async def test_a_stream_tells_each_picture_when_it_is_done(app: ImageApp) -> None:
+async def test_a_stream_has_an_event_per_image(app: ImageApp) -> None:
     """Partial images, if requested, precede the complete one; each event has its name, and [DONE] is the end."""
     response = await app.generate(model="gpt-image-1", stream=True, partial_images=1, n=2, output_format="webp")
     assert response.headers["content-type"].startswith("text/event-stream")
@@ -166,7 +166,7 @@ async def test_a_stream_tells_each_picture_when_it_is_done(app: ImageApp) -> Non
         assert looks == {"size": "512x512", "quality": "medium", "background": "opaque", "output_format": "webp"}
 
 
-async def test_a_stream_tells_progress_where_asked(app: ImageApp) -> None:
+async def test_progress_is_streamed_on_request(app: ImageApp) -> None:
     """An event follows every step, if requested: OpenAI's clients do not expect it."""
     reported = events(await app.generate(model=MODEL, stream=True, progress=True))[:-1]
     assert [(each["type"], each.get("step")) for each in reported] == [
@@ -176,9 +176,9 @@ async def test_a_stream_tells_progress_where_asked(app: ImageApp) -> None:
     ]
 
 
-async def test_a_stream_that_breaks_says_so(tmp_path: Path) -> None:
+async def test_an_error_in_a_stream_is_an_event(tmp_path: Path) -> None:
     """After the first byte an error is one event, and there is no [DONE]."""
-    app = ImageApp(tmp_path, lambda request: [*painted(request)[:2], EngineFailed("the brush broke")])
+    app = ImageApp(tmp_path, lambda request: [*generate_images(request)[:2], EngineFailed("the brush broke")])
     response = await app.generate(model=MODEL, stream=True, progress=True)
     assert response.status == 200
     assert b'"message":"the brush broke"' in response.body

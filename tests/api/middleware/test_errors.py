@@ -30,28 +30,28 @@ def failing(error: Exception) -> ASGIApp:
     return app
 
 
-async def test_a_foreseen_error_is_told() -> None:
+async def test_a_known_error_is_reported() -> None:
     """A `HomeportError` is answered with its status, message and headers."""
-    said = await call(failing(Overloaded("Full.", retry_after_s=3)), "GET", "/fail")
-    assert (said.status, said.error["code"], said.headers["retry-after"]) == (429, "server_overloaded", "3")
+    response = await call(failing(Overloaded("Full.", retry_after_s=3)), "GET", "/fail")
+    assert (response.status, response.error["code"], response.headers["retry-after"]) == (429, "server_overloaded", "3")
 
 
-async def test_an_unforeseen_error_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unexpected_error_is_logged_without_details_for_callers(caplog: pytest.LogCaptureFixture) -> None:
     """A bug is a 500 without details; the log has them, with the request id of the response."""
-    said = await call(failing(RuntimeError(SECRET)), "GET", "/fail")
-    assert (said.status, said.error["type"]) == (500, "server_error")
-    assert SECRET.encode() not in said.body
+    response = await call(failing(RuntimeError(SECRET)), "GET", "/fail")
+    assert (response.status, response.error["type"]) == (500, "server_error")
+    assert SECRET.encode() not in response.body
     (record,) = [record for record in caplog.records if record.name == "homeport.errors"]
-    assert said.headers["x-request-id"] in record.getMessage()
-    assert said.headers["x-request-id"] in said.error["message"]
+    assert response.headers["x-request-id"] in record.getMessage()
+    assert response.headers["x-request-id"] in response.error["message"]
     assert record.exc_info
     assert SECRET in str(record.exc_info[1])
 
 
 async def test_a_broken_engine_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """A failure of an engine is reported to the caller and logged."""
-    said = await call(failing(EngineFailed("The worker died.")), "GET", "/fail")
-    assert (said.status, said.error["message"]) == (500, "The worker died.")
+    response = await call(failing(EngineFailed("The worker died.")), "GET", "/fail")
+    assert (response.status, response.error["message"]) == (500, "The worker died.")
     assert any(record.name == "homeport.errors" for record in caplog.records)
 
 
@@ -71,7 +71,7 @@ async def test_a_failure_after_the_first_byte_cuts_the_connection() -> None:
         await call(app, "GET", "/fail")
 
 
-async def test_nobody_is_told_once_the_client_left(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_disconnect_is_logged_and_not_answered(caplog: pytest.LogCaptureFixture) -> None:
     """A client that disconnects while it sends is no error: nothing is answered, and the log has a 499."""
     with caplog.at_level(logging.INFO), pytest.raises(IndexError):
         await call(failing(ClientDisconnect()), "GET", "/fail")
@@ -88,11 +88,11 @@ async def test_nobody_is_told_once_the_client_left(caplog: pytest.LogCaptureFixt
         (errno.ENFILE, 503, "too_many_open_files"),
     ],
 )
-async def test_a_machine_out_of_room_is_told(
+async def test_full_disks_and_descriptors_are_reported(
     caplog: pytest.LogCaptureFixture, number: int, status: int, code: str
 ) -> None:
     """A full disk is a 507 wherever it occurs, too many open files are a 503; the log has the traceback."""
-    said = await call(failing(OSError(number, os.strerror(number), SECRET)), "GET", "/fail")
-    assert (said.status, said.error["code"]) == (status, code)
-    assert SECRET.encode() not in said.body
+    response = await call(failing(OSError(number, os.strerror(number), SECRET)), "GET", "/fail")
+    assert (response.status, response.error["code"]) == (status, code)
+    assert SECRET.encode() not in response.body
     assert any(record.exc_info for record in caplog.records if record.name == "homeport.errors")

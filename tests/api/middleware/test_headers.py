@@ -22,16 +22,14 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("method", "path", "headers", "status"), ANSWERS)
-async def test_every_answer_carries_openais_headers(
-    method: str, path: str, headers: dict[str, str], status: int
-) -> None:
+async def test_every_response_has_openais_headers(method: str, path: str, headers: dict[str, str], status: int) -> None:
     """Responses and errors have the request id, the time taken, the version and the organization."""
-    said = await call(build_application(services(organization="my-home")), method, path, headers=headers)
-    assert said.status == status
-    assert re.fullmatch(r"req_[0-9a-f]{32}", said.headers["x-request-id"])
-    assert int(said.headers["openai-processing-ms"]) >= 0
-    assert said.headers["openai-version"] == "2020-10-01"
-    assert said.headers["openai-organization"] == "my-home"
+    response = await call(build_application(services(organization="my-home")), method, path, headers=headers)
+    assert response.status == status
+    assert re.fullmatch(r"req_[0-9a-f]{32}", response.headers["x-request-id"])
+    assert int(response.headers["openai-processing-ms"]) >= 0
+    assert response.headers["openai-version"] == "2020-10-01"
+    assert response.headers["openai-organization"] == "my-home"
 
 
 async def test_request_ids_are_unique() -> None:
@@ -48,10 +46,10 @@ async def test_one_line_per_request(caplog: pytest.LogCaptureFixture) -> None:
     app = build_application(services(access=AccessPolicy.from_keys(("sk-a-long-enough-key",))))
     given = {"authorization": "Bearer sk-a-long-enough-key", "x-client-request-id": "mine-1"}
     with caplog.at_level(logging.INFO, "homeport.access"):
-        said = await call(app, "GET", "/v1/models/secret-name", headers=given)
+        response = await call(app, "GET", "/v1/models/secret-name", headers=given)
     (record,) = caplog.records
     line = record.getMessage()
-    assert f"request_id={said.headers['x-request-id']} client_request_id=mine-1 method=GET" in line
+    assert f"request_id={response.headers['x-request-id']} client_request_id=mine-1 method=GET" in line
     assert "path=/v1/models/{model:path} status=404 ms=" in line
     assert "secret-name" not in line
     assert "sk-" not in line

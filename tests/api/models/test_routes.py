@@ -26,25 +26,30 @@ def tuned_house(serving: FakeServing | None = None) -> ASGIApp:
     return build_application(services(serving, registry=registry))
 
 
-async def test_list_gives_real_names_then_aliases() -> None:
+async def test_names_are_listed_before_aliases() -> None:
     """Every installed model is listed, then every alias, each once."""
-    said = await call(application(), "GET", "/v1/models")
-    assert said.status == 200
-    assert said.json["object"] == "list"
-    assert [entry["id"] for entry in said.json["data"]] == ["tiny", "org/other", "gpt-3.5-turbo", "text-davinci-003"]
+    response = await call(application(), "GET", "/v1/models")
+    assert response.status == 200
+    assert response.json["object"] == "list"
+    assert [entry["id"] for entry in response.json["data"]] == [
+        "tiny",
+        "org/other",
+        "gpt-3.5-turbo",
+        "text-davinci-003",
+    ]
 
 
 @pytest.mark.parametrize(
     ("wanted", "listed"), [("all", ["tiny", "gpt-4", "davinci"]), ("common", ["tiny", "gpt-4"]), ("none", ["tiny"])]
 )
-async def test_the_operator_says_which_aliases_are_listed(wanted: str, listed: list[str]) -> None:
+async def test_a_setting_selects_the_listed_aliases(wanted: str, listed: list[str]) -> None:
     """All aliases, the common ones or none follow the models, in both lists; each can be used in any case."""
     registry = FakeRegistry([installed("tiny")], [Alias("gpt-4", "tiny"), Alias("davinci", "tiny", is_common=False)])
     app = build_application(services(registry=registry, list_aliases=wanted))
     for path in ("/v1/models", "/v1/engines"):
         assert [entry["id"] for entry in (await call(app, "GET", path)).json["data"]] == listed
-    said = (await call(app, "GET", "/v1/models/davinci")).json
-    assert (said["id"], said["root"]) == ("davinci", "tiny")
+    response = (await call(app, "GET", "/v1/models/davinci")).json
+    assert (response["id"], response["root"]) == ("davinci", "tiny")
 
 
 async def test_an_entry_has_the_fields_of_2023_and_more() -> None:
@@ -72,7 +77,7 @@ async def test_an_entry_has_the_fields_of_2023_and_more() -> None:
     assert permission["allow_fine_tuning"] is False
 
 
-async def test_a_loaded_model_says_what_runs_it() -> None:
+async def test_a_loaded_model_has_its_kernels_and_device() -> None:
     """Once loaded, a model has its actual window, kernels and device."""
     serving = FakeServing()
     serving.running["tiny"] = (loaded("tiny"), EngineStats())
@@ -89,18 +94,18 @@ async def test_an_id_may_hold_slashes() -> None:
 
 async def test_an_unknown_model_is_missing() -> None:
     """An unknown name is a 404 `model_not_found`, which lists the known names."""
-    said = await call(application(), "GET", "/v1/models/tinny")
-    assert (said.status, said.error["code"], said.error["param"]) == (404, "model_not_found", "model")
-    assert "`tinny` does not exist" in said.error["message"]
-    assert "tiny" in said.error["message"]
+    response = await call(application(), "GET", "/v1/models/tinny")
+    assert (response.status, response.error["code"], response.error["param"]) == (404, "model_not_found", "model")
+    assert "`tinny` does not exist" in response.error["message"]
+    assert "tiny" in response.error["message"]
 
 
 async def test_an_installed_model_cannot_be_deleted() -> None:
     """Only fine-tuned models can be deleted: any other is a 403 that says how to remove it, an unknown one a 404."""
-    said = await call(application(), "DELETE", "/v1/models/gpt-3.5-turbo")
-    assert said.status == 403
-    assert said.error["message"].startswith("You have insufficient permissions for this operation")
-    assert "homeport rm tiny" in said.error["message"]
+    response = await call(application(), "DELETE", "/v1/models/gpt-3.5-turbo")
+    assert response.status == 403
+    assert response.error["message"].startswith("You have insufficient permissions for this operation")
+    assert "homeport rm tiny" in response.error["message"]
     assert (await call(application(), "DELETE", "/v1/models/tinny")).status == 404
 
 
@@ -116,8 +121,8 @@ async def test_a_fine_tuned_model_is_deleted_under_its_own_name() -> None:
     """Deleting it by another name is refused; by its own name it is deleted, and the base model stays."""
     app = tuned_house()
     assert (await call(app, "DELETE", "/v1/models/mine")).status == 403
-    said = await call(app, "DELETE", f"/v1/models/{TUNED}")
-    assert said.json == {"id": TUNED, "object": "model", "deleted": True}
+    response = await call(app, "DELETE", f"/v1/models/{TUNED}")
+    assert response.json == {"id": TUNED, "object": "model", "deleted": True}
     assert (await call(app, "GET", f"/v1/models/{TUNED}")).status == 404
     assert (await call(app, "GET", "/v1/models/tiny")).status == 200
 
@@ -126,8 +131,8 @@ async def test_a_request_of_a_fine_tuned_model_goes_to_what_it_adapts() -> None:
     """Its base model receives the request with the adapter; the answer has the fine-tuned model's name."""
     serving = FakeServing()
     body = msgspec.json.encode({"model": TUNED, "prompt": "Hi"})
-    said = await call(tuned_house(serving), "POST", "/v1/completions", body)
-    assert (said.status, said.json["model"], said.headers["x-homeport-model"]) == (200, TUNED, TUNED)
+    response = await call(tuned_house(serving), "POST", "/v1/completions", body)
+    assert (response.status, response.json["model"], response.headers["x-homeport-model"]) == (200, TUNED, TUNED)
     ((model, request),) = serving.requests
     assert model.facts.name == "tiny"
     assert isinstance(request, TextRequest)

@@ -164,7 +164,7 @@ async def test_bad_requests_are_named(tmp_path: Path, body: Any, param: str) -> 
     assert is_empty(tmp_path)
 
 
-async def test_remote_images_are_off_and_the_answer_says_so(tmp_path: Path) -> None:
+async def test_remote_images_are_refused_with_the_reason(tmp_path: Path) -> None:
     """Remote URLs are never fetched; the message says what to send instead."""
     response = await post(tmp_path, {"input": [part("https://example.com/a.png")]})
     assert "not fetched" in str(response.error["message"])

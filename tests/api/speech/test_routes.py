@@ -41,7 +41,7 @@ async def sent_request(**changes: Any) -> SpeechRequest:
     return request
 
 
-async def test_the_worker_is_asked_for_what_the_body_says() -> None:
+async def test_body_fields_reach_the_engine() -> None:
     """Text, voice, format and speed reach the engine; format and speed have OpenAI's defaults."""
     assert await sent_request() == SpeechRequest("Hello.", "alloy", "mp3", 1.0)
     request = await sent_request(
@@ -52,7 +52,7 @@ async def test_the_worker_is_asked_for_what_the_body_says() -> None:
 
 
 @pytest.mark.parametrize("format", AUDIO_FORMATS)
-async def test_sound_goes_out_as_it_comes(format: str) -> None:
+async def test_audio_is_sent_as_it_arrives(format: str) -> None:
     """Each batch of audio is one send, with the format's content type and no length; a header names the model."""
     response = await post(response_format=format)
     assert response.headers["content-type"] == MEDIA_TYPES[msgspec.convert(format, Any)]
@@ -131,7 +131,7 @@ async def test_sound_that_breaks_off_is_never_ended_cleanly() -> None:
     assert serving.streams[0].closed.is_set()
 
 
-async def test_events_that_break_off_say_so() -> None:
+async def test_an_error_in_an_event_stream_is_an_event() -> None:
     """In a stream of events the error is an event, and no `speech.audio.done` follows."""
     serving = FakeServing(lambda _: [[Admitted(9)], [AudioChunk(b"abc")], EngineFailed("It broke.")])
     response = await post(serving, stream_format="sse")

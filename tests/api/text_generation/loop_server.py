@@ -1,4 +1,4 @@
-"""An app served by uvicorn on the test's own event loop, so that test and server share events."""
+"""An application served by uvicorn on the test's own event loop, so that test and server share events."""
 
 import asyncio
 import contextlib

@@ -188,7 +188,7 @@ def test_changes_of_the_conversation_are_a_header(is_stream: bool) -> None:
     assert make(lambda _: _chat(), RequestContext()).on_admitted(ANSWER) == {}
 
 
-def test_a_stream_whose_caller_asks_for_no_usage_ends_with_done_alone() -> None:
+def test_a_stream_without_usage_ends_with_done() -> None:
     """No chunk with usage precedes `[DONE]`."""
     writer = _stream(ChatRenderer(ANSWER, has_logprobs=False, has_usage=False))
     assert asyncio.run(writer.finish()) == DONE

@@ -96,13 +96,13 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("path", "body", "param"), WRONG)
 async def test_what_is_wrong_is_named(serving: FakeServing, path: str, body: dict[str, Any], param: str) -> None:
-    """Bodies that ask for nothing, too much or an unsupported feature are a 400 that names the field."""
+    """Bodies without a prompt, over a limit or with an unsupported feature are a 400 that names the field."""
     response = await ask(serving, "POST", path, body)
     assert response.status == 400
     assert response.error["param"].startswith(param)
 
 
-async def test_tokens_are_told_to_callers_alone(serving: FakeServing) -> None:
+async def test_tokenizer_endpoints_require_a_key(serving: FakeServing) -> None:
     """These paths need the same keys as all others; without a text model the response is an error."""
     keyed = AccessPolicy.from_keys(("a-key-for-these-tests",))
     for method, path in (("POST", "/tokenize"), ("POST", "/detokenize"), ("GET", "/tokenizer_info")):

@@ -65,7 +65,7 @@ async def sent_request(tmp_path: Path, *fields: tuple[str, str], path: str = "tr
     return request
 
 
-async def test_the_worker_is_asked_for_what_the_form_says(tmp_path: Path) -> None:
+async def test_form_fields_reach_the_engine(tmp_path: Path) -> None:
     """Language, script, prompt, temperature, words and chunking reach the engine."""
     request = await sent_request(
         tmp_path,
@@ -102,7 +102,7 @@ async def test_a_language_is_a_code_and_chinese_has_a_script(
     assert (request.language, request.script) == (code, script)
 
 
-async def test_a_strategy_may_come_as_json(tmp_path: Path) -> None:
+async def test_a_chunking_strategy_may_be_json(tmp_path: Path) -> None:
     """`chunking_strategy` as JSON means the same as in brackets; auto is the default."""
     strategy = '{"type": "server_vad", "silence_duration_ms": 700}'
     assert (await sent_request(tmp_path, ("chunking_strategy", strategy))).vad == VadSettings(0.5, 300, 700)
@@ -138,7 +138,7 @@ async def test_plain_text_and_subtitles(tmp_path: Path) -> None:
     assert "Rock &amp; &lt;roll&gt;." in vtt.body.decode()
 
 
-async def test_verbose_json_has_what_was_asked_for(tmp_path: Path) -> None:
+async def test_verbose_json_has_the_requested_parts(tmp_path: Path) -> None:
     """Segments have all documented fields by default; with words, segments are returned only if requested too."""
     verbose = ("response_format", "verbose_json")
     response = (await post(tmp_path, verbose)).json
@@ -164,7 +164,7 @@ async def test_a_stream_grows_into_the_text(tmp_path: Path) -> None:
     assert is_empty(tmp_path)
 
 
-async def test_a_stream_that_breaks_says_so(tmp_path: Path) -> None:
+async def test_an_error_in_a_stream_is_an_event(tmp_path: Path) -> None:
     """After the first byte an error is one event, and there is no [DONE]."""
     serving = FakeServing(lambda _: [*HEARD[:3], EngineFailed("gone")])
     response = await post(tmp_path, ("stream", "true"), serving=serving)
@@ -222,7 +222,7 @@ async def test_no_language_in_words_means_to_detect_it(tmp_path: Path, written: 
     assert (await sent_request(tmp_path, ("language", written), ("languages[]", "de"))).languages == ("de",)
 
 
-async def test_what_a_form_builder_leaves_empty_was_not_given(tmp_path: Path) -> None:
+async def test_empty_fields_are_ignored(tmp_path: Path) -> None:
     """An empty optional field means the same as omitting it."""
     optional = [name for name in TranscriptionForm.__struct_fields__ if name != "model"]
     response = await post(tmp_path, *((name, "") for name in optional))

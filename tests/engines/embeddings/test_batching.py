@@ -53,7 +53,7 @@ class BatcherDriver:
     def __init__(self, model: EmbeddingEncoder, family: EmbeddingFamily) -> None:
         self.watched = RecordingEncoder(model)
         self.work = EmbeddingBatcher(model, InputTokenizer(model, family))
-        self.turns: dict[int, ActiveRequest[EmbeddingRequest]] = {}
+        self.active: dict[int, ActiveRequest[EmbeddingRequest]] = {}
         self.events: dict[int, list[Event]] = {}
 
     def open(self, *texts: str, dimensions: int | None = None, is_query: bool = False) -> int:
@@ -61,26 +61,26 @@ class BatcherDriver:
 
     def send(self, request: EmbeddingRequest) -> int:
         id = len(self.events) + 1
-        self.turns[id] = ActiveRequest(id, request, credit=100)
+        self.active[id] = ActiveRequest(id, request, credit=100)
         self.events[id] = []
         return id
 
     def step(self) -> None:
-        for id, event in self.work.step(list(self.turns.values())):
+        for id, event in self.work.step(list(self.active.values())):
             self.events[id].append(event)
             if isinstance(event, Done | Failed):
-                self.leave(id)
+                self.drop(id)
 
-    def leave(self, id: int) -> None:
-        del self.turns[id]
+    def drop(self, id: int) -> None:
+        del self.active[id]
         self.work.drop(id)
 
     def finish(self) -> None:
         for _ in range(200):
-            if not self.turns:
+            if not self.active:
                 return
             self.step()
-        raise AssertionError(self.turns)
+        raise AssertionError(self.active)
 
     def rows(self, id: int) -> Rows:
         found = [event for event in self.events[id] if isinstance(event, EmbeddingVectors)]
@@ -97,7 +97,7 @@ Make = Callable[..., BatcherDriver]
 
 
 @pytest.fixture
-def floors(tmp_path: Path) -> Iterator[Make]:
+def make_driver(tmp_path: Path) -> Iterator[Make]:
     made: list[BatcherDriver] = []
 
     def make(family: EmbeddingFamily | None = None, sequences: int = 8) -> BatcherDriver:
@@ -111,9 +111,9 @@ def floors(tmp_path: Path) -> Iterator[Make]:
         driver.work.close()
 
 
-def test_a_request_gives_a_vector_for_each_input_in_order(floors: Make) -> None:
+def test_a_request_gives_a_vector_for_each_input_in_order(make_driver: Make) -> None:
     """First the admission with all tokens, then vectors in order over several batches, then the usage."""
-    driver = floors()
+    driver = make_driver()
     texts = [" ".join(["the", "cat", "dog"][: 1 + at % 3]) for at in range(20)]
     id = driver.open(*texts)
     driver.finish()
@@ -124,9 +124,9 @@ def test_a_request_gives_a_vector_for_each_input_in_order(floors: Make) -> None:
     assert np.abs(driver.rows(id) - alone).max() < 2e-3
 
 
-def test_batches_are_filled_by_tokens_and_sequences(floors: Make) -> None:
+def test_batches_are_filled_by_tokens_and_sequences(make_driver: Make) -> None:
     """Inputs of several requests share a batch, within its tokens and its sequences."""
-    driver = floors()
+    driver = make_driver()
     for _ in range(3):
         driver.open(*["the cat"] * 10)
     driver.finish()
@@ -136,44 +136,44 @@ def test_batches_are_filled_by_tokens_and_sequences(floors: Make) -> None:
     assert driver.watched.batches[4:] == [[30, 30], [30]]
 
 
-def test_a_long_request_does_not_hold_up_a_short_one(floors: Make) -> None:
+def test_a_long_request_does_not_hold_up_a_short_one(make_driver: Make) -> None:
     """A later short request is done within two batches, however many inputs the first one has left."""
-    driver = floors()
+    driver = make_driver()
     long = driver.open(*[" ".join(["the"] * 60)] * 100)
     driver.step()
     while not any(isinstance(event, Admitted) for event in driver.events[long]):
         driver.step()
     short = driver.open("the cat")
     for _ in range(3):
-        if short in driver.turns:
+        if short in driver.active:
             driver.step()
     assert isinstance(driver.events[short][-1], Done)
-    assert long in driver.turns
+    assert long in driver.active
 
 
-def test_two_long_requests_take_turns(floors: Make) -> None:
+def test_two_long_requests_take_turns(make_driver: Make) -> None:
     """If each input fills a batch, batches alternate."""
-    driver = floors()
+    driver = make_driver()
     first, second = (driver.open(*[" ".join(["the"] * size)] * 4) for size in (60, 50))
     driver.finish()
     assert {first, second} <= set(driver.events)
     assert driver.watched.batches == [[62], [52]] * 4 or driver.watched.batches == [[52], [62]] * 4
 
 
-def test_a_canceled_request_is_not_computed(floors: Make) -> None:
+def test_a_canceled_request_is_not_computed(make_driver: Make) -> None:
     """After a drop nothing of a request is computed."""
-    driver = floors()
+    driver = make_driver()
     canceled, other = driver.open(*["the cat dog"] * 50), driver.open("the cat")
     driver.step()
-    driver.leave(canceled)
+    driver.drop(canceled)
     driver.finish()
     assert sum(map(len, driver.watched.batches)) <= 1 + 2 * 8
     assert isinstance(driver.events[other][-1], Done)
 
 
-def test_a_failed_batch_fails_its_requests(floors: Make) -> None:
+def test_a_failed_batch_fails_its_requests(make_driver: Make) -> None:
     """Its requests end with the error, and the next one is computed."""
-    driver = floors()
+    driver = make_driver()
     driver.watched.breaks = True
     id = driver.open("the cat")
     driver.finish()
@@ -185,9 +185,9 @@ def test_a_failed_batch_fails_its_requests(floors: Make) -> None:
 
 
 @pytest.mark.parametrize(("text", "size"), [("the " * 127, 129), ("the" * 9000, None)])
-def test_an_input_over_the_window_is_refused_with_both_numbers(floors: Make, text: str, size: int | None) -> None:
+def test_an_input_over_the_window_is_refused_with_both_numbers(make_driver: Make, text: str, size: int | None) -> None:
     """The error has the window and the size, names the input, and nothing is computed."""
-    driver = floors()
+    driver = make_driver()
     id = driver.open("the cat", text)
     driver.finish()
     fault = driver.fault(id).fault
@@ -197,18 +197,18 @@ def test_an_input_over_the_window_is_refused_with_both_numbers(floors: Make, tex
     assert not driver.watched.batches
 
 
-def test_an_input_of_the_whole_window_is_accepted(floors: Make) -> None:
+def test_an_input_of_the_whole_window_is_accepted(make_driver: Make) -> None:
     """126 words and the two tokens around them fill a window of 128, which is longer than a batch."""
-    driver = floors()
+    driver = make_driver()
     id = driver.open("the " * 126, "the cat")
     driver.finish()
     assert driver.events[id][0] == Admitted(128 + 4)
     assert driver.rows(id).shape == (2, tiny.WIDTH)
 
 
-def test_documents_and_queries_get_their_prefix_once(floors: Make) -> None:
+def test_documents_and_queries_get_their_prefix_once(make_driver: Make) -> None:
     """A text's vector depends on its side; a text that has a prefix of the family keeps it."""
-    driver = floors(EmbeddingFamily("the dog ", "the cat "))
+    driver = make_driver(EmbeddingFamily("the dog ", "the cat "))
     plain, query = driver.open("dog"), driver.open("dog", is_query=True)
     own, other = driver.open("the cat dog"), driver.open("the dog dog")
     driver.finish()
@@ -217,9 +217,9 @@ def test_documents_and_queries_get_their_prefix_once(floors: Make) -> None:
     assert np.abs(driver.rows(other) - driver.rows(plain)).max() < 1e-3
 
 
-def test_dimensions_are_cut_only_if_a_family_supports_it(floors: Make) -> None:
+def test_dimensions_are_cut_only_if_a_family_supports_it(make_driver: Make) -> None:
     """Vectors of a family that supports it are cut and normalized; others are refused, with the field."""
-    driver = floors(EmbeddingFamily(min_dimensions=8))
+    driver = make_driver(EmbeddingFamily(min_dimensions=8))
     whole, cut = driver.open("the cat"), driver.open("the cat", dimensions=16)
     driver.finish()
     expected = driver.rows(whole)[0, :16]
@@ -228,16 +228,16 @@ def test_dimensions_are_cut_only_if_a_family_supports_it(floors: Make) -> None:
         id = driver.open("the cat", dimensions=wanted)
         driver.finish()
         assert driver.fault(id).fault.param == "dimensions"
-    driver = floors()
+    driver = make_driver()
     refused, own = driver.open("the cat", dimensions=16), driver.open("the cat", dimensions=tiny.WIDTH)
     driver.finish()
     assert driver.fault(refused).fault.param == "dimensions"
     assert driver.rows(own).shape == (1, tiny.WIDTH)
 
 
-def test_own_ids_give_the_texts_vector(floors: Make) -> None:
+def test_own_ids_give_the_texts_vector(make_driver: Make) -> None:
     """The model's own ids, with or without the tokens around a text, give the text's vector, with its prefix."""
-    driver = floors(EmbeddingFamily("the "))
+    driver = make_driver(EmbeddingFamily("the "))
     ids = tiny.tokens("cat", "dog")
     text = driver.open("cat dog")
     bare, whole = (driver.send(EmbeddingRequest((TokenPrompt(tuple(each)),))) for each in (ids[1:-1], ids))
@@ -256,9 +256,9 @@ def test_own_ids_give_the_texts_vector(floors: Make) -> None:
         ((100256,), "cl100k_base", "does not exist"),
     ],
 )
-def test_ids_without_text_are_refused(floors: Make, ids: tuple[int, ...], encoding: str | None, says: str) -> None:
+def test_ids_without_text_are_refused(make_driver: Make, ids: tuple[int, ...], encoding: str | None, says: str) -> None:
     """Unknown ids and control tokens are errors that name the input."""
-    driver = floors()
+    driver = make_driver()
     id = driver.send(EmbeddingRequest((TokenPrompt((4,)), TokenPrompt(ids)), encoding=encoding))
     driver.finish()
     assert driver.fault(id).fault.param == "input[1]"

@@ -1,6 +1,6 @@
 import pytest
 
-from homeport.engines.embeddings.families import EmbeddingFamily, of
+from homeport.engines.embeddings.families import EmbeddingFamily, find_family
 
 
 @pytest.mark.parametrize(
@@ -18,13 +18,13 @@ from homeport.engines.embeddings.families import EmbeddingFamily, of
 )
 def test_families_are_detected_by_their_names(name: str, document: str, query: str) -> None:
     """Models get the documented prefixes by their names; unknown models get none."""
-    found = of({"general.name": name})
+    found = find_family({"general.name": name})
     assert (found.document, found.query) == (document, query)
-    assert of({"general.basename": name}) == found
+    assert find_family({"general.basename": name}) == found
 
 
 def test_only_some_families_support_fewer_dimensions() -> None:
     """Vectors are shortened for models trained for it, and not for e5."""
-    assert of({"general.name": "Qwen3 Embedding 0.6B"}).min_dimensions == 32
-    assert of({"general.name": "multilingual-e5-small"}).min_dimensions is None
-    assert of({}) == EmbeddingFamily()
+    assert find_family({"general.name": "Qwen3 Embedding 0.6B"}).min_dimensions == 32
+    assert find_family({"general.name": "multilingual-e5-small"}).min_dimensions is None
+    assert find_family({}) == EmbeddingFamily()

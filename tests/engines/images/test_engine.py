@@ -87,7 +87,7 @@ def pipeline() -> ControlledPipeline:
 @pytest.fixture
 def running(pipeline: ControlledPipeline) -> Iterator[ImageEngineRunner]:
     spec = EngineSpec("scripted", "pipeline", {}, "d", {})
-    with ImageEngineRunner(engine.engine(spec, pipeline, kernels="the test")) as runner:
+    with ImageEngineRunner(engine.build_engine(spec, pipeline, kernels="the test")) as runner:
         yield runner
     assert pipeline.is_closed
 
@@ -144,9 +144,9 @@ def test_previews_of_an_edit_are_composited(running: ImageEngineRunner, tmp_path
     )
     for each in (*result.partials, *result.images):
         with Image.open(io.BytesIO(each.data)) as read:
-            runner = np.asarray(read)
-        assert (runner[20:] == source[20:, :, :3]).all()
-        assert (runner[:20] == 200).all()
+            result_pixels = np.asarray(read)
+        assert (result_pixels[20:] == source[20:, :, :3]).all()
+        assert (result_pixels[:20] == 200).all()
 
 
 def test_requests_take_turns(running: ImageEngineRunner, pipeline: ControlledPipeline) -> None:
@@ -169,7 +169,7 @@ def test_an_invalid_request_is_refused_while_another_is_generated(
     pipeline.gate.clear()
     first = running.open(ImageRequest("x"))
     running.until(lambda: running.by_request[first].is_admitted)
-    (tmp_path / "a.png").write_bytes(b"no generated")
+    (tmp_path / "a.png").write_bytes(b"not an image")
     assert running.ask(ImageRequest("x", source=ImageSource(Attachment(tmp_path / "a.png")))).error.param == "image"
     assert running.ask(ImageRequest("x", steps=101)).error.param == "steps"
     pipeline.gate.set()
@@ -211,7 +211,7 @@ def test_closing_ends_the_generation(pipeline: ControlledPipeline) -> None:
     """Closing also ends an image that would never be finished."""
     pipeline.gate.clear()
     spec = EngineSpec("scripted", "pipeline", {}, "d", {})
-    with ImageEngineRunner(engine.engine(spec, pipeline, kernels="the test")) as runner:
+    with ImageEngineRunner(engine.build_engine(spec, pipeline, kernels="the test")) as runner:
         id = runner.open(ImageRequest("x"))
         runner.until(lambda: runner.by_request[id].is_admitted)
     assert pipeline.is_closed

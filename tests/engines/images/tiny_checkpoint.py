@@ -2,7 +2,7 @@
 
 Depth and hidden size are read from the tensors, so one block of each kind at 128 is a valid model. The text encoder's
 sizes are fixed (CLIP-L): all its layers are zeros, written as holes, which take no room on the disk. Only the places of
-tokens have values, so a prompt's length in tokens changes the picture, and its words do not.
+tokens have values, so a prompt's length in tokens changes the image, and its words do not.
 """
 
 import json

@@ -28,7 +28,7 @@ def test_words_for_adults_are_not_recognized(text: str) -> None:
 
 def test_the_rule_for_minors() -> None:
     """The score of `sexual/minors` is that of `sexual` if a minor is mentioned, else close to zero."""
-    classifier_head = head.built_in()
+    classifier_head = head.load_built_in()
     rows = np.zeros((2, 390), np.float32)
     old, young = classifier_head.judge(rows, ["nobody", "a child"])
     assert young[MINORS] == young[SEXUAL]
@@ -39,7 +39,7 @@ def test_the_rule_for_minors() -> None:
 def test_scores_are_probabilities_for_any_input() -> None:
     """Every score is in 0..1, also far from the training data."""
     rows = np.random.default_rng(0).normal(0, 100, (20, 390)).astype(np.float32)
-    scores = head.built_in().judge(rows, ["x"] * 20)
+    scores = head.load_built_in().judge(rows, ["x"] * 20)
     assert scores.shape == (20, len(CATEGORIES))
     assert ((scores >= 0) & (scores <= 1)).all()
-    assert len(head.built_in().thresholds) == len(CATEGORIES)
+    assert len(head.load_built_in().thresholds) == len(CATEGORIES)

@@ -1,4 +1,4 @@
-"""Generated images, scored by the real network; without an explicit one, only low scores can be tested."""
+"""Harmless images, scored by the real network: without an explicit image, only low scores can be tested."""
 
 import io
 import struct

@@ -110,7 +110,7 @@ def test_requests_take_turns_and_a_canceled_one_stops(engine: RoundRobinEngine[S
     """A later short request ends before a long one; the long one, canceled, emits nothing more."""
     received: list[tuple[int, Event]] = []
 
-    def hear(events: Sequence[tuple[int, Event]]) -> None:
+    def receive(events: Sequence[tuple[int, Event]]) -> None:
         received.extend(events)
         kinds = [(id, type(event)) for id, event in received]
         if kinds[-1] == (1, AudioChunk) and (2, Admitted) not in kinds:
@@ -120,7 +120,7 @@ def test_requests_take_turns_and_a_canceled_one_stops(engine: RoundRobinEngine[S
             engine.close()
 
     engine.open(1, SpeechRequest("The weather is very nice here today. " * 20, "alloy", "pcm"), 9999)
-    worker = threading.Thread(target=engine.run, args=(hear,))
+    worker = threading.Thread(target=engine.run, args=(receive,))
     worker.start()
     worker.join(120)
     assert not worker.is_alive()

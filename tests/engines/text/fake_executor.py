@@ -308,7 +308,7 @@ class FakeOptions(msgspec.Struct, frozen=True):
     script: str = "{}"
     poison: str | None = None
     can_trim: bool = True
-    state: str = "tokens"
+    kv_format: str = "tokens"
     adapters: bool = True
 
 
@@ -318,7 +318,7 @@ def build_fake(options: TextOptions, fake: FakeOptions) -> FakeExecutor:
     cells = options.cells or 4 * window
     shares = options.kv != "streams"
     traits = ExecutorTraits(
-        window, cells, options.sequences, options.batch, shares, fake.can_trim, fake.state, fake.adapters
+        window, cells, options.sequences, options.batch, shares, fake.can_trim, fake.kv_format, fake.adapters
     )
     script = {ending.encode(): answer.encode() for ending, answer in json.loads(fake.script).items()}
     return FakeExecutor(traits, script=script, poison=fake.poison.encode() if fake.poison else None)

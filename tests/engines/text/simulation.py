@@ -26,10 +26,10 @@ def traits(
     batch: int = 64,
     shares_cells: bool = True,
     can_trim: bool = True,
-    state: str = "",
+    kv_format: str = "",
 ) -> ExecutorTraits:
     """Return an executor's traits, small by default."""
-    return ExecutorTraits(window, cells, sequences, batch, shares_cells, can_trim, state, adapters=True)
+    return ExecutorTraits(window, cells, sequences, batch, shares_cells, can_trim, kv_format, adapters=True)
 
 
 def choose(row: Logits, choice: int) -> int:

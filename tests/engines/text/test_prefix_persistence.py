@@ -92,7 +92,7 @@ def test_prefixes_stay_in_their_project(tmp_path: Path, project: str, shares: bo
         assert _cached(running.ask(_request(SYSTEM + "Where?", project=project))) == expected
 
 
-@pytest.mark.parametrize("options", [{"state": ""}, {"retain": 0}, {"prefix_bytes": 0}, {"can_trim": False}])
+@pytest.mark.parametrize("options", [{"kv_format": ""}, {"retain": 0}, {"prefix_bytes": 0}, {"can_trim": False}])
 def test_nothing_is_stored_if_it_is_not_possible(tmp_path: Path, options: dict[str, str | int | bool]) -> None:
     """An executor that cannot save or trim, or an engine that retains no prefixes, works without files."""
     _store_prefix(tmp_path, **options)
@@ -157,8 +157,8 @@ def test_a_growing_conversation_is_not_written_each_turn(tmp_path: Path) -> None
 
 
 def test_copies_delay_a_busy_engine_rarely_and_briefly(tmp_path: Path) -> None:
-    """While others decode, a copy waits for its turn and must be short; at rest it is made at once."""
-    executor = FakeExecutor(traits(window=4096, cells=8192, batch=4096, state="tokens"))
+    """While others decode, a copy waits for its turn and must be short; when the engine is idle, it is made at once."""
+    executor = FakeExecutor(traits(window=4096, cells=8192, batch=4096, kv_format="tokens"))
     cache, store = KVCache(executor), PrefixDiskStore(tmp_path, "m", 1_000_000)
     persistence = PrefixPersistence(cache, executor, store, max_tokens=4096, on_loaded=lambda *_: None)
     for length, may_interrupt in ((100, True), (int(MAX_COPY_S / 50e-6) + 100, False)):
@@ -173,11 +173,11 @@ def test_copies_delay_a_busy_engine_rarely_and_briefly(tmp_path: Path) -> None:
         one.computed = length
         persistence.on_prefix_hit(one)
         persistence.on_prefix_hit(one)
-        assert [persistence.copy_one(is_resting=False) for _ in range(MAX_DEFERRED_STEPS - 1)] == [False] * (
+        assert [persistence.copy_one(is_idle=False) for _ in range(MAX_DEFERRED_STEPS - 1)] == [False] * (
             MAX_DEFERRED_STEPS - 1
         )
-        assert persistence.copy_one(is_resting=False) is may_interrupt
-        assert persistence.copy_one(is_resting=True) is not may_interrupt
+        assert persistence.copy_one(is_idle=False) is may_interrupt
+        assert persistence.copy_one(is_idle=True) is not may_interrupt
         persistence._seconds_per_token = 50e-6
     cache.check_integrity()
     assert cache.running_cells == 0

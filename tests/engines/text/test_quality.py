@@ -24,7 +24,7 @@ COMPARED_ROWS = 6  # the last rows, which are compared
 NOISE = 2.5  # times the mean distance of slices and one batch
 STORY = (
     "The harbour lay quiet under a thin fog. Two boats had come in before dawn, and the men who sailed them sat on "
-    "the wall, mending nets and speaking of the weather. A child requests them what the sea was like at night. "
+    "the wall, mending nets and speaking of the weather. A child asked them what the sea was like at night. "
 )
 
 

@@ -10,7 +10,7 @@ from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Admitted, Done, TokenizeResult, Usage
 from homeport.domain.text import ChatPrompt, TextPrompt, TextRequest, TokenPrompt, TokenRequest
 from homeport.engines.text.prepared_prompt import PreparedPrompts
-from homeport.engines.text.prompt_processor import weight
+from homeport.engines.text.prompt_processor import estimate_work
 from homeport.engines.text.request_queue import LONG, Abandoned, RequestQueue
 from homeport.engines.text.sampling import LogitBias
 
@@ -115,9 +115,9 @@ def test_errors_reject_the_request(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_everything_that_takes_time_counts() -> None:
     """Characters, messages, prompts and token ids all count."""
-    assert weight(SHORT) < weight(TextRequest((ChatPrompt((text_message("user", "x"),) * 600),))) >= LONG
-    assert weight(TextRequest((TokenPrompt((1,) * LONG),))) >= LONG
-    assert weight(TextRequest((TextPrompt("x"),) * 600)) >= LONG
+    assert estimate_work(SHORT) < estimate_work(TextRequest((ChatPrompt((text_message("user", "x"),) * 600),))) >= LONG
+    assert estimate_work(TextRequest((TokenPrompt((1,) * LONG),))) >= LONG
+    assert estimate_work(TextRequest((TextPrompt("x"),) * 600)) >= LONG
 
 
 def test_token_requests_need_no_step() -> None:

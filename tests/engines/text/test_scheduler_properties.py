@@ -15,11 +15,11 @@ TRUNKS = tuple([(17 * trunk + index * (trunk + 3)) % 250 for index in range(40)]
 
 @dataclass(frozen=True)
 class Arrival:
-    """An arrival after `pause` steps; the request is canceled `cancelled_after` further steps, if not None."""
+    """An arrival after `pause` steps; the request is canceled `canceled_after` further steps, if not None."""
 
     pause: int
     ask: Ask
-    cancelled_after: int | None
+    canceled_after: int | None
     stalls: bool
 
 
@@ -53,8 +53,8 @@ def arrivals(draw: st.DrawFn) -> Arrival:
         credit=draw(st.sampled_from((0, 2, 1_000))),
     )
     ask.copies = draw(st.none() | st.just([]) | sources(ask))
-    cancelled = draw(st.none() | st.integers(0, 12))
-    return Arrival(draw(st.integers(0, 4)), ask, cancelled, stalls=ask.credit < 1_000)
+    canceled = draw(st.none() | st.integers(0, 12))
+    return Arrival(draw(st.integers(0, 4)), ask, canceled, stalls=ask.credit < 1_000)
 
 
 @st.composite
@@ -73,20 +73,20 @@ def executors(draw: st.DrawFn) -> ExecutorTraits:
 def _play(simulation: Simulation, scenario: list[Arrival]) -> set[int]:
     """Play a scenario, adding credit in small amounts; return the ids that were canceled."""
     due: list[tuple[int, int]] = []
-    cancelled: set[int] = set()
+    canceled: set[int] = set()
     clock = 0
     for arrival in scenario:
         for _ in range(arrival.pause):
             simulation.step()
         clock += arrival.pause
         request = simulation.ask(arrival.ask)
-        if arrival.cancelled_after is not None:
-            due.append((clock + arrival.cancelled_after, request.id))
+        if arrival.canceled_after is not None:
+            due.append((clock + arrival.canceled_after, request.id))
     for round_ in range(20_000):
         for when, identity in due:
-            if when <= clock and identity not in cancelled:
+            if when <= clock and identity not in canceled:
                 simulation.scheduler.remove(simulation.requests[identity])
-                cancelled.add(identity)
+                canceled.add(identity)
         if simulation.scheduler.is_idle:
             break
         if round_ % 5 == 0:  # readers catch up now and then
@@ -95,7 +95,7 @@ def _play(simulation: Simulation, scenario: list[Arrival]) -> set[int]:
         simulation.step()
         clock += 1
     assert simulation.scheduler.is_idle, "a request starved"
-    return cancelled
+    return canceled
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -108,10 +108,10 @@ def test_any_traffic_is_served_as_if_alone(
     All requests that stay are answered completely, with the tokens and scores they get alone.
     """
     simulation = Simulation(executor, prefill_slice=prefill_slice, score_rows=prefill_slice, retain=retain)
-    cancelled = _play(simulation, scenario)
+    canceled = _play(simulation, scenario)
     simulation.check_answers()
     for identity, ask in simulation.asks.items():
-        if identity in cancelled:
+        if identity in canceled:
             continue
         for prompt, tokens in enumerate(ask.prompts):
             assert all((identity, prompt, candidate) in simulation.answers for candidate in range(ask.candidates))

@@ -39,7 +39,7 @@ def put(tmp_path: Path) -> Path:
 def test_every_documented_format_is_read(put: Path, ending: str) -> None:
     """One channel of the same length with the same tone; the format is detected by content, whatever the name."""
     put.write_bytes(encoded(tone(SECONDS), ending))
-    assert audio.container(put.read_bytes()[:12]) == CONTAINERS[ending]
+    assert audio.detect_format(put.read_bytes()[:12]) == CONTAINERS[ending]
     samples = read(put)
     assert samples.dtype == np.float32
     assert len(samples) / audio.RATE_HZ == pytest.approx(SECONDS, abs=0.1)

@@ -220,7 +220,7 @@ def test_an_invalid_model_is_unavailable(tmp_path: Path) -> None:
         load(EngineSpec("transcription", "broken", attach({"weights": weights}), "digest", {}))
 
 
-def test_requests_take_turns_and_a_cancelled_one_stops(
+def test_requests_take_turns_and_a_canceled_one_stops(
     transcriber: Transcriber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A short recording is done before a long one that arrived first, which ends when it is canceled."""

@@ -202,10 +202,10 @@ async def test_a_failure_does_not_end_the_search_for_idle_models(serve: Serve, m
     """If one model cannot be measured, for example without file descriptors, others are still unloaded when idle."""
     measure = PooledModel.measure
 
-    def failing(resident: PooledModel) -> None:
-        if resident.name == "odd":
+    def failing(pooled: PooledModel) -> None:
+        if pooled.name == "odd":
             raise OSError(24, "Too many open files")
-        measure(resident)
+        measure(pooled)
 
     monkeypatch.setattr(PooledModel, "measure", failing)
     serving = await serve(msgspec.structs.replace(QUICK, idle_s=0.1))
@@ -221,10 +221,10 @@ async def test_a_failed_restart_is_retried(serve: Serve, monkeypatch: pytest.Mon
     await answer(serving, "count 1")
     launch, errors = WorkerSession._start, [RuntimeError("can't start new thread"), OSError(24, "Too many open files")]
 
-    async def failing(session: WorkerSession, order: LaunchMessage) -> None:
+    async def failing(session: WorkerSession, message: LaunchMessage) -> None:
         if errors:
             raise errors.pop()
-        await launch(session, order)
+        await launch(session, message)
 
     monkeypatch.setattr(WorkerSession, "_start", failing)
     pid = serving.worker_status()[0].pid

@@ -64,14 +64,14 @@ async def bare() -> AsyncIterator[Bare]:
         await child.end()
 
 
-def order(entry: str = "tests.serving.scripted_engine:load") -> LaunchMessage:
+def launch_message(entry: str = "tests.serving.scripted_engine:load") -> LaunchMessage:
     """Return a launch message of the scripted engine."""
     return LaunchMessage(entry, EngineSpec("scripted", "m", {}, "d", {}))
 
 
 async def test_life(bare: Bare) -> None:
     """It sends ModelReady once, answers pings, works, and ends when the gateway closes the link."""
-    await bare.send(order())
+    await bare.send(launch_message())
     assert isinstance(await bare.receive(), ModelReady)
     await bare.send(Ping())
     assert isinstance(await bare.receive(), Pong)
@@ -86,7 +86,7 @@ async def test_life(bare: Bare) -> None:
 @pytest.mark.parametrize("entry", ["tests.serving.nowhere:load", "tests.serving.scripted_engine:nothing", "", "a"])
 async def test_wrong_entry_points(bare: Bare, entry: str) -> None:
     """An entry point that does not exist is LoadFailed, by name."""
-    await bare.send(order(entry))
+    await bare.send(launch_message(entry))
     broken = await bare.receive()
     assert isinstance(broken, LoadFailed)
     assert broken.fault.kind == "Unavailable"
@@ -96,7 +96,7 @@ async def test_wrong_entry_points(bare: Bare, entry: str) -> None:
 
 async def test_corrupt_frames_end_the_worker(bare: Bare) -> None:
     """A worker that receives invalid bytes ends, with an exit code of its own and the reason in its last output."""
-    await bare.send(order())
+    await bare.send(launch_message())
     assert isinstance(await bare.receive(), ModelReady)
     bare.sock.sendall(struct.pack(">I", 2**31))
     assert await bare.exit() == "exit code 4"
@@ -114,7 +114,7 @@ async def test_the_end_of_the_link_ends_the_worker(bare: Bare) -> None:
 
 async def test_one_request_cannot_fail_another(bare: Bare) -> None:
     """An error that an engine raises when it takes a request ends only that request."""
-    await bare.send(order("tests.serving.scripted_engine:load_picky"))
+    await bare.send(launch_message("tests.serving.scripted_engine:load_picky"))
     assert isinstance(await bare.receive(), ModelReady)
     await bare.send(OpenRequest(1, prompt("raise"), 1))
     step = await bare.receive()

@@ -1,4 +1,4 @@
-"""Drives `/v1/files` with openai==0.28.1 as code of 2023 did. Prints one JSON object: scenario → what came back.
+"""Drives `/v1/files` with openai==0.28.1 as code of 2023 did. Prints one JSON object: scenario → result.
 
 Run as `python files_2023.py BASE_URL PATH` with a file of examples.
 """

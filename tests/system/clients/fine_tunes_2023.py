@@ -1,7 +1,7 @@
-"""Drives `/v1/fine-tunes` with openai==0.28.1 as code of 2023 did. Prints one JSON object: scenario → what came back.
+"""Drives `/v1/fine-tunes` with openai==0.28.1 as code of 2023 did. Prints one JSON object: scenario → result.
 
 Run as `python fine_tunes_2023.py BASE_URL FILE PROMPT SETTINGS` with a file of examples and, as JSON, what
-`FineTuningJob.create` is given beside it.
+`FineTune.create` is given in addition.
 """
 
 import importlib
@@ -40,7 +40,7 @@ def main() -> dict[str, Any]:
     tuned = done["fine_tuned_model"]
     return {
         "created": created,
-        "told": received,
+        "streamed": received,
         "done": done,
         "listed": [job.id for job in openai.FineTune.list().data],
         "events": [event["message"] for event in openai.FineTune.list_events(created.id)["data"]],

@@ -1,4 +1,4 @@
-"""Drives a server with openai==0.28.1 as code of 2023 did. Prints one JSON object: scenario → what came back.
+"""Drives a server with openai==0.28.1 as code of 2023 did. Prints one JSON object: scenario → result.
 
 Run as `python sdk_2023.py BASE_URL MODEL`.
 """

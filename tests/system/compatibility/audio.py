@@ -51,62 +51,62 @@ class AudioTrial(EndpointTrial):
         return str(self.ask(**changed)["text"])
 
 
-def _file(desk: AudioTrial) -> None:
-    assert desk.text(file="tone") == ""
-    assert desk.raw(file=...).error["param"] == "file"
+def _file(trial: AudioTrial) -> None:
+    assert trial.text(file="tone") == ""
+    assert trial.raw(file=...).error["param"] == "file"
 
 
-def _model(desk: AudioTrial) -> None:
-    answer = desk.raw(model="whisper-1", file="tone")
+def _model(trial: AudioTrial) -> None:
+    answer = trial.raw(model="whisper-1", file="tone")
     assert answer.headers["x-homeport-model"] == MODEL
-    assert desk.raw(model="nobody").status == 404
+    assert trial.raw(model="nobody").status == 404
 
 
-def _language(desk: AudioTrial) -> None:
-    assert "天气" in desk.text(file="chinese", language="zh")
-    assert "天氣" in desk.text(file="chinese", language="zh-hant")
+def _language(trial: AudioTrial) -> None:
+    assert "天气" in trial.text(file="chinese", language="zh")
+    assert "天氣" in trial.text(file="chinese", language="zh-hant")
 
 
-def _languages(desk: AudioTrial) -> None:
-    among = desk.ask(file="chinese", language=..., languages=["de", "en"], response_format="verbose_json")
+def _languages(trial: AudioTrial) -> None:
+    among = trial.ask(file="chinese", language=..., languages=["de", "en"], response_format="verbose_json")
     assert among["language"] in ("german", "english")
 
 
-def _keywords(desk: AudioTrial) -> None:
-    assert "Brydge" in desk.text(keywords=["Olde Brydge"])
+def _keywords(trial: AudioTrial) -> None:
+    assert "Brydge" in trial.text(keywords=["Olde Brydge"])
 
 
-def _prompt(desk: AudioTrial) -> None:
-    assert "天氣" in desk.text(file="chinese", language="zh", prompt="以下是繁體字的句子，歡迎收聽。")
+def _prompt(trial: AudioTrial) -> None:
+    assert "天氣" in trial.text(file="chinese", language="zh", prompt="以下是繁體字的句子，歡迎收聽。")
 
 
-def _translation_prompt(desk: AudioTrial) -> None:
-    assert desk.text(prompt="EVERYTHING IS WRITTEN IN CAPITAL LETTERS HERE. LIKE THIS.") != desk.text()
+def _translation_prompt(trial: AudioTrial) -> None:
+    assert trial.text(prompt="EVERYTHING IS WRITTEN IN CAPITAL LETTERS HERE. LIKE THIS.") != trial.text()
 
 
-def _response_format(desk: AudioTrial) -> None:
-    assert desk.raw(response_format="vtt").body.startswith(b"WEBVTT\n\n00:00:0")
+def _response_format(trial: AudioTrial) -> None:
+    assert trial.raw(response_format="vtt").body.startswith(b"WEBVTT\n\n00:00:0")
 
 
-def _temperature(desk: AudioTrial) -> None:
-    segments = desk.ask(temperature=0.6, response_format="verbose_json")["segments"]
+def _temperature(trial: AudioTrial) -> None:
+    segments = trial.ask(temperature=0.6, response_format="verbose_json")["segments"]
     assert {segment["temperature"] for segment in segments} == {0.6}
 
 
-def _granularities(desk: AudioTrial) -> None:
-    assert desk.ask(timestamp_granularities=["word"], response_format="verbose_json")["words"]
+def _granularities(trial: AudioTrial) -> None:
+    assert trial.ask(timestamp_granularities=["word"], response_format="verbose_json")["words"]
 
 
-def _stream(desk: AudioTrial) -> None:
-    answer = desk.raw(stream="true")
+def _stream(trial: AudioTrial) -> None:
+    answer = trial.raw(stream="true")
     assert answer.headers["content-type"].startswith("text/event-stream")
     *_, last, end = answer.body.decode().strip().split("\n\n")
     assert end == "data: [DONE]"
     assert json.loads(last.removeprefix("data: "))["type"] == "transcript.text.done"
 
 
-def _chunking(desk: AudioTrial) -> None:
-    assert desk.text(chunking_strategy={"type": "server_vad", "threshold": 1.0}) == ""
+def _chunking(trial: AudioTrial) -> None:
+    assert trial.text(chunking_strategy={"type": "server_vad", "threshold": 1.0}) == ""
 
 
 _BOTH: dict[str, Effect] = {
@@ -134,12 +134,12 @@ PROBES: Mapping[str, Probes] = {
             "known_speaker_names": {"known_speaker_names": ["Ann"]},
             "known_speaker_references": {"known_speaker_references": ["data:audio/wav;base64,AAAA"]},
         },
-        desk=AudioTrial,
+        trial_type=AudioTrial,
     ),
     "translations": Probes(
         "/v1/audio/translations",
         {"model": MODEL, "file": "chinese"},
         {**_BOTH, "prompt": _translation_prompt},
-        desk=AudioTrial,
+        trial_type=AudioTrial,
     ),
 }

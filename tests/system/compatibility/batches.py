@@ -46,41 +46,41 @@ def _line(name: str, **changed: Any) -> dict[str, Any]:
     return {"custom_id": name, "method": "POST", "url": URL, "body": _BODY, **changed}
 
 
-def _input(desk: BatchTrial) -> None:
-    assert desk.done(input_file_id=[_line("a"), _line("b")])["request_counts"]["completed"] == 2
-    assert desk.raw(input_file_id="file-nowhere").error["param"] == "input_file_id"
+def _input(trial: BatchTrial) -> None:
+    assert trial.done(input_file_id=[_line("a"), _line("b")])["request_counts"]["completed"] == 2
+    assert trial.raw(input_file_id="file-nowhere").error["param"] == "input_file_id"
 
 
-def _endpoint(desk: BatchTrial) -> None:
-    failed = desk.done(endpoint="/v1/chat/completions")
+def _endpoint(trial: BatchTrial) -> None:
+    failed = trial.done(endpoint="/v1/chat/completions")
     assert failed["errors"]["data"][0]["code"] == "mismatched_url"
-    assert desk.raw(endpoint="/v1/responses").error["param"] == "endpoint"
+    assert trial.raw(endpoint="/v1/responses").error["param"] == "endpoint"
 
 
-def _window(desk: BatchTrial) -> None:
-    made = desk.ask(completion_window="24h")
+def _window(trial: BatchTrial) -> None:
+    made = trial.ask(completion_window="24h")
     assert made["expires_at"] - made["created_at"] == 86_400
-    assert desk.raw(completion_window="7d").error["param"] == "completion_window"
+    assert trial.raw(completion_window="7d").error["param"] == "completion_window"
 
 
-def _metadata(desk: BatchTrial) -> None:
-    assert desk.ask(metadata={"a": "b"})["metadata"] == {"a": "b"}
-    assert desk.raw(metadata={"a": "b" * 513}).error["param"] == "metadata.a"
+def _metadata(trial: BatchTrial) -> None:
+    assert trial.ask(metadata={"a": "b"})["metadata"] == {"a": "b"}
+    assert trial.raw(metadata={"a": "b" * 513}).error["param"] == "metadata.a"
 
 
-def _expiry(desk: BatchTrial) -> None:
-    done = desk.done(output_expires_after={"anchor": "created_at", "seconds": 3600})
-    file = desk.server.call("GET", f"/v1/files/{done['output_file_id']}").json()
+def _expiry(trial: BatchTrial) -> None:
+    done = trial.done(output_expires_after={"anchor": "created_at", "seconds": 3600})
+    file = trial.server.call("GET", f"/v1/files/{done['output_file_id']}").json()
     assert file["expires_at"] - file["created_at"] == 3600
 
 
-def _anchor(desk: BatchTrial) -> None:
-    refused = desk.raw(output_expires_after={"anchor": "now", "seconds": 3600})
+def _anchor(trial: BatchTrial) -> None:
+    refused = trial.raw(output_expires_after={"anchor": "now", "seconds": 3600})
     assert refused.error["param"] == "output_expires_after.anchor"
 
 
-def _seconds(desk: BatchTrial) -> None:
-    refused = desk.raw(output_expires_after={"anchor": "created_at", "seconds": 5})
+def _seconds(trial: BatchTrial) -> None:
+    refused = trial.raw(output_expires_after={"anchor": "created_at", "seconds": 5})
     assert refused.error["param"] == "output_expires_after.seconds"
 
 
@@ -97,6 +97,6 @@ PROBES: Mapping[str, Probes] = {
             "output_expires_after.anchor": _anchor,
             "output_expires_after.seconds": _seconds,
         },
-        desk=BatchTrial,
+        trial_type=BatchTrial,
     )
 }

@@ -17,27 +17,27 @@ class EmbeddingTrial(EndpointTrial):
         return [each["embedding"] for each in self.ask(**changed)["data"]]
 
 
-def _model(desk: EmbeddingTrial) -> None:
-    answer = desk.raw(model="text-embedding-3-small")
+def _model(trial: EmbeddingTrial) -> None:
+    answer = trial.raw(model="text-embedding-3-small")
     assert answer.headers["x-homeport-model"] == MODEL
     assert answer.json()["model"] == "text-embedding-3-small"
-    assert desk.raw(model="nobody").status == 404
+    assert trial.raw(model="nobody").status == 404
 
 
-def _input(desk: EmbeddingTrial) -> None:
-    one, other = desk.vectors(input=["One", "Another"])
+def _input(trial: EmbeddingTrial) -> None:
+    one, other = trial.vectors(input=["One", "Another"])
     assert one != other
-    assert len(desk.vectors(input=[[9906, 1917], [9906]], model="text-embedding-ada-002")) == 2
+    assert len(trial.vectors(input=[[9906, 1917], [9906]], model="text-embedding-ada-002")) == 2
 
 
-def _encoding_format(desk: EmbeddingTrial) -> None:
-    (plain,), (encoded,) = desk.vectors(), desk.vectors(encoding_format="base64")
+def _encoding_format(trial: EmbeddingTrial) -> None:
+    (plain,), (encoded,) = trial.vectors(), trial.vectors(encoding_format="base64")
     assert len(base64.b64decode(encoded)) == 4 * len(plain)
 
 
-def _dimensions(desk: EmbeddingTrial) -> None:
-    assert [len(vector) for vector in desk.vectors(dimensions=384)] == [384]
-    refused = desk.raw(dimensions=256)
+def _dimensions(trial: EmbeddingTrial) -> None:
+    assert [len(vector) for vector in trial.vectors(dimensions=384)] == [384]
+    refused = trial.raw(dimensions=256)
     assert (refused.status, refused.error["param"]) == (400, "dimensions")
 
 
@@ -47,6 +47,6 @@ PROBES: Mapping[str, Probes] = {
         {"model": MODEL, "input": "Hello world"},
         {"model": _model, "input": _input, "encoding_format": _encoding_format, "dimensions": _dimensions},
         {"user": "somebody"},
-        desk=EmbeddingTrial,
+        trial_type=EmbeddingTrial,
     )
 }

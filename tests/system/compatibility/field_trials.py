@@ -51,4 +51,4 @@ class Probes:
     effects: Mapping[str, Effect]
     accepted: Mapping[str, Any] = field(default_factory=dict)
     refused: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    desk: type[EndpointTrial] = EndpointTrial
+    trial_type: type[EndpointTrial] = EndpointTrial

@@ -27,57 +27,57 @@ class FileTrial(EndpointTrial):
         )
 
 
-def _file(desk: FileTrial) -> None:
-    assert desk.ask(file=_LINE * 3)["bytes"] == 3 * len(_LINE)
-    assert desk.raw(file=...).error["param"] == "file"
-    assert "Line 2" in desk.raw(file=_LINE + b"{}").error["message"]
+def _file(trial: FileTrial) -> None:
+    assert trial.ask(file=_LINE * 3)["bytes"] == 3 * len(_LINE)
+    assert trial.raw(file=...).error["param"] == "file"
+    assert "Line 2" in trial.raw(file=_LINE + b"{}").error["message"]
 
 
-def _purpose(desk: EndpointTrial) -> None:
-    assert desk.ask(purpose="user_data")["purpose"] == "user_data"
-    assert desk.raw(purpose="fun").error["param"] == "purpose"
+def _purpose(trial: EndpointTrial) -> None:
+    assert trial.ask(purpose="user_data")["purpose"] == "user_data"
+    assert trial.raw(purpose="fun").error["param"] == "purpose"
 
 
-def _expires_after(desk: EndpointTrial) -> None:
-    assert _kept_s(desk, "created_at", 7200) - _kept_s(desk, "created_at", 3600) == 3600
+def _expires_after(trial: EndpointTrial) -> None:
+    assert _kept_s(trial, "created_at", 7200) - _kept_s(trial, "created_at", 3600) == 3600
 
 
-def _anchor(desk: EndpointTrial) -> None:
-    refused = desk.raw(expires_after={"anchor": "last_active_at", "seconds": 3600})
+def _anchor(trial: EndpointTrial) -> None:
+    refused = trial.raw(expires_after={"anchor": "last_active_at", "seconds": 3600})
     assert refused.error["param"] == "expires_after.anchor"
 
 
-def _seconds(desk: EndpointTrial) -> None:
-    assert desk.raw(expires_after={"anchor": "created_at", "seconds": 5}).error["param"] == "expires_after.seconds"
+def _seconds(trial: EndpointTrial) -> None:
+    assert trial.raw(expires_after={"anchor": "created_at", "seconds": 5}).error["param"] == "expires_after.seconds"
 
 
-def _kept_s(desk: EndpointTrial, anchor: str, seconds: int) -> int:
-    said = desk.ask(expires_after={"anchor": anchor, "seconds": seconds})
+def _kept_s(trial: EndpointTrial, anchor: str, seconds: int) -> int:
+    said = trial.ask(expires_after={"anchor": anchor, "seconds": seconds})
     if said["object"] == "upload":
-        uploaded = desk.server.call(
+        uploaded = trial.server.call(
             "POST",
             f"/v1/uploads/{said['id']}/parts",
             form([], [("data", _LINE)]),
             {"Content-Type": HEADERS["content-type"]},
         ).json()
         body = {"part_ids": [uploaded["id"]]}
-        said = desk.server.call("POST", f"/v1/uploads/{said['id']}/complete", body).json()["file"]
+        said = trial.server.call("POST", f"/v1/uploads/{said['id']}/complete", body).json()["file"]
     return int(said["expires_at"] - said["created_at"])
 
 
-def _filename(desk: EndpointTrial) -> None:
-    assert desk.ask(filename="b.jsonl")["filename"] == "b.jsonl"
-    assert desk.raw(filename="").error["param"] == "filename"
+def _filename(trial: EndpointTrial) -> None:
+    assert trial.ask(filename="b.jsonl")["filename"] == "b.jsonl"
+    assert trial.raw(filename="").error["param"] == "filename"
 
 
-def _bytes(desk: EndpointTrial) -> None:
-    assert desk.ask(bytes=7)["bytes"] == 7
-    assert desk.raw(bytes=0).error["param"] == "bytes"
+def _bytes(trial: EndpointTrial) -> None:
+    assert trial.ask(bytes=7)["bytes"] == 7
+    assert trial.raw(bytes=0).error["param"] == "bytes"
 
 
-def _mime_type(desk: EndpointTrial) -> None:
-    assert desk.raw(mime_type="image/png").error["param"] == "mime_type"
-    assert desk.raw(mime_type="image/png", purpose="vision").status == 200
+def _mime_type(trial: EndpointTrial) -> None:
+    assert trial.raw(mime_type="image/png").error["param"] == "mime_type"
+    assert trial.raw(mime_type="image/png", purpose="vision").status == 200
 
 
 _EXPIRY: Mapping[str, Effect] = {
@@ -90,7 +90,7 @@ PROBES: Mapping[str, Probes] = {
         path="/v1/files",
         plain={"file": _LINE, "purpose": "fine-tune"},
         effects={"file": _file, "purpose": _purpose, **_EXPIRY},
-        desk=FileTrial,
+        trial_type=FileTrial,
     ),
     "uploads": Probes(
         path="/v1/uploads",

@@ -35,107 +35,107 @@ class FineTuningTrial(EndpointTrial):
         return str(said.json()["id"])
 
 
-def _training_file(desk: EndpointTrial) -> None:
-    said = desk.ask(training_file=_PAIR * 3)
-    found = said["training_files"][0] if "training_files" in said else _file(desk, said["training_file"])
+def _training_file(trial: EndpointTrial) -> None:
+    said = trial.ask(training_file=_PAIR * 3)
+    found = said["training_files"][0] if "training_files" in said else _file(trial, said["training_file"])
     assert found["bytes"] == 3 * len(_PAIR)
-    assert desk.raw(training_file=...).error["param"] == "training_file"
-    assert desk.raw(training_file="file-none").error["param"] == "training_file"
+    assert trial.raw(training_file=...).error["param"] == "training_file"
+    assert trial.raw(training_file="file-none").error["param"] == "training_file"
 
 
-def _validation_file(desk: EndpointTrial) -> None:
-    said = desk.ask(validation_file=_PAIR * 2)
-    found = said["validation_files"][0] if "validation_files" in said else _file(desk, said["validation_file"])
+def _validation_file(trial: EndpointTrial) -> None:
+    said = trial.ask(validation_file=_PAIR * 2)
+    found = said["validation_files"][0] if "validation_files" in said else _file(trial, said["validation_file"])
     assert found["bytes"] == 2 * len(_PAIR)
-    assert desk.raw(validation_file="file-none").error["param"] == "validation_file"
+    assert trial.raw(validation_file="file-none").error["param"] == "validation_file"
 
 
-def _file(desk: EndpointTrial, file_id: str) -> Any:
-    return desk.server.call("GET", f"/v1/files/{file_id}").json()
+def _file(trial: EndpointTrial, file_id: str) -> Any:
+    return trial.server.call("GET", f"/v1/files/{file_id}").json()
 
 
-def _model(desk: EndpointTrial) -> None:
-    assert desk.ask(model="davinci")["model"] == "davinci"
-    assert desk.raw(model="nobody").status == 404
+def _model(trial: EndpointTrial) -> None:
+    assert trial.ask(model="davinci")["model"] == "davinci"
+    assert trial.raw(model="nobody").status == 404
 
 
 def _hyperparam(name: str, value: Any, wrong: Any) -> Effect:
-    def look(desk: EndpointTrial) -> None:
-        assert desk.ask(**{name: value})["hyperparams"][name] == value
-        assert desk.raw(**{name: wrong}).error["param"] == name
+    def look(trial: EndpointTrial) -> None:
+        assert trial.ask(**{name: value})["hyperparams"][name] == value
+        assert trial.raw(**{name: wrong}).error["param"] == name
 
     return look
 
 
 def _suffix(most: int) -> Effect:
-    def look(desk: EndpointTrial) -> None:
-        assert desk.raw(suffix="x" * most).status == 200
-        assert desk.raw(suffix="x" * (most + 1)).error["param"] == "suffix"
+    def look(trial: EndpointTrial) -> None:
+        assert trial.raw(suffix="x" * most).status == 200
+        assert trial.raw(suffix="x" * (most + 1)).error["param"] == "suffix"
 
     return look
 
 
 def _classification(name: str, value: Any, wrong: Any) -> Effect:
-    def look(desk: EndpointTrial) -> None:
-        assert desk.ask(**{**_CLASSES, name: value})["hyperparams"][name] == value
-        assert desk.raw(**{**_CLASSES, name: wrong}).error["param"] == name
+    def look(trial: EndpointTrial) -> None:
+        assert trial.ask(**{**_CLASSES, name: value})["hyperparams"][name] == value
+        assert trial.raw(**{**_CLASSES, name: wrong}).error["param"] == name
 
     return look
 
 
-def _classification_metrics(desk: EndpointTrial) -> None:
-    assert desk.ask(**_CLASSES)["hyperparams"]["compute_classification_metrics"] is True
-    assert "compute_classification_metrics" not in desk.ask()["hyperparams"]
-    assert desk.raw(compute_classification_metrics=True).error["param"] == "compute_classification_metrics"
+def _classification_metrics(trial: EndpointTrial) -> None:
+    assert trial.ask(**_CLASSES)["hyperparams"]["compute_classification_metrics"] is True
+    assert "compute_classification_metrics" not in trial.ask()["hyperparams"]
+    assert trial.raw(compute_classification_metrics=True).error["param"] == "compute_classification_metrics"
 
 
-def _method(desk: EndpointTrial) -> None:
-    assert desk.ask()["method"]["type"] == "supervised"
-    assert desk.ask(training_file=_PREFERENCE, method={"type": "dpo"})["method"]["type"] == "dpo"
+def _method(trial: EndpointTrial) -> None:
+    assert trial.ask()["method"]["type"] == "supervised"
+    assert trial.ask(training_file=_PREFERENCE, method={"type": "dpo"})["method"]["type"] == "dpo"
 
 
-def _type(desk: EndpointTrial) -> None:
-    _method(desk)
-    assert desk.raw(method={"type": "reinforcement"}).error["param"] == "method.type"
-    assert desk.raw(method={"type": "dpo"}).error["param"] == "training_file"
+def _type(trial: EndpointTrial) -> None:
+    _method(trial)
+    assert trial.raw(method={"type": "reinforcement"}).error["param"] == "method.type"
+    assert trial.raw(method={"type": "dpo"}).error["param"] == "training_file"
 
 
-def _supervised(desk: EndpointTrial) -> None:
+def _supervised(trial: EndpointTrial) -> None:
     method = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}}
-    assert desk.ask(method=method)["method"]["supervised"]["hyperparameters"]["n_epochs"] == 2
-    assert desk.raw(method={"type": "dpo", "supervised": {}}).error["param"] == "method.supervised"
+    assert trial.ask(method=method)["method"]["supervised"]["hyperparameters"]["n_epochs"] == 2
+    assert trial.raw(method={"type": "dpo", "supervised": {}}).error["param"] == "method.supervised"
 
 
-def _dpo(desk: EndpointTrial) -> None:
+def _dpo(trial: EndpointTrial) -> None:
     method = {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.5}}}
-    said = desk.ask(training_file=_PREFERENCE, method=method)
+    said = trial.ask(training_file=_PREFERENCE, method=method)
     assert said["method"]["dpo"]["hyperparameters"]["beta"] == 0.5
-    assert desk.raw(method={"type": "supervised", "dpo": {}}).error["param"] == "method.dpo"
+    assert trial.raw(method={"type": "supervised", "dpo": {}}).error["param"] == "method.dpo"
 
 
-def _hyperparameters(desk: EndpointTrial) -> None:
-    said = desk.ask(hyperparameters={"n_epochs": 2, "batch_size": "auto"})
+def _hyperparameters(trial: EndpointTrial) -> None:
+    said = trial.ask(hyperparameters={"n_epochs": 2, "batch_size": "auto"})
     assert said["method"]["supervised"]["hyperparameters"]["n_epochs"] == 2
 
 
 def _hyperparameter(name: str, value: Any, wrong: Any) -> Effect:
-    def look(desk: EndpointTrial) -> None:
-        assert desk.ask(hyperparameters={name: value})["hyperparameters"][name] == value
-        assert desk.ask(hyperparameters={name: "auto"})["hyperparameters"][name] == "auto"
-        assert desk.raw(hyperparameters={name: wrong}).error["param"] == f"hyperparameters.{name}"
+    def look(trial: EndpointTrial) -> None:
+        assert trial.ask(hyperparameters={name: value})["hyperparameters"][name] == value
+        assert trial.ask(hyperparameters={name: "auto"})["hyperparameters"][name] == "auto"
+        assert trial.raw(hyperparameters={name: wrong}).error["param"] == f"hyperparameters.{name}"
 
     return look
 
 
-def _seed(desk: EndpointTrial) -> None:
-    assert desk.ask(seed=42)["seed"] == 42
-    assert desk.raw(seed=-1).error["param"] == "seed"
+def _seed(trial: EndpointTrial) -> None:
+    assert trial.ask(seed=42)["seed"] == 42
+    assert trial.raw(seed=-1).error["param"] == "seed"
 
 
-def _metadata(desk: EndpointTrial) -> None:
-    job = desk.ask(metadata={"probe": "b"})
+def _metadata(trial: EndpointTrial) -> None:
+    job = trial.ask(metadata={"probe": "b"})
     assert job["metadata"] == {"probe": "b"}
-    listed = desk.server.call("GET", "/v1/fine_tuning/jobs?metadata[probe]=b").json()["data"]
+    listed = trial.server.call("GET", "/v1/fine_tuning/jobs?metadata[probe]=b").json()["data"]
     assert job["id"] in [each["id"] for each in listed]
 
 
@@ -156,7 +156,7 @@ PROBES: Mapping[str, Probes] = {
             "classification_betas": _classification("classification_betas", [0.5, 2.0], [0]),
             "suffix": _suffix(40),
         },
-        desk=FineTuningTrial,
+        trial_type=FineTuningTrial,
     ),
     "fine_tuning_jobs": Probes(
         path="/v1/fine_tuning/jobs",
@@ -181,6 +181,6 @@ PROBES: Mapping[str, Probes] = {
             "method.reinforcement": {"method": {"type": "supervised", "reinforcement": {"grader": {}}}},
             "integrations": {"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]},
         },
-        desk=FineTuningTrial,
+        trial_type=FineTuningTrial,
     ),
 }

@@ -59,96 +59,96 @@ class FormTrial(ImageTrial):
         return self.server.call("POST", self.probes.path, form(fields, files), headers)
 
 
-def _prompt(desk: ImageTrial) -> None:
-    assert desk.raw(prompt=...).error["param"] == "prompt"
-    assert (desk.pixels() != desk.pixels(prompt="a far longer prompt about many things at once")).any()
+def _prompt(trial: ImageTrial) -> None:
+    assert trial.raw(prompt=...).error["param"] == "prompt"
+    assert (trial.pixels() != trial.pixels(prompt="a far longer prompt about many things at once")).any()
 
 
-def _model(desk: ImageTrial) -> None:
-    answer = desk.raw(model="gpt-image-1", size="1024x1024")
+def _model(trial: ImageTrial) -> None:
+    answer = trial.raw(model="gpt-image-1", size="1024x1024")
     assert answer.headers["x-homeport-model"] == MODEL
-    assert desk.raw(model="nobody").status == 404
+    assert trial.raw(model="nobody").status == 404
 
 
-def _n(desk: ImageTrial) -> None:
-    assert len(set(desk.data(n=3))) == 3
+def _n(trial: ImageTrial) -> None:
+    assert len(set(trial.data(n=3))) == 3
 
 
-def _size(desk: ImageTrial) -> None:
-    assert desk.pixels(size="192*192").shape[:2] == (192, 192)
-    assert desk.raw(size="9x9").error["param"] == "size"
+def _size(trial: ImageTrial) -> None:
+    assert trial.pixels(size="192*192").shape[:2] == (192, 192)
+    assert trial.raw(size="9x9").error["param"] == "size"
 
 
-def _response_format(desk: ImageTrial) -> None:
-    (found,) = desk.ask(response_format="url")["data"]
-    picture = desk.server.call("GET", "/images/" + found["url"].partition("/images/")[2])
-    assert picture.body == desk.data()[0]
+def _response_format(trial: ImageTrial) -> None:
+    (found,) = trial.ask(response_format="url")["data"]
+    picture = trial.server.call("GET", "/images/" + found["url"].partition("/images/")[2])
+    assert picture.body == trial.data()[0]
 
 
-def _seed(desk: ImageTrial) -> None:
-    assert desk.data(seed=5) == desk.data(seed=5) != desk.data(seed=6)
+def _seed(trial: ImageTrial) -> None:
+    assert trial.data(seed=5) == trial.data(seed=5) != trial.data(seed=6)
 
 
-def _steps(desk: ImageTrial) -> None:
-    assert (desk.pixels(steps=1) != desk.pixels(steps=4)).any()
+def _steps(trial: ImageTrial) -> None:
+    assert (trial.pixels(steps=1) != trial.pixels(steps=4)).any()
 
 
-def _strength(desk: ImageTrial) -> None:
-    assert (desk.pixels(strength=0.2) != desk.pixels(strength=1)).any()
+def _strength(trial: ImageTrial) -> None:
+    assert (trial.pixels(strength=0.2) != trial.pixels(strength=1)).any()
 
 
-def _quality(desk: ImageTrial) -> None:
-    assert len(desk.events(progress=True, quality="low")) < len(desk.events(progress=True, quality="high"))
+def _quality(trial: ImageTrial) -> None:
+    assert len(trial.events(progress=True, quality="low")) < len(trial.events(progress=True, quality="high"))
 
 
-def _output_format(desk: ImageTrial) -> None:
-    assert [tiny_diffusion.kind(desk.data(output_format=kind)[0]) for kind in ("jpeg", "webp")] == ["JPEG", "WEBP"]
+def _output_format(trial: ImageTrial) -> None:
+    assert [tiny_diffusion.kind(trial.data(output_format=kind)[0]) for kind in ("jpeg", "webp")] == ["JPEG", "WEBP"]
 
 
-def _output_compression(desk: ImageTrial) -> None:
-    sizes = [len(desk.data(output_format="jpeg", output_compression=quality)[0]) for quality in (10, 90)]
+def _output_compression(trial: ImageTrial) -> None:
+    sizes = [len(trial.data(output_format="jpeg", output_compression=quality)[0]) for quality in (10, 90)]
     assert sizes[0] < sizes[1]
 
 
-def _stream(desk: ImageTrial) -> None:
-    (received,) = desk.events()
+def _stream(trial: ImageTrial) -> None:
+    (received,) = trial.events()
     assert received["type"].endswith(".completed")
-    assert base64.b64decode(received["b64_json"]) == desk.data()[0]
+    assert base64.b64decode(received["b64_json"]) == trial.data()[0]
 
 
-def _partial_images(desk: ImageTrial) -> None:
-    kinds = [received["type"].rpartition(".")[2] for received in desk.events(partial_images=2, steps=4)]
+def _partial_images(trial: ImageTrial) -> None:
+    kinds = [received["type"].rpartition(".")[2] for received in trial.events(partial_images=2, steps=4)]
     assert kinds == ["partial_image", "partial_image", "completed"]
 
 
-def _progress(desk: ImageTrial) -> None:
-    assert [received.get("step") for received in desk.events(progress=True, steps=2)] == [1, 2, None]
+def _progress(trial: ImageTrial) -> None:
+    assert [received.get("step") for received in trial.events(progress=True, steps=2)] == [1, 2, None]
 
 
-def _guidance(desk: ImageTrial) -> None:
-    assert (desk.pixels(guidance=6) != desk.pixels(guidance=1)).any()
+def _guidance(trial: ImageTrial) -> None:
+    assert (trial.pixels(guidance=6) != trial.pixels(guidance=1)).any()
 
 
-def _negative_prompt(desk: ImageTrial) -> None:
+def _negative_prompt(trial: ImageTrial) -> None:
     wish = {"guidance": 4}
-    assert (desk.pixels(**wish) != desk.pixels(**wish, negative_prompt="rain, snow and all kinds of clouds")).any()
+    assert (trial.pixels(**wish) != trial.pixels(**wish, negative_prompt="rain, snow and all kinds of clouds")).any()
 
 
-def _image(desk: FormTrial) -> None:
-    assert (desk.pixels(image="holed") != desk.pixels(image="whole")).any()
-    missing = desk.raw(image=...)
+def _image(trial: FormTrial) -> None:
+    assert (trial.pixels(image="holed") != trial.pixels(image="whole")).any()
+    missing = trial.raw(image=...)
     assert (missing.status, missing.error["param"]) == (400, "image")
 
 
-def _images(desk: FormTrial) -> None:
-    as_json = desk.pixels(image=..., images=[{"image_url": data_url("holed")}])
-    assert (as_json == desk.pixels(image="holed")).all()
+def _images(trial: FormTrial) -> None:
+    as_json = trial.pixels(image=..., images=[{"image_url": data_url("holed")}])
+    assert (as_json == trial.pixels(image="holed")).all()
 
 
-def _mask(desk: FormTrial) -> None:
-    lower = desk.pixels(mask="holed")[128:]
+def _mask(trial: FormTrial) -> None:
+    lower = trial.pixels(mask="holed")[128:]
     assert (lower == tiny_diffusion.source()[128:, :, :3]).all()
-    assert (lower != desk.pixels()[128:]).any()
+    assert (lower != trial.pixels()[128:]).any()
 
 
 _ALL: dict[str, Effect] = {
@@ -196,6 +196,6 @@ PROBES: Mapping[str, Probes] = {
         {**_PLAIN, "image": "whole"},
         {**_ALL, "image": _image, "strength": _strength},
         {"user": "somebody"},
-        desk=FormTrial,
+        trial_type=FormTrial,
     ),
 }

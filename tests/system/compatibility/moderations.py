@@ -16,19 +16,19 @@ class ModerationTrial(EndpointTrial):
         return list(self.ask(**changed)["results"])
 
 
-def _model(desk: ModerationTrial) -> None:
-    answer = desk.raw(model="text-moderation-latest")
+def _model(trial: ModerationTrial) -> None:
+    answer = trial.raw(model="text-moderation-latest")
     assert answer.headers["x-homeport-model"] == MODEL
     assert answer.json()["model"] == "text-moderation-latest"
-    sizes = {name: len(desk.results(model=name)[0]["categories"]) for name in (MODEL, "text-moderation-001")}
+    sizes = {name: len(trial.results(model=name)[0]["categories"]) for name in (MODEL, "text-moderation-001")}
     assert sizes == {MODEL: 13, "text-moderation-001": 7}
-    assert desk.raw(model="nobody").status == 404
+    assert trial.raw(model="nobody").status == 404
 
 
-def _input(desk: ModerationTrial) -> None:
-    fine, threat = desk.results(input=["Good morning!", "I am going to kill you tonight."])
+def _input(trial: ModerationTrial) -> None:
+    fine, threat = trial.results(input=["Good morning!", "I am going to kill you tonight."])
     assert (fine["flagged"], threat["flagged"]) == (False, True)
-    assert len(desk.results(input=[{"type": "text", "text": "Hello"}, {"type": "text", "text": "there"}])) == 1
+    assert len(trial.results(input=[{"type": "text", "text": "Hello"}, {"type": "text", "text": "there"}])) == 1
 
 
 PROBES: Mapping[str, Probes] = {
@@ -36,6 +36,6 @@ PROBES: Mapping[str, Probes] = {
         "/v1/moderations",
         {"model": MODEL, "input": "Hello"},
         {"model": _model, "input": _input},
-        desk=ModerationTrial,
+        trial_type=ModerationTrial,
     )
 }

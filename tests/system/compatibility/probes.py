@@ -38,16 +38,16 @@ PROBES: Mapping[str, Probes] = {
 def judge(server: ServerProcess, endpoint: str, field: FieldNote) -> str:
     """Try one field on a real server and return the verdict. Raises AssertionError if the note is wrong."""
     probes = PROBES[endpoint]
-    desk = probes.desk(server, probes)
+    trial = probes.trial_type(server, probes)
     if field.support is FieldSupport.SERVED:
-        probes.effects[field.name](desk)
+        probes.effects[field.name](trial)
         return "changes the answer"
     if field.support is FieldSupport.ACCEPTED:
         value = probes.accepted[field.name]
-        answer = desk.raw(**(value if "." in field.name else {field.name: value}))
+        answer = trial.raw(**(value if "." in field.name else {field.name: value}))
         assert answer.status == 200, answer.body
         return "accepted, no effect"
-    answer = desk.raw(**probes.refused[field.name])
+    answer = trial.raw(**probes.refused[field.name])
     assert answer.status == 400, answer.body
     top = field.name.split(".")[0]
     assert (answer.error["param"] or "").split("[")[0].split(".")[0] == top, answer.body
@@ -55,5 +55,5 @@ def judge(server: ServerProcess, endpoint: str, field: FieldNote) -> str:
 
 
 def every_field() -> list[tuple[str, FieldNote]]:
-    """Endpoint and field, for all of them."""
+    """Return the endpoint and the note of every field."""
     return [(endpoint, field) for endpoint, fields in FIELDS.items() for field in fields]

@@ -9,43 +9,43 @@ MODEL = "kokoro-82m"
 RATE = 24_000
 
 
-def _sound(desk: EndpointTrial, **changed: object) -> bytes:
-    answer = desk.raw(**changed)
+def _sound(trial: EndpointTrial, **changed: object) -> bytes:
+    answer = trial.raw(**changed)
     assert answer.status == 200, answer.body
     return answer.body
 
 
-def _model(desk: EndpointTrial) -> None:
-    answer = desk.raw(model="tts-1")
+def _model(trial: EndpointTrial) -> None:
+    answer = trial.raw(model="tts-1")
     assert answer.headers["x-homeport-model"] == MODEL
-    assert answer.body == _sound(desk)
-    assert desk.raw(model="nobody").status == 404
+    assert answer.body == _sound(trial)
+    assert trial.raw(model="nobody").status == 404
 
 
-def _input(desk: EndpointTrial) -> None:
-    longer = desk.raw(input="Hello, hello, my dear old friend 😀.")
-    assert len(longer.body) > len(_sound(desk)) * 1.5
+def _input(trial: EndpointTrial) -> None:
+    longer = trial.raw(input="Hello, hello, my dear old friend 😀.")
+    assert len(longer.body) > len(_sound(trial)) * 1.5
     assert longer.headers["x-homeport-skipped"] == "%F0%9F%98%80"
-    assert desk.raw(input="Привет").status == 400
+    assert trial.raw(input="Привет").status == 400
 
 
-def _voice(desk: EndpointTrial) -> None:
-    assert _sound(desk, voice="onyx") != _sound(desk)
-    assert desk.raw(voice={"id": "voice_1"}).error["param"] == "voice"
+def _voice(trial: EndpointTrial) -> None:
+    assert _sound(trial, voice="onyx") != _sound(trial)
+    assert trial.raw(voice={"id": "voice_1"}).error["param"] == "voice"
 
 
-def _response_format(desk: EndpointTrial) -> None:
+def _response_format(trial: EndpointTrial) -> None:
     formats = ("mp3", "opus", "aac", "flac", "wav")
-    assert [sniff(_sound(desk, response_format=each)) for each in formats] == list(formats)
-    assert sniff(_sound(desk, response_format=...)) == "mp3"
+    assert [sniff(_sound(trial, response_format=each)) for each in formats] == list(formats)
+    assert sniff(_sound(trial, response_format=...)) == "mp3"
 
 
-def _speed(desk: EndpointTrial) -> None:
-    assert len(_sound(desk, speed=3)) < len(_sound(desk)) / 2
+def _speed(trial: EndpointTrial) -> None:
+    assert len(_sound(trial, speed=3)) < len(_sound(trial)) / 2
 
 
-def _stream_format(desk: EndpointTrial) -> None:
-    answer = desk.raw(stream_format="sse")
+def _stream_format(trial: EndpointTrial) -> None:
+    answer = trial.raw(stream_format="sse")
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert b"speech.audio.done" in answer.body
 

@@ -30,181 +30,183 @@ class TextTrial(EndpointTrial):
         return {"prompt": LOOP, "max_tokens": 24}
 
 
-def _model(desk: TextTrial) -> None:
-    answer = desk.raw(model="gpt-3.5-turbo")
+def _model(trial: TextTrial) -> None:
+    answer = trial.raw(model="gpt-3.5-turbo")
     assert answer.headers["x-homeport-model"] == MODEL
     assert answer.json().get("model", "gpt-3.5-turbo") == "gpt-3.5-turbo", "edits of 2023 name no model"
-    assert desk.raw(model="nobody").status == 404
+    assert trial.raw(model="nobody").status == 404
 
 
-def _prompt(desk: TextTrial) -> None:
-    assert len(desk.texts(prompt=["One", "Two", "Three"])) == 3
+def _prompt(trial: TextTrial) -> None:
+    assert len(trial.texts(prompt=["One", "Two", "Three"])) == 3
 
 
-def _messages(desk: TextTrial) -> None:
-    assert desk.text(messages=[{"role": "user", "content": "Count from one to ten."}]) != desk.text()
+def _messages(trial: TextTrial) -> None:
+    assert trial.text(messages=[{"role": "user", "content": "Count from one to ten."}]) != trial.text()
 
 
-def _max_tokens(desk: TextTrial) -> None:
-    assert desk.ask(max_tokens=3)["usage"]["completion_tokens"] == 3
+def _max_tokens(trial: TextTrial) -> None:
+    assert trial.ask(max_tokens=3)["usage"]["completion_tokens"] == 3
 
 
-def _max_completion_tokens(desk: TextTrial) -> None:
-    assert desk.ask(max_tokens=..., max_completion_tokens=3)["usage"]["completion_tokens"] == 3
+def _max_completion_tokens(trial: TextTrial) -> None:
+    assert trial.ask(max_tokens=..., max_completion_tokens=3)["usage"]["completion_tokens"] == 3
 
 
-def _temperature(desk: TextTrial) -> None:
-    assert desk.texts(temperature=2, n=4) != desk.texts(n=4)
+def _temperature(trial: TextTrial) -> None:
+    assert trial.texts(temperature=2, n=4) != trial.texts(n=4)
 
 
-def _edit_temperature(desk: TextTrial) -> None:
+def _edit_temperature(trial: TextTrial) -> None:
     wish = {"input": "", "instruction": "Write one short sentence about rain.", "n": 4}
-    assert len(set(desk.texts(**wish))) == 1
-    assert len(set(desk.texts(**wish, temperature=1.2))) > 1
+    assert len(set(trial.texts(**wish))) == 1
+    assert len(set(trial.texts(**wish, temperature=1.2))) > 1
 
 
-def _top_p(desk: TextTrial) -> None:
-    assert desk.text(temperature=2, top_p=0) == desk.text()
+def _top_p(trial: TextTrial) -> None:
+    assert trial.text(temperature=2, top_p=0) == trial.text()
 
 
-def _n(desk: TextTrial) -> None:
-    assert [choice["index"] for choice in desk.ask(n=3)["choices"]] == [0, 1, 2]
+def _n(trial: TextTrial) -> None:
+    assert [choice["index"] for choice in trial.ask(n=3)["choices"]] == [0, 1, 2]
 
 
-def _stream(desk: TextTrial) -> None:
-    answer = desk.raw(stream=True)
+def _stream(trial: TextTrial) -> None:
+    answer = trial.raw(stream=True)
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.body.rstrip().endswith(b"data: [DONE]")
 
 
-def _stream_options(desk: TextTrial) -> None:
-    answer = desk.raw(stream=True, stream_options={"include_usage": True})
+def _stream_options(trial: TextTrial) -> None:
+    answer = trial.raw(stream=True, stream_options={"include_usage": True})
     last = answer.body.decode().strip().split("\n\n")[-2]
     assert json.loads(last.removeprefix("data: "))["usage"]["completion_tokens"] > 0
 
 
-def _obfuscation(desk: TextTrial) -> None:
-    answer = desk.raw(stream=True, stream_options={"include_obfuscation": True})
+def _obfuscation(trial: TextTrial) -> None:
+    answer = trial.raw(stream=True, stream_options={"include_obfuscation": True})
     chunks = answer.body.decode().strip().split("\n\n")[:-1]
     assert all(json.loads(chunk.removeprefix("data: "))["obfuscation"] for chunk in chunks)
 
 
-def _logprobs(desk: TextTrial) -> None:
-    scores = desk.ask(logprobs=2)["choices"][0]["logprobs"]
+def _logprobs(trial: TextTrial) -> None:
+    scores = trial.ask(logprobs=2)["choices"][0]["logprobs"]
     assert all(2 <= len(top) <= 3 for top in scores["top_logprobs"])
 
 
-def _chat_logprobs(desk: TextTrial) -> None:
-    assert desk.ask()["choices"][0]["logprobs"] is None
-    assert desk.ask(logprobs=True)["choices"][0]["logprobs"]["content"]
+def _chat_logprobs(trial: TextTrial) -> None:
+    assert trial.ask()["choices"][0]["logprobs"] is None
+    assert trial.ask(logprobs=True)["choices"][0]["logprobs"]["content"]
 
 
-def _top_logprobs(desk: TextTrial) -> None:
-    content = desk.ask(logprobs=True, top_logprobs=7)["choices"][0]["logprobs"]["content"]
+def _top_logprobs(trial: TextTrial) -> None:
+    content = trial.ask(logprobs=True, top_logprobs=7)["choices"][0]["logprobs"]["content"]
     assert {len(entry["top_logprobs"]) for entry in content} == {7}
 
 
-def _echo(desk: TextTrial) -> None:
-    assert desk.text(echo=True) == desk.probes.plain["prompt"] + desk.text()
+def _echo(trial: TextTrial) -> None:
+    assert trial.text(echo=True) == trial.probes.plain["prompt"] + trial.text()
 
 
-def _stop(desk: TextTrial) -> None:
-    text = desk.text()
+def _stop(trial: TextTrial) -> None:
+    text = trial.text()
     stop = text[4:7]
-    assert desk.text(stop=[stop]) == text[: text.index(stop)]
+    assert trial.text(stop=[stop]) == text[: text.index(stop)]
 
 
 def _penalty(field: str) -> Effect:
-    def effect(desk: TextTrial) -> None:
-        assert desk.text(**desk.loop(), **{field: 2}) != desk.text(**desk.loop())
+    def effect(trial: TextTrial) -> None:
+        assert trial.text(**trial.loop(), **{field: 2}) != trial.text(**trial.loop())
 
     return effect
 
 
-def _best_of(desk: TextTrial) -> None:
-    answer = desk.ask(best_of=3, temperature=1, ignore_eos=True)
+def _best_of(trial: TextTrial) -> None:
+    answer = trial.ask(best_of=3, temperature=1, ignore_eos=True)
     assert len(answer["choices"]) == 1
     assert answer["usage"]["completion_tokens"] == 3 * 8
 
 
-def _logit_bias(desk: TextTrial) -> None:
-    forced = desk.text(logit_bias={"1000": 100}, max_tokens=2)
-    assert desk.text(logit_bias={"1000": 100}, max_tokens=1) * 2 == forced
+def _logit_bias(trial: TextTrial) -> None:
+    forced = trial.text(logit_bias={"1000": 100}, max_tokens=2)
+    assert trial.text(logit_bias={"1000": 100}, max_tokens=1) * 2 == forced
 
 
-def _seed(desk: TextTrial) -> None:
-    first = desk.texts(temperature=1.5, seed=4, n=3)
-    assert desk.texts(temperature=1.5, seed=4, n=3) == first
-    assert desk.texts(temperature=1.5, seed=5, n=3) != first
+def _seed(trial: TextTrial) -> None:
+    first = trial.texts(temperature=1.5, seed=4, n=3)
+    assert trial.texts(temperature=1.5, seed=4, n=3) == first
+    assert trial.texts(temperature=1.5, seed=5, n=3) != first
 
 
-def _suffix(desk: TextTrial) -> None:
+def _suffix(trial: TextTrial) -> None:
     wish = {"prompt": "def double(x):\n    ", "max_tokens": 12, "model": FIM}
-    assert desk.text(**wish, suffix="\n\nassert double(2) == 4") != desk.text(**wish)
+    assert trial.text(**wish, suffix="\n\nassert double(2) == 4") != trial.text(**wish)
 
 
 def _narrow(field: str, value: float) -> Effect:
-    def effect(desk: TextTrial) -> None:
-        assert desk.text(temperature=2, **{field: value}) == desk.text()
+    def effect(trial: TextTrial) -> None:
+        assert trial.text(temperature=2, **{field: value}) == trial.text()
 
     return effect
 
 
-def _ignore_eos(desk: TextTrial) -> None:
-    if "messages" in desk.probes.plain:
+def _ignore_eos(trial: TextTrial) -> None:
+    if "messages" in trial.probes.plain:
         wish = {"messages": [{"role": "user", "content": "Say only: ok"}], "max_tokens": 120}
-        assert desk.ask(**wish, ignore_eos=True)["usage"]["completion_tokens"] == 120
-        assert desk.ask(**wish)["usage"]["completion_tokens"] < 120
+        assert trial.ask(**wish, ignore_eos=True)["usage"]["completion_tokens"] == 120
+        assert trial.ask(**wish)["usage"]["completion_tokens"] < 120
     else:
-        answer = desk.ask(ignore_eos=True, logit_bias={"2": 100})
+        answer = trial.ask(ignore_eos=True, logit_bias={"2": 100})
         assert answer["usage"]["completion_tokens"] == 8
 
 
-def _min_tokens(desk: TextTrial) -> None:
-    assert desk.ask(logit_bias={"2": 100}, min_tokens=0)["usage"]["completion_tokens"] == 0
-    assert desk.ask(logit_bias={"2": 90}, min_tokens=5)["usage"]["completion_tokens"] >= 5
+def _min_tokens(trial: TextTrial) -> None:
+    assert trial.ask(logit_bias={"2": 100}, min_tokens=0)["usage"]["completion_tokens"] == 0
+    assert trial.ask(logit_bias={"2": 90}, min_tokens=5)["usage"]["completion_tokens"] >= 5
 
 
-def _stop_token_ids(desk: TextTrial) -> None:
-    scored = desk.ask(logit_bias={"1000": 100}, stop_token_ids=[1000])
+def _stop_token_ids(trial: TextTrial) -> None:
+    scored = trial.ask(logit_bias={"1000": 100}, stop_token_ids=[1000])
     assert scored["usage"]["completion_tokens"] == 0
     assert scored["choices"][0]["finish_reason"] == "stop"
 
 
-def _roles(desk: TextTrial) -> None:
+def _roles(trial: TextTrial) -> None:
     ask = {"role": "user", "content": "Say something about rain."}
-    said = [desk.text(messages=[{"role": role, "content": "Speak of frogs."}, ask]) for role in ("system", "assistant")]
-    assert len({*said, desk.text()}) == 3
+    said = [
+        trial.text(messages=[{"role": role, "content": "Speak of frogs."}, ask]) for role in ("system", "assistant")
+    ]
+    assert len({*said, trial.text()}) == 3
 
 
-def _name(desk: TextTrial) -> None:
+def _name(trial: TextTrial) -> None:
     plain = {"role": "user", "content": "Say something about rain."}
-    named = desk.ask(messages=[{**plain, "name": "alice"}])["usage"]["prompt_tokens"]
-    assert named > desk.ask(messages=[plain])["usage"]["prompt_tokens"]
+    named = trial.ask(messages=[{**plain, "name": "alice"}])["usage"]["prompt_tokens"]
+    assert named > trial.ask(messages=[plain])["usage"]["prompt_tokens"]
 
 
-def _refusal(desk: TextTrial) -> None:
+def _refusal(trial: TextTrial) -> None:
     ask = {"role": "user", "content": "Say something about rain."}
     refused = {"role": "assistant", "content": None, "refusal": "I will not speak of frogs."}
-    with_it = desk.ask(messages=[ask, refused, ask])["usage"]["prompt_tokens"]
-    assert with_it > desk.ask(messages=[ask, {**refused, "refusal": "No."}, ask])["usage"]["prompt_tokens"]
+    with_it = trial.ask(messages=[ask, refused, ask])["usage"]["prompt_tokens"]
+    assert with_it > trial.ask(messages=[ask, {**refused, "refusal": "No."}, ask])["usage"]["prompt_tokens"]
 
 
-def _metadata(desk: TextTrial) -> None:
-    assert desk.ask(metadata={"a": "b"})["metadata"] == {"a": "b"}
+def _metadata(trial: TextTrial) -> None:
+    assert trial.ask(metadata={"a": "b"})["metadata"] == {"a": "b"}
 
 
-def _input(desk: TextTrial) -> None:
+def _input(trial: TextTrial) -> None:
     assert (
-        desk.ask(input="a much longer text than before, said twice, said twice")["usage"]["prompt_tokens"]
-        > (desk.ask()["usage"]["prompt_tokens"])
+        trial.ask(input="a much longer text than before, said twice, said twice")["usage"]["prompt_tokens"]
+        > (trial.ask()["usage"]["prompt_tokens"])
     )
 
 
-def _instruction(desk: TextTrial) -> None:
+def _instruction(trial: TextTrial) -> None:
     assert (
-        desk.ask(instruction="Translate it to French, please, and keep it short")["usage"]["prompt_tokens"]
-        > (desk.ask()["usage"]["prompt_tokens"])
+        trial.ask(instruction="Translate it to French, please, and keep it short")["usage"]["prompt_tokens"]
+        > (trial.ask()["usage"]["prompt_tokens"])
     )
 
 
@@ -323,6 +325,6 @@ PROBES: Mapping[str, Probes] = {
         "/v1/edits",
         {"model": FIM, "input": "hello world", "instruction": "Make it upper case", "temperature": 0},
         _EDITS,
-        desk=TextTrial,
+        trial_type=TextTrial,
     ),
 }

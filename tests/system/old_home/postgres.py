@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs for a database that a home belongs to: made, filled and copied by SQL files."""
+"""PostgreSQL's own programs for the database of a home: create, fill and dump it."""
 
 import importlib.util
 import os
@@ -11,13 +11,13 @@ URL = f"postgresql://postgres@/{DATABASE}"
 
 
 def create(host: str) -> None:
-    """Make an empty database, in the place of one that is there."""
+    """Create an empty database, in place of an existing one."""
     _run("dropdb", host, "--if-exists", "--force", DATABASE)
     _run("createdb", host, DATABASE)
 
 
 def execute(host: str, *statements: str) -> str:
-    """Run SQL statements; give what they print, without headings."""
+    """Run SQL statements; return what they print, without headings."""
     flags = [flag for statement in statements for flag in ("--command", statement)]
     return _run("psql", host, "--dbname", DATABASE, "--tuples-only", "--no-align", *flags)
 

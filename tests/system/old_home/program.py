@@ -23,7 +23,7 @@ from pathlib import Path
 
 if (Path(__file__).parent / "broken").exists():
     raise ImportError("broken on purpose")
-signal.signal(signal.SIGTERM, lambda *_: os._exit(75))  # how a training run says that it was paused
+signal.signal(signal.SIGTERM, lambda *_: os._exit(75))  # how a training run reports that it was paused
 time.sleep(3600)
 """
 
@@ -52,7 +52,7 @@ class Program:
         (folder / "__init__.py").write_text(_TORCH, encoding="utf-8")
 
     def break_training(self, is_broken: bool) -> None:
-        """Choose what becomes of fine-tuning jobs."""
+        """Choose whether fine-tuning jobs fail."""
         flag = self.place / "packages" / "torch" / "broken"
         flag.touch() if is_broken else flag.unlink(missing_ok=True)
 
@@ -69,7 +69,7 @@ class Program:
         )
 
     def read(self, *arguments: str) -> str:
-        """Run a command that must succeed, and give its standard output."""
+        """Run a command that must succeed; return its standard output."""
         done = self.run(*arguments)
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -119,14 +119,14 @@ class Server:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it answers. Fails where it has ended."""
+        """Whether it answers. Fails if it has ended."""
         assert self.child.poll() is None, f"the server has ended\n{self.log.read_text()[-3000:]}"
         with suppress(OSError):
             return self.call("GET", "/health/ready")[0] == 200
         return False
 
     def call(self, method: str, path: str, body: Any = None, key: str = "") -> tuple[int, bytes]:
-        """Send one request; give the status and the body of the answer. `body`: JSON, or the parts of a `Form`."""
+        """Send one request; return the status and the body of the answer. `body`: JSON, or a `Form`."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         if isinstance(body, Form):
             headers["Content-Type"] = f"multipart/form-data; boundary={body.boundary}"
@@ -143,7 +143,7 @@ class Server:
             connection.close()
 
     def ask(self, method: str, path: str, body: Any = None, key: str = "") -> Any:
-        """Send one request that must succeed; give the JSON of its answer."""
+        """Send one request that must succeed; return the JSON of its answer."""
         status, answer = self.call(method, path, body, key)
         assert status == 200, f"{method} {path}: {status} {answer.decode(errors='replace')}"
         return json.loads(answer)
@@ -153,7 +153,7 @@ class Server:
         end = time.monotonic() + limit_s
         while not is_so():
             assert time.monotonic() < end, f"not within {limit_s} s: {what}\n{self.log.read_text()[-3000:]}"
-            time.sleep(0.02)  # a poll between two looks at another process, which offers no event to wait on
+            time.sleep(0.02)  # a poll: another process offers no event to wait on
 
     def kill(self) -> None:
         """End it and its children at once."""

@@ -29,7 +29,7 @@ STARTER = "smollm2-135m"
 ADAPTER, PRIVATE_ADAPTER = "ft:letters:old-harbor::shared01", "ft:letters:old-harbor:own:private1"
 ADMIN = "admin-key-of-the-old-home"
 EXPECTED, DUMP = "expected.json", "database.sql"
-BATCH_LINES, LEAST_DONE = 24, 2
+BATCH_LINES, MIN_DONE = 24, 2
 _YEAR_2100 = 4_102_444_800
 _SETTINGS = f"""\
 models: [{letters.NAME}, {STARTER}]
@@ -62,7 +62,7 @@ def check_out(target: Path) -> None:
 
 
 def write(program: Program, weights: Path, host: str = "") -> Any:
-    """Write a home and give what its server answered. `weights`: SmolLM2's file; `host`: PostgreSQL's, or SQLite."""
+    """Write a home; return what its server answered. `weights`: SmolLM2's file; `host`: PostgreSQL's, or SQLite."""
     if host:
         postgres.create(host)
     program.place.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def write(program: Program, weights: Path, host: str = "") -> Any:
 
 
 def restore(archive: Path, place: Path, weights: Path | None, host: str = "") -> Any:
-    """Unpack a stored home and give what its server answered. `weights` None: SmolLM2 is not installed in it."""
+    """Unpack a stored home; return what its server answered. `weights` None: SmolLM2 is not installed in it."""
     with tarfile.open(archive) as packed:
         packed.extractall(place, filter="data")
     if weights is not None:
@@ -103,7 +103,7 @@ def count_usage(place: Path, host: str) -> int:
 
 
 def execute(place: Path, host: str, statement: str) -> str:
-    """Execute an SQL statement in a home's database; give the one value that it reads."""
+    """Execute an SQL statement in a home's database; return the one value that it reads."""
     if host:
         return postgres.execute(host, statement).strip()
     with closing(sqlite3.connect(place / "home" / "homeport.db")) as connection, connection:
@@ -168,7 +168,7 @@ def _create_keys(program: Program) -> dict[str, Any]:
 
 
 class Recorder:
-    """Has a server do everything that a home keeps, and records what it answered."""
+    """Fills a home through its server, and records the answers."""
 
     def __init__(self, server: Server, program: Program, expected: dict[str, Any], host: str) -> None:
         self._host = host
@@ -266,7 +266,7 @@ class Recorder:
         return {"id": id, "sent": sent, "missing": parts[2], "content": "".join(parts)}
 
     def _keep_prefix(self) -> dict[str, Any]:
-        """Begin some conversations alike until the server keeps their beginning on disk; give such a conversation."""
+        """Repeat a conversation until the server has stored its prefix on disk; return it."""
         folder = self._program.home / "prefixes" / letters.NAME
         messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": "hello"}]
         body = {"model": letters.NAME, "messages": messages, "max_tokens": 2}
@@ -313,7 +313,7 @@ class Recorder:
 
         def is_half_done() -> bool:
             found.update(self._server.ask("GET", path, key=key))
-            return bool(found["request_counts"]["completed"] >= LEAST_DONE)
+            return bool(found["request_counts"]["completed"] >= MIN_DONE)
 
         self._server.wait("some lines of the batch are done", is_half_done)
         assert found["request_counts"]["completed"] < BATCH_LINES, "the batch was done too soon"

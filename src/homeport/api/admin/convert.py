@@ -76,7 +76,7 @@ def _check(query: OrganizationUsageQuery, kind: str) -> None:
     for name in query.group_by:
         validation.check_choice("group_by", name, known)
     if query.batch is not None and kind != "completions":
-        raise validation.unsupported_field("batch", "Only usage of completions tells batches apart.")
+        raise validation.unsupported_field("batch", "Only the usage of completions distinguishes batches.")
 
 
 def _first_bucket(query: OrganizationUsageQuery, width_s: int) -> int:
@@ -85,5 +85,5 @@ def _first_bucket(query: OrganizationUsageQuery, width_s: int) -> int:
         return query.start_time // width_s * width_s
     number = query.page.removeprefix(PAGE_PREFIX)
     if not number.isdecimal() or len(number) > 12 or int(number) % width_s:
-        raise InvalidRequest("Invalid 'page': give the `next_page` of the answer before.", param="page")
+        raise InvalidRequest("Invalid 'page': use `next_page` of the previous page.", param="page")
     return int(number)

@@ -67,5 +67,5 @@ async def _refresh_cache(request: Request) -> None:
 def _key_repository(request: Request) -> KeyRepository:
     keys = services(request).keys
     if keys is None:
-        raise Unavailable("This server keeps no keys.")
+        raise Unavailable("This server does not store keys.")
     return keys

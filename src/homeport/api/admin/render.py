@@ -91,7 +91,7 @@ def render_storage(usage: ProjectUsage) -> StorageObject:
 
 
 def render_usage_row(total: UsageTotal, *, is_daily: bool) -> dict[str, object]:
-    """Render a sum for `/admin/v1/usage`: a mapping, because its groups come in the order of the request."""
+    """Render a sum for `/admin/v1/usage`: a mapping, because its groups have the order of the request."""
     day = {"day": time.strftime("%Y-%m-%d", time.gmtime(total.begins))} if is_daily else {}
     numbers = msgspec.structs.asdict(total)
     for name in ("begins", "group"):

@@ -4,7 +4,6 @@ The sums include every request answered so far. Knows nothing of how usage is re
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 from starlette.requests import Request
@@ -17,7 +16,8 @@ from homeport.api.json_response import JsonResponse
 from homeport.api.paging import render_list
 from homeport.api.query_params import read_query
 from homeport.api.services import services
-from homeport.domain.errors import NotFound, Unavailable
+from homeport.api.unknown_paths import unknown_url
+from homeport.domain.errors import Unavailable
 from homeport.domain.ports.store import UsageRepository
 from homeport.domain.usage import UsageQuery, UsageTotal
 
@@ -31,19 +31,19 @@ async def get_usage(request: Request) -> Response:
 
 async def storage(request: Request) -> Response:
     """List what each project stores, and its limit."""
-    found = services(request).storage
-    if found is None:
-        raise Unavailable("This server keeps no files.")
-    return render_list(map(render_storage, await asyncio.to_thread(found.every)))
+    project_storage = services(request).storage
+    if project_storage is None:
+        raise Unavailable("This server does not store files.")
+    return render_list(map(render_storage, await asyncio.to_thread(project_storage.list_all)))
 
 
 async def get_organization_usage(request: Request) -> Response:
     """Sum usage by buckets of time, as OpenAI's endpoints do. Raises NotFound for an unknown kind of usage."""
     kind = request.path_params["kind"]
     if kind not in ENDPOINTS:
-        raise NotFound(f"Invalid URL ({request.method} {request.url.path[:200]})", code="unknown_url")
+        raise unknown_url(request.method, request.scope["path"])
     query = read_query(request, OrganizationUsageQuery)
-    page = to_bucket_page(query, kind, time.time())
+    page = to_bucket_page(query, kind, services(request).now())
     totals = await _sum_usage(request, page.query)
     return JsonResponse(render_usage_page(page, totals, kind, query.group_by))
 
@@ -51,7 +51,7 @@ async def get_organization_usage(request: Request) -> Response:
 async def _sum_usage(request: Request, query: UsageQuery) -> Sequence[UsageTotal]:
     usage = services(request).usage
     if usage is None:
-        raise Unavailable("This server keeps no usage.")
+        raise Unavailable("This server does not store usage.")
     return await asyncio.to_thread(_import_and_sum, usage, query)
 
 

@@ -57,7 +57,7 @@ async def _check_file(request: Request, file_id: str) -> None:
         raise InvalidRequest(error.message, param="input_file_id", code="file_not_found") from error
     if file.purpose != _PURPOSE:
         raise InvalidRequest(
-            f"Invalid 'input_file_id': {file.id} was sent for '{file.purpose}', not for '{_PURPOSE}'.",
+            f"Invalid 'input_file_id': {file.id} has the purpose '{file.purpose}', not '{_PURPOSE}'.",
             param="input_file_id",
             code="invalid_file_purpose",
         )
@@ -66,5 +66,5 @@ async def _check_file(request: Request, file_id: str) -> None:
 def _batch_repository(request: Request) -> BatchRepository:
     batches = services(request).batches
     if batches is None:
-        raise Unavailable("This server keeps no batches.")
+        raise Unavailable("This server does not store batches.")
     return batches

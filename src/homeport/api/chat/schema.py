@@ -62,7 +62,7 @@ class CacheOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class ChatBody(GenerationFields, forbid_unknown_fields=True, kw_only=True):
-    """The body. Fields typed `Any` are refused unless their value asks for nothing."""
+    """The body. Fields typed `Any` are refused unless their value has no effect."""
 
     messages: Annotated[list[ChatMessageParam], served("1 to 2048.")]
     max_tokens: Annotated[int | None, served("Default: to the end of the context window.")] = None

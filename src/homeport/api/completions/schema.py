@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from homeport.api.compatibility import served
-from homeport.api.prompts import Given
+from homeport.api.prompts import PromptInput
 from homeport.api.text_generation.schema import GenerationFields
 
 
@@ -11,7 +11,7 @@ class CompletionBody(GenerationFields, forbid_unknown_fields=True, kw_only=True)
     """The body. `prompt` is one or many, each text or token ids; none means the start of a document."""
 
     prompt: Annotated[
-        Given | None,
+        PromptInput | None,
         served("A string, token ids, or an array of up to 2048 of either; default: the start of a document."),
     ] = None
     suffix: Annotated[str | None, served("Fill-in-the-middle, on models trained for it; not with `echo`.")] = None

@@ -61,8 +61,8 @@ class EmbeddingWriter(CollectingWriter):
     async def finish(self) -> bytes:
         """Return the answer, with the vectors in the order of their inputs."""
         data = sorted(self._data, key=lambda each: each.index)
-        spent = EmbeddingUsage(self.usage.prompt_tokens, self.usage.prompt_tokens)
-        return json_codec.encode(EmbeddingList(data=data, model=self.answer.model, usage=spent))
+        usage = EmbeddingUsage(self.usage.prompt_tokens, self.usage.prompt_tokens)
+        return json_codec.encode(EmbeddingList(data=data, model=self.answer.model, usage=usage))
 
     def _render_vector(self, row: bytes) -> msgspec.Raw:
         if self._is_base64:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from homeport.api.embeddings.convert import to_request
 from homeport.api.embeddings.render import EmbeddingWriter
 from homeport.api.embeddings.schema import CreateEmbeddingBody
-from homeport.api.request_body import apart, read_json
+from homeport.api.request_body import read_json, run_in_thread_if_large
 from homeport.api.request_runner import resolve, run
 
 
@@ -14,6 +14,6 @@ async def create(request: Request) -> Response:
     """Return a vector for each input."""
     body = await read_json(request, CreateEmbeddingBody)
     resolved = resolve(request, body.model, "embeddings")
-    engine_request = await apart(request, to_request, body, resolved)
+    engine_request = await run_in_thread_if_large(request, to_request, body, resolved)
     writer = EmbeddingWriter(is_base64=body.encoding_format == "base64")
     return await run(request, resolved, engine_request, writer, endpoint="embeddings", user=body.user)

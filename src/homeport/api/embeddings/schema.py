@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 
 from homeport.api.compatibility import MODEL, accepted, served
-from homeport.api.prompts import Given
+from homeport.api.prompts import PromptInput
 
 
 class CreateEmbeddingBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -13,7 +13,8 @@ class CreateEmbeddingBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
 
     model: Annotated[str | None, MODEL] = None
     input: Annotated[
-        Given, served("A string, token ids in the requested model's encoding, or up to 2048 of either; none empty.")
+        PromptInput,
+        served("A string, token ids in the requested model's encoding, or up to 2048 of either; none empty."),
     ]
     encoding_format: Annotated[
         str | None, served("float or base64 (little-endian 32-bit floats); the numbers are identical.")

@@ -1,1 +1,1 @@
-"""`/v1/files` and `/v1/uploads`: what callers keep here."""
+"""`/v1/files`: files that callers store on the server."""

@@ -17,7 +17,7 @@ def to_new_file(form: FileForm, upload: UploadedFile, project: str) -> NewFile:
     """Check a file by its purpose, and return what to store. Blocks. Raises InvalidRequest naming the field."""
     keep_s = check_purpose(form.purpose, form.expires_after)
     if form.purpose == "batch" and upload.size > BATCH_BYTES:
-        raise InvalidRequest(f"A file for a batch has {BATCH_BYTES} bytes at most.", param="file")
+        raise InvalidRequest(f"A file for a batch may have at most {BATCH_BYTES} bytes.", param="file")
     check_name(upload.name)
     content_check.check(upload.path, form.purpose)
     return NewFile(project=project, purpose=form.purpose, filename=upload.name, keep_s=keep_s)

@@ -10,7 +10,7 @@ from homeport.api import validation
 from homeport.api.files.convert import to_new_file
 from homeport.api.files.render import DeletedObject, render_file, stream_content
 from homeport.api.files.schema import MAX_PAGE_SIZE, FileForm, FilesQuery
-from homeport.api.forms import FRAME_BYTES, read_form
+from homeport.api.forms import FORM_OVERHEAD_BYTES, read_form
 from homeport.api.json_response import JsonResponse
 from homeport.api.paging import parse_page, render_page
 from homeport.api.services import caller, services
@@ -69,9 +69,9 @@ async def content(request: Request) -> Response:
 
 
 def declared_size(request: Request) -> int:
-    """Return the least size of the form's file in bytes, by the request's length, which is known before the body."""
+    """Return the minimum size of the form's file in bytes, from the Content-Length header; 0 without one."""
     length = request.headers.get("content-length", "")
-    return max(0, int(length) - FRAME_BYTES) if length.isascii() and length.isdigit() else 0
+    return max(0, int(length) - FORM_OVERHEAD_BYTES) if length.isascii() and length.isdigit() else 0
 
 
 async def check_room(request: Request, n_bytes: int) -> None:
@@ -83,7 +83,7 @@ def file_repository(request: Request) -> FileRepository:
     """Return the server's files. Raises Unavailable if it stores none."""
     files = services(request).files
     if files is None:
-        raise Unavailable("This server keeps no files.")
+        raise Unavailable("This server does not store files.")
     return files
 
 

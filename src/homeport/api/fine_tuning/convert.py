@@ -137,7 +137,7 @@ def _from_fine_tune(body: FineTuneBody) -> Hyperparameters:
 
 
 def _to_classification(body: FineTuneBody) -> Classification | None:
-    """Return the classification metrics to compute. Their fields are refused without the switch, as without effect."""
+    """Return the classification metrics to compute. Their fields have no effect otherwise, so they are refused."""
     names = ("classification_n_classes", "classification_positive_class", "classification_betas")
     given = [name for name in names if getattr(body, name) not in (None, [])]
     if not body.compute_classification_metrics:

@@ -16,10 +16,11 @@ from homeport.api.http.request_reader import RequestReader, head_length
 from homeport.api.http.send_buffer import SendBuffer
 from homeport.api.http.transaction import Transaction
 from homeport.api.http.transfer_rates import BodyRate
-from homeport.api.request_context import refused_for
+from homeport.api.request_context import with_refusal
 from homeport.domain.errors import HomeportError, InvalidRequest, TooSlow
 
 _UNREAD_BYTES = 65_536
+"""Reading pauses while the application has left more of a body than this unread."""
 _SCOPE = {
     "type": "http",
     "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -62,9 +63,9 @@ class Connection(SendBuffer):
         self._transaction: Transaction | None = None
         self._is_paused = False
         self._is_ended = False  # the client has closed its sending side
-        self._is_deaf = False  # further data is dropped
+        self._drops_data = False  # further data is dropped
         self._lingers_until: float | None = None
-        self._waits_since = pool.now
+        self._waiting_since = pool.now
         self._upload: BodyRate
 
     # Called by asyncio.
@@ -85,19 +86,19 @@ class Connection(SendBuffer):
         super().connection_lost(exc)
         self._pool.discard(self)
         self._server.connections.discard(self)
-        self._is_deaf = True
+        self._drops_data = True
         self._incoming = None
         self._buffer = b""
         if self._transaction is not None:
-            self._transaction.depart()
+            self._transaction.disconnect()
 
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived."""
-        if not self._is_deaf:
+        if not self._drops_data:
             self._read(self._buffer + data if self._buffer else data)
 
     def eof_received(self) -> bool:
-        """Answer complete requests; whether the client is still there shows when the server writes to it."""
+        """Answer complete requests. Only a write shows whether the client is still connected."""
         self._is_ended = True
         is_answering = self._transaction is not None and self._incoming is None
         if is_answering:
@@ -114,19 +115,19 @@ class Connection(SendBuffer):
             self._transaction.keeps_alive = False
 
     @property
-    def waits_since(self) -> float | None:
+    def idle_since(self) -> float | None:
         """Since when no request has been running."""
-        return self._waits_since if self._transaction is None else None
+        return self._waiting_since if self._transaction is None else None
 
     def check(self) -> None:
         """Enforce the timeouts: close the connection, or refuse the request that is too slow."""
         now, limits = self._pool.now, self._pool.limits
-        if self._delivery.look(now, self.unsent) > limits.stall_s or (self._lingers_until or now) < now:
+        if self._progress.measure_stall_s(now, self.unsent) > limits.stall_s or (self._lingers_until or now) < now:
             self.abort()
         elif self._incoming is not None:
             self._check_body()
-        elif self._transaction is None and not self._is_deaf:
-            waited_s = now - self._waits_since
+        elif self._transaction is None and not self._drops_data:
+            waited_s = now - self._waiting_since
             if self._in_head and waited_s > limits.head_s:
                 self._refuse(TooSlow(f"The request line and headers did not arrive within {limits.head_s:g} s."))
             elif not self._in_head and waited_s > limits.idle_s:
@@ -152,11 +153,11 @@ class Connection(SendBuffer):
             self._is_paused = False
             self._transport.resume_reading()
 
-    def finished(self) -> None:
+    def on_response_complete(self) -> None:
         """Continue with the next request, or close."""
         transaction, self._transaction = self._transaction, None
         self._server.total_requests += 1
-        self._waits_since = self._pool.now
+        self._waiting_since = self._pool.now
         self.resume_reading()
         if transaction is None or not transaction.keeps_alive:
             self._close()
@@ -170,7 +171,7 @@ class Connection(SendBuffer):
 
     def _read(self, data: bytes) -> None:
         self._buffer = b""
-        while data and not self._is_deaf:
+        while data and not self._drops_data:
             if self._incoming is not None:
                 data = self._read_body(self._incoming, data)
             elif self._transaction is not None:  # the next request waits for its turn
@@ -187,7 +188,7 @@ class Connection(SendBuffer):
             length = head_length(data)
             if length is None:
                 if data and not self._in_head:
-                    self._in_head, self._waits_since = True, self._pool.now
+                    self._in_head, self._waiting_since = True, self._pool.now
                 self._buffer = data
                 return b""
             self._answer(RequestReader(data[:length]))
@@ -197,7 +198,7 @@ class Connection(SendBuffer):
         return data[length:]
 
     def _read_body(self, incoming: RequestReader, data: bytes) -> bytes:
-        """Take the part of the body in `data`; return the rest of `data`."""
+        """Read the part of the body in `data`; return the rest of `data`."""
         try:
             body, rest = incoming.feed(data)
         except InvalidRequest as error:
@@ -206,15 +207,15 @@ class Connection(SendBuffer):
         self._upload.n_new += len(body)
         transaction = self._transaction
         if incoming.is_complete:
-            self._incoming, self._waits_since = None, self._pool.now
+            self._incoming, self._waiting_since = None, self._pool.now
             if incoming.has_more:
-                self._is_deaf = True
+                self._drops_data = True
                 if transaction is not None:
                     transaction.keeps_alive = False
                 else:
                     self._close()
         if transaction is not None and (body or incoming.is_complete):
-            transaction.take(body, more=not incoming.is_complete)
+            transaction.add_body(body, more=not incoming.is_complete)
             if len(transaction.unread) > _UNREAD_BYTES:
                 self._pause_reading()
         return rest
@@ -241,7 +242,7 @@ class Connection(SendBuffer):
             self, scope, keeps_alive=incoming.keeps_alive, expects_continue=incoming.expects_continue
         )
         if incoming.is_complete:
-            transaction.take(b"", more=False)
+            transaction.add_body(b"", more=False)
         else:
             limits = self._pool.limits
             self._incoming = incoming
@@ -250,10 +251,10 @@ class Connection(SendBuffer):
 
     def _refuse(self, error: HomeportError) -> None:
         """Refuse a request whose head is invalid, and stop reading."""
-        self._is_deaf = True
+        self._drops_data = True
         self._buffer = b""
-        transaction = Transaction(self, refused_for(self._scope, error), keeps_alive=False)
-        transaction.take(b"", more=False)
+        transaction = Transaction(self, with_refusal(self._scope, error), keeps_alive=False)
+        transaction.add_body(b"", more=False)
         self._start(transaction)
 
     def _start(self, transaction: Transaction) -> None:
@@ -265,7 +266,7 @@ class Connection(SendBuffer):
     def _break_off(self, error: HomeportError) -> None:
         """End a body that will not arrive completely or cannot be parsed."""
         self._incoming = None
-        self._is_deaf = True
+        self._drops_data = True
         if self._transaction is None or self._transaction.has_begun:
             self.abort()
         else:
@@ -280,10 +281,10 @@ class Connection(SendBuffer):
 
     def _close(self) -> None:
         """Close; if the client is still sending, give it time to read the response first."""
-        if self._is_ended or (self._incoming is None and not self._is_deaf):
+        if self._is_ended or (self._incoming is None and not self._drops_data):
             self._transport.close()
             return
-        self._is_deaf = True
+        self._drops_data = True
         self._incoming = None
         self._lingers_until = self._pool.now + self._pool.limits.linger_s
         self._transport.write_eof()

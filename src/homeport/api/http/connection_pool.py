@@ -14,14 +14,16 @@ from homeport.domain.security import is_loopback
 _MAX_STEP_S = 2.0
 """The clock advances by at most this at a check."""
 _BEHIND_S = 5.0
+"""A connection whose client has read something within this time is not closed for its unsent bytes."""
 _IDLE_PER_CLOSED = 16
+"""To make room, one idle connection is closed, plus one for every this many idle ones."""
 
 
 class PooledConnection(Protocol):
     """A connection, as the pool sees it."""
 
     @property
-    def waits_since(self) -> float | None:
+    def idle_since(self) -> float | None:
         """Since when no request has been running; None while one is."""
 
     @property
@@ -58,7 +60,7 @@ class ConnectionPool:
 
     def admit(self, member: PooledConnection, address: str) -> HomeportError | None:
         """Admit a connection, or return why not. If there are too many, idle ones are closed."""
-        if self._counts(address) and self._addresses[address] >= self.limits.per_address:
+        if self._is_counted(address) and self._addresses[address] >= self.limits.per_address:
             return Overloaded(
                 f"Your address has {self.limits.per_address} connections already, which is the limit.",
                 code="too_many_connections",
@@ -78,7 +80,7 @@ class ConnectionPool:
         if not self._addresses[address]:
             del self._addresses[address]
 
-    def look(self) -> None:
+    def check_all(self) -> None:
         """Advance the clock and enforce all timeouts; call it about twice a second."""
         now = self._clock()
         self.now += min(now - self._last, _MAX_STEP_S)
@@ -88,7 +90,7 @@ class ConnectionPool:
         self._bound_unsent()
 
     def _make_room(self) -> bool:
-        waiting = [(since, member) for member in self._members if (since := member.waits_since) is not None]
+        waiting = [(since, member) for member in self._members if (since := member.idle_since) is not None]
         waiting.sort(key=lambda pair: pair[0])
         for _, member in waiting[: 1 + len(waiting) // _IDLE_PER_CLOSED]:
             self.discard(member)
@@ -106,6 +108,6 @@ class ConnectionPool:
             total -= unsent
             member.abort()
 
-    def _counts(self, address: str) -> bool:
+    def _is_counted(self, address: str) -> bool:
         # The address of a Unix socket is empty.
         return bool(address) and not is_loopback(address) and not self._is_proxy(address)

@@ -8,7 +8,8 @@ class ConnectionLimits:
     """Times in seconds, sizes in bytes.
 
     A body must arrive at `body_rate` bytes per second, averaged over the last `body_grace_s`. `unsent`: all bytes of
-    responses that clients have not read; beyond it, connections that have read nothing for longest are closed first.
+    responses that clients have not read; beyond it, connections are closed, first those whose clients have read nothing
+    for the longest time.
     """
 
     connections: int = 4096

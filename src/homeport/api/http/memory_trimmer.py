@@ -29,8 +29,8 @@ class MemoryTrimmer:
         self._idle_since: float | None = None
         self._running: asyncio.Future[int] | None = None
 
-    def look(self, now: float, n_requests: int, *, is_idle: bool) -> None:
-        """Call it often. `n_requests`: how many have been answered so far."""
+    def trim_if_idle(self, now: float, n_requests: int, *, is_idle: bool) -> None:
+        """Trim, if it is time; call it often. `n_requests`: how many requests have been answered so far."""
         if not is_idle or n_requests == self._n_trimmed or self._trim is None:
             self._idle_since = None
         elif self._idle_since is None:

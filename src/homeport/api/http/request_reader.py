@@ -49,7 +49,7 @@ def head_length(data: bytes) -> int | None:
 
 
 class RequestReader:
-    """One request. Made from its whole head; `feed` takes the body. `headers` have lower-case names.
+    """One request. Made from its whole head; `feed` parses the body. `headers` have lower-case names.
 
     `length` is the body's declared length, None if it is chunked. Raises InvalidRequest for invalid HTTP, and for
     requests that another server could interpret differently.
@@ -114,12 +114,12 @@ class RequestReader:
         self._parser = None  # it refers to this object's methods: the cycle would wait for the garbage collector
 
     def on_url(self, url: bytes) -> None:
-        """Take the request's target."""
+        """Append to the request's target."""
         if self._in_head:
             self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; trailers are dropped."""
+        """Add a header; trailers are dropped."""
         if self._in_head:
             self.headers.append((name.lower(), value))
 
@@ -132,7 +132,7 @@ class RequestReader:
             self.keeps_alive = self.version == "1.1" and self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body, unless it belongs to the next request in the same piece."""
+        """Add a part of the body, unless it belongs to the next request in the same piece."""
         if not self.is_complete:
             self._body.append(body)
 

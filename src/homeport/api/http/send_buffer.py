@@ -7,11 +7,11 @@ from homeport.api.http.transfer_rates import ResponseProgress
 
 
 class SendBuffer(asyncio.Protocol):
-    """Sends bytes, buffering what a client has not read. `is_blocked`: the buffer is full; `drained` waits for it."""
+    """Sends bytes, and buffers what a client has not read. `is_blocked`: the buffer is full."""
 
     def __init__(self, now: float) -> None:
         self._transport: asyncio.Transport
-        self._delivery = ResponseProgress(now)
+        self._progress = ResponseProgress(now)
         self._writable = asyncio.Event()
         self.is_blocked = False
 
@@ -20,7 +20,7 @@ class SendBuffer(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's has the methods, but is no subclass
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Release those that wait."""
+        """Wake the tasks that wait."""
         del exc
         self._writable.set()
 
@@ -36,10 +36,10 @@ class SendBuffer(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes, or buffer them until the client reads."""
-        self._delivery.n_written += len(data)
+        self._progress.n_written += len(data)
         self._transport.write(data)
 
-    async def drained(self) -> None:
+    async def wait_until_drained(self) -> None:
         """Wait until the buffer is nearly empty."""
         await self._writable.wait()
 
@@ -55,4 +55,4 @@ class SendBuffer(asyncio.Protocol):
     @property
     def behind_since(self) -> float:
         """When the client last read anything, or had read everything."""
-        return self._delivery.behind_since
+        return self._progress.behind_since

@@ -22,7 +22,7 @@ _NO_BODY = (204, 304)
 
 
 class Channel(Protocol):
-    """The part of the connection that a response needs. `is_blocked`: the buffer is full; `drained` waits for it."""
+    """The part of the connection that a response needs. `is_blocked`: the buffer is full."""
 
     is_blocked: bool
 
@@ -33,13 +33,13 @@ class Channel(Protocol):
     def write(self, data: bytes) -> None:
         """Send bytes, or buffer them until the client reads."""
 
-    async def drained(self) -> None:
+    async def wait_until_drained(self) -> None:
         """Wait until the buffer is nearly empty."""
 
     def resume_reading(self) -> None:
         """Resume reading if it was paused because nobody read the body."""
 
-    def finished(self) -> None:
+    def on_response_complete(self) -> None:
         """Called when the response is complete."""
 
     def abort(self) -> None:
@@ -85,8 +85,8 @@ class Transaction:
             self.keeps_alive = self._is_chunked = False
             await error_response(HomeportError("The server had an error."))(self.scope, self.receive, self.send)
 
-    def take(self, body: bytes, *, more: bool) -> None:
-        """Take a part of the request's body."""
+    def add_body(self, body: bytes, *, more: bool) -> None:
+        """Add a part of the request's body."""
         self.unread += body
         self._more_to_come = more
         self._changed.set()
@@ -97,8 +97,8 @@ class Transaction:
         self.keeps_alive = False
         self._changed.set()
 
-    def depart(self) -> None:
-        """The connection is lost."""
+    def disconnect(self) -> None:
+        """Record that the connection is lost."""
         self.is_gone = True
         self._changed.set()
 
@@ -121,7 +121,7 @@ class Transaction:
     async def send(self, message: Message) -> None:
         """ASGI's `send`: waits while the buffer is full, and discards data once the client is gone."""
         if self._channel.is_blocked and not self.is_gone:
-            await self._channel.drained()
+            await self._channel.wait_until_drained()
         if self.is_gone:
             return
         if message["type"] == "http.response.body" and self.has_begun and not self.is_complete:
@@ -176,4 +176,4 @@ class Transaction:
         if not more:
             self.is_complete = True
             self._changed.set()
-            self._channel.finished()
+            self._channel.on_response_complete()

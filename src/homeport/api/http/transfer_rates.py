@@ -27,7 +27,7 @@ class ResponseProgress:
         self.n_written = 0
         self._n_taken = 0
 
-    def look(self, now: float, unsent: int) -> float:
+    def measure_stall_s(self, now: float, unsent: int) -> float:
         """Return for how many seconds the client has read nothing of what is buffered."""
         n_taken = self.n_written - unsent
         if not unsent or n_taken != self._n_taken:

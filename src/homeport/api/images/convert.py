@@ -33,6 +33,7 @@ _MAX_GUIDANCE = 30.0
 _MAX_PARTIAL_IMAGES = 3
 _MAX_INPUT_IMAGES = 16
 _EFFORT = {"low": 0.5, "high": 2.0, "hd": 2.0}
+"""By quality: the multiple of the usual number of steps; 1 for others."""
 
 
 def generation_to_request(body: ImageGenerationBody) -> ImageRequest:
@@ -131,7 +132,7 @@ def _check_prompted(body: PromptedImageFields) -> None:
     validation.check_choice("output_format", body.output_format, tuple(ImageFormat))
     validation.check_integer("output_compression", body.output_compression, 0, 100)
     if body.output_compression not in (None, 100) and body.format is ImageFormat.PNG:
-        raise InvalidRequest("PNG has no degrees of compression: use jpeg or webp.", param="output_compression")
+        raise InvalidRequest("PNG has no compression levels: use jpeg or webp.", param="output_compression")
     validation.check_choice("moderation", body.moderation, ("low", "auto"))
     validation.check_number("guidance", body.guidance, 1, _MAX_GUIDANCE)
     validation.check_integer("partial_images", body.partial_images, 0, _MAX_PARTIAL_IMAGES)
@@ -165,10 +166,7 @@ def _check_reference(image: ImageReference, param: str) -> None:
 
 
 def _write_image(image: ImageReference, path: Path, param: str) -> Path:
-    data = data_url.decode_image_url(image.image_url or "", f"{param}.image_url", MAX_FORM_BYTES)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_bytes(data)
+    data_url.save_image_url(image.image_url or "", path, f"{param}.image_url", MAX_FORM_BYTES)
     return path
 
 

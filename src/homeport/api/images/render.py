@@ -110,7 +110,7 @@ class ImageAnswerWriter(CollectingWriter):
         self._size = ""
 
     def collect(self, events: Sequence[Event]) -> None:
-        """Take the complete images of a batch."""
+        """Collect the complete images of a batch of events."""
         for event in events:
             if isinstance(event, GeneratedImage) and event.partial is None:
                 self._size = _size(event)

@@ -9,12 +9,12 @@ from homeport.api.images import model_rules
 from homeport.domain.images import ImageFormat
 
 _CURRENT_FIELDS = ("output_format", "output_compression", "stream", "partial_images", "background", "moderation")
-"""Fields that only current models have. A request with one of them and without a model means such a model."""
+"""Fields that only current models have. A request with one of them and without a model selects such a model."""
 _CURRENT_VALUES = {"quality": ("low", "medium", "high"), "size": ("1536x1024", "1024x1536", model_rules.AUTO)}
 """Values that only current models have."""
 _MODEL = served(
     "A model's own name, or an OpenAI name that stands for one. Default dall-e-2, or gpt-image-1 if "
-    "the body has a field that only current models take."
+    "the body has a field that only current models accept."
 )
 _N = served("1 to 10, each with its own seed; only 1 for dall-e-3.")
 _SIZE = served("OpenAI's sizes for its model names, else edges of 64 to 2048 pixels; also written `1024*1024`.")
@@ -59,7 +59,7 @@ class BaseImageFields:
 
     @property
     def name(self) -> str:
-        """The model that the caller names or means."""
+        """The model that the caller names, or the default."""
         return self.model or model_rules.DEFAULT
 
     @property
@@ -99,7 +99,7 @@ class PromptedImageFields(BaseImageFields, msgspec.Struct, forbid_unknown_fields
 
     @property
     def name(self) -> str:
-        """The model that the caller names or means."""
+        """The model that the caller names, or the default."""
         return self.model or (model_rules.DEFAULT_CURRENT_MODEL if self.uses_current_api else model_rules.DEFAULT)
 
     @property
@@ -143,7 +143,7 @@ class ImageEditBody(ImageEditForm, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def uses_current_api(self) -> bool:
-        """True: only the current API takes JSON."""
+        """True: only the current API accepts JSON."""
         return True
 
 

@@ -4,30 +4,24 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from homeport.api.access_policy import (
-    _FORWARDED,
     ADMIN_PREFIX,
     ORGANIZATION_PREFIX,
     PUBLIC_IMAGE_PREFIX,
     AccessPolicy,
-    _is_at,
-    _is_hostless_probe,
+    has_host,
 )
-from homeport.api.request_context import (
-    context_of,
-    internal_caller_of,
-)
-from homeport.domain.errors import NotFound, Unauthenticated
+from homeport.api.request_context import context_of, internal_caller_of
+from homeport.api.unknown_paths import unknown_url
+from homeport.domain.errors import Unauthenticated
 from homeport.domain.security import is_loopback
 from homeport.serving.rate_limits import RateLimiter
 
 _UNCOUNTED_METHODS = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing and use no model. They do not count towards rate limits."""
-
-
 _PUBLIC_PATHS = ("/", "/health", "/health/live", "/health/ready")
-
-
 _METRICS_PATH = "/metrics"
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+"""The headers that proxies add to forwarded requests."""
 
 
 class AuthenticationMiddleware:
@@ -63,16 +57,16 @@ class AuthenticationMiddleware:
         headers = Headers(scope=scope)
         path = scope["path"]
         if self._access.is_keyless and not (path in _PUBLIC_PATHS and _is_hostless_probe(scope, headers)):
-            self._access.check_nearness(path, headers)
+            self._access.check_host_and_origin(path, headers)
         if path in _PUBLIC_PATHS or path.startswith(PUBLIC_IMAGE_PREFIX):
             return
         if path == _METRICS_PATH and self._access.scraping.mode == "off":
-            raise NotFound(f"Invalid URL ({scope['method']} {path})", code="unknown_url")
+            raise unknown_url(scope["method"], path)
         if path == _METRICS_PATH and self._access.check_scraping(headers, is_local=_is_local_request(scope, headers)):
             return
         if f"{path}/".startswith(ADMIN_PREFIX):
             if not self._access.is_admin(headers):
-                raise NotFound(f"Invalid URL ({scope['method']} {path[:200]})", code="unknown_url")
+                raise unknown_url(scope["method"], path)
             return
         if path.startswith(ORGANIZATION_PREFIX):
             if not self._access.is_admin(headers):
@@ -81,6 +75,13 @@ class AuthenticationMiddleware:
         context.caller = caller = self._access.authenticate(headers)
         if caller.stored_key is not None:
             context.rate_ticket = self._rate_limiter.ticket(caller.stored_key)
+
+
+def _is_hostless_probe(scope: Scope, headers: Headers) -> bool:
+    """Return whether a request of this machine uses HTTP/1.0 without a Host header, as no browser does."""
+    client = scope.get("client")
+    is_bare = scope["http_version"] == "1.0" and "host" not in headers and "origin" not in headers
+    return is_bare and client is not None and is_loopback(client[0])
 
 
 def _is_local_request(scope: Scope, headers: Headers) -> bool:
@@ -95,6 +96,6 @@ def _is_local_request(scope: Scope, headers: Headers) -> bool:
         and scope.get("http_version") != "1.0"
         and not any(name in headers for name in _FORWARDED)
         and is_loopback(client[0])
-        and _is_at(f"//{headers.get('host', '')}", is_loopback)
-        and (origin is None or _is_at(origin, is_loopback))
+        and has_host(f"//{headers.get('host', '')}", is_loopback)
+        and (origin is None or has_host(origin, is_loopback))
     )

@@ -12,9 +12,18 @@ from homeport.api.access_policy import AccessPolicy, is_administrative
 from homeport.api.error_responses import error_response
 from homeport.domain.errors import Forbidden
 
-_RATES = tuple(f"x-ratelimit-{what}-{of}" for of in ("requests", "tokens") for what in ("limit", "remaining", "reset"))
-_HOMEPORT = tuple(f"x-homeport-{what}" for what in ("model", "messages", "limited-by", "skipped"))
-_READABLE = ("x-request-id", "openai-processing-ms", *_HOMEPORT, "retry-after", "x-should-retry", *_RATES)
+_RATE_LIMIT_HEADERS = tuple(
+    f"x-ratelimit-{what}-{of}" for of in ("requests", "tokens") for what in ("limit", "remaining", "reset")
+)
+_HOMEPORT_HEADERS = tuple(f"x-homeport-{what}" for what in ("model", "messages", "limited-by", "skipped"))
+_EXPOSED_HEADERS = (
+    "x-request-id",
+    "openai-processing-ms",
+    *_HOMEPORT_HEADERS,
+    "retry-after",
+    "x-should-retry",
+    *_RATE_LIMIT_HEADERS,
+)
 
 
 class CorsMiddleware:
@@ -36,7 +45,7 @@ class CorsMiddleware:
             await self._app(scope, receive, send)
         elif is_administrative(scope["path"]):
             await self._admin(scope, receive, send)
-        elif self._access.serves_page(scope["path"], Headers(scope=scope)):
+        elif self._access.allows_page(scope["path"], Headers(scope=scope)):
             await self._own(scope, receive, send)
         else:
             await self._listed(scope, receive, send)
@@ -56,7 +65,7 @@ class _Pages(CORSMiddleware):
             allow_methods=("*",),
             allow_headers=("*",),
             allow_private_network=is_private,
-            expose_headers=_READABLE,
+            expose_headers=_EXPOSED_HEADERS,
         )
 
     def preflight_response(self, request_headers: Headers) -> Response:

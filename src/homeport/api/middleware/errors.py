@@ -8,7 +8,7 @@ import logging
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from homeport.api.error_responses import STATUS, error_response, foreseen
+from homeport.api.error_responses import STATUS, error_response, error_to_report
 from homeport.api.request_context import context_of
 from homeport.domain.errors import HomeportError
 
@@ -32,7 +32,7 @@ class ErrorMiddleware:
         except ClientDisconnect:
             return
         except Exception as error:
-            reported = foreseen(error) or _unforeseen(context.id)
+            reported = error_to_report(error) or _unexpected_error(context.id)
             if STATUS[type(reported)].status == 500 or isinstance(error, OSError):
                 _log.exception("request_id=%s path=%s failed", context.id, context.route)
             if context.status is not None:
@@ -42,7 +42,7 @@ class ErrorMiddleware:
             await response(scope, receive, send)
 
 
-def _unforeseen(request_id: str) -> HomeportError:
+def _unexpected_error(request_id: str) -> HomeportError:
     return HomeportError(
         "The server had an error while processing your request. Sorry about that! You can retry your request; if it "
         f"keeps failing, look for the request ID {request_id} in the server's log."

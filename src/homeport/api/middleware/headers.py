@@ -17,7 +17,7 @@ from homeport.api.request_context import RequestContext, refusal_of, start_conte
 VERSION = "2020-10-01"
 
 _log = logging.getLogger("homeport.access")
-_SANE_ID = re.compile(r"[!-~]{1,128}")
+_VALID_ID = re.compile(r"[!-~]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _RATE_LIMITED = 429
 _DISCONNECTED = 499
@@ -89,7 +89,7 @@ class HeadersMiddleware:
         _log.info(
             "request_id=%s client_request_id=%s method=%s path=%s status=%d ms=%.1f model=%s",
             context.id,
-            client_id if _SANE_ID.fullmatch(client_id) else "-",
+            client_id if _VALID_ID.fullmatch(client_id) else "-",
             method,
             context.route,
             status,

@@ -17,19 +17,19 @@ from homeport.domain.errors import Forbidden, excerpt
 from homeport.domain.models import InstalledModel
 
 
-def listed(request: Request) -> Mapping[str, InstalledModel]:
+def list_by_name(request: Request) -> Mapping[str, InstalledModel]:
     """Return the models that the caller may use by name, then those aliases that the operator lists."""
     models = registry(request)
     by_name = {model.facts.name: model for model in models.models()}
-    wanted = services(request).list_aliases
-    shown = [alias for alias in models.aliases() if wanted == "all" or (wanted == "common" and alias.is_common)]
+    mode = services(request).list_aliases
+    shown = [alias for alias in models.aliases() if mode == "all" or (mode == "common" and alias.is_common)]
     aliases = {alias.name: by_name[alias.target] for alias in shown if alias.target in by_name}
     return {**by_name, **{name: model for name, model in aliases.items() if name not in by_name}}
 
 
 async def list_models(request: Request) -> Response:
     """List every model, then aliases."""
-    return render_list(_render(request, *entry) for entry in listed(request).items())
+    return render_list(_render(request, *entry) for entry in list_by_name(request).items())
 
 
 async def retrieve(request: Request) -> Response:

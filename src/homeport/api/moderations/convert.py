@@ -59,8 +59,6 @@ def _to_part(item: ModerationItem, name: str, path: Path) -> ModerationPart:
     """Convert a part; an image is written to `path`. Raises InvalidRequest if it is no image in a data: URL."""
     if isinstance(item, ImageItem):
         param = f"{name}.image_url.url"
-        data = data_url.decode_image_url(item.image_url.url, param, MAX_IMAGE_BYTES)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.write_bytes(data)
+        data_url.save_image_url(item.image_url.url, path, param, MAX_IMAGE_BYTES)
         return ImagePart(Attachment(path), param=param)
     return TextPart(item if isinstance(item, str) else item.text)

@@ -1,4 +1,4 @@
-"""The JSON of moderations: the categories of the model's name, and no others. Knows no requests.
+"""The JSON of moderations: the categories of the model's name, and no others. Knows nothing of requests.
 
 Source of the sets: OpenAI's API descriptions of 2023 (seven) and of today (thirteen, and in its example of
 text-moderation-007 eleven).
@@ -70,7 +70,7 @@ class ModerationWriter(CollectingWriter):
         self._verdicts: list[ModerationVerdict] = []
 
     def collect(self, events: Sequence[Event]) -> None:
-        """Take the verdicts of a batch."""
+        """Collect the verdicts of a batch of events."""
         self._verdicts += [event for event in events if isinstance(event, ModerationVerdict)]
 
     async def finish(self) -> bytes:

@@ -96,8 +96,8 @@ class SpeechEventWriter(_SpeechWriter):
     async def finish(self) -> bytes:
         """Return the last event."""
         prompt, completion = self.usage.prompt_tokens, self.usage.completion_tokens
-        spent = SpeechUsage(prompt, completion, prompt + completion)
-        return sse_event(json_codec.encode(SpeechDone("speech.audio.done", spent)))
+        usage = SpeechUsage(prompt, completion, prompt + completion)
+        return sse_event(json_codec.encode(SpeechDone("speech.audio.done", usage)))
 
 
 def _audio(events: Iterable[Event]) -> Iterable[bytes]:

@@ -36,8 +36,8 @@ class AnswerBody(msgspec.Struct, frozen=True, kw_only=True):
 B = TypeVar("B", bound=msgspec.Struct)
 
 
-def limited(body: B, limited_by: str) -> B:
-    """Add the limit of the key that ended an answer, or a choice in its last chunk; nothing if it is empty."""
+def with_limit(body: B, limited_by: str) -> B:
+    """Return the body with the limit of the key that ended the answer or choice; unchanged if that is empty."""
     return msgspec.structs.replace(body, limited_by=limited_by) if limited_by else body
 
 

@@ -14,7 +14,7 @@ from homeport.api import json_codec
 from homeport.api.request_context import RequestContext
 from homeport.api.streaming import DONE, escape_line_ends, sse_event
 from homeport.api.text_generation.choices import Choice, ChoicesCollector
-from homeport.api.text_generation.render import limited
+from homeport.api.text_generation.render import with_limit
 from homeport.api.writer import AnswerMetadata, CollectingWriter, Delivery, Writer
 from homeport.domain.events import (
     ChoiceFinished,
@@ -25,13 +25,13 @@ from homeport.domain.events import (
 )
 
 CHANGES_HEADER = "x-homeport-messages"
-"""Names what was done to a conversation that the model's template does not take as it is."""
+"""Lists the changes to a conversation that the model's template does not accept unchanged."""
 
 # Stands for the text while a template is encoded. No caller can guess it, so none can send it as a model name.
-_TEXT_PLACEHOLDER = f"hole-{secrets.token_hex(16)}"
+_TEXT_PLACEHOLDER = f"text-placeholder-{secrets.token_hex(16)}"
 _END = b"}\n\n"
 _PAD = 32
-"""Padded frames of deltas differ in size by multiples of this, so that sizes do not tell short words apart."""
+"""Padded frames of deltas differ in size by multiples of this, so that sizes do not reveal short words."""
 
 
 class AnswerRenderer(Protocol):
@@ -71,7 +71,7 @@ class TextAnswerWriter(CollectingWriter):
         self._collector = ChoicesCollector()
 
     def on_admitted(self, answer: AnswerMetadata) -> Mapping[str, str]:
-        """Make the renderer; return the header of what was done to the conversation."""
+        """Make the renderer; return the header that lists the changes to the conversation."""
         self._renderer = self._make_renderer(answer)
         return {**super().on_admitted(answer), **_changes_header(answer)}
 
@@ -82,7 +82,7 @@ class TextAnswerWriter(CollectingWriter):
     async def finish(self) -> bytes:
         """Return the body, with the limit of the key that ended the answer."""
         body = self._renderer.answer(self._collector.choices, self.usage)
-        return json_codec.encode(limited(body, self._context.limited_by))
+        return json_codec.encode(with_limit(body, self._context.limited_by))
 
 
 class TextStreamWriter(Writer):
@@ -107,7 +107,7 @@ class TextStreamWriter(Writer):
         self._templates: dict[int, tuple[bytes, bytes]] = {}
 
     def on_admitted(self, answer: AnswerMetadata) -> Mapping[str, str]:
-        """Make the renderer; return the header of what was done to the conversation."""
+        """Make the renderer; return the header that lists the changes to the conversation."""
         self._renderer = self._make_renderer(answer)
         return {**super().on_admitted(answer), **_changes_header(answer)}
 
@@ -128,7 +128,7 @@ class TextStreamWriter(Writer):
                 if event.choice not in self._templates:
                     self._open(event.choice, frames)
                 last = self._renderer.finish(event.choice, event.reason)
-                frames.append(self._frame(limited(last, self._context.limited_by) if event.is_cut else last))
+                frames.append(self._frame(with_limit(last, self._context.limited_by) if event.is_cut else last))
         return b"".join(frames)
 
     async def finish(self) -> bytes:

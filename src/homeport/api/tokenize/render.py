@@ -15,7 +15,7 @@ class TokenWriter(CollectingWriter):
         self._result = TokenizeResult()
 
     def collect(self, events: Sequence[Event]) -> None:
-        """Take the result."""
+        """Collect the result."""
         self._result = next((event for event in events if isinstance(event, TokenizeResult)), self._result)
 
     async def finish(self) -> bytes:
@@ -39,7 +39,7 @@ def render_text(result: TokenizeResult, _window: int | None) -> Mapping[str, obj
 
 
 def render_facts(result: TokenizeResult, window: int | None) -> Mapping[str, object]:
-    """Render what a model's tokenizer is like."""
+    """Render the facts of a model's tokenizer."""
     facts = result.facts
     if facts is None:
         return {}

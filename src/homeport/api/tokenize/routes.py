@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api.query_params import read_query
-from homeport.api.request_body import apart, read_json
+from homeport.api.request_body import read_json, run_in_thread_if_large
 from homeport.api.request_runner import run
 from homeport.api.services import registry
 from homeport.api.tokenize.convert import detokenize_to_request, tokenize_to_request
@@ -24,7 +24,7 @@ async def tokenize(request: Request) -> Response:
     """Return the token ids of a text or a conversation."""
     body = await read_json(request, TokenizeBody)
     resolved = _resolve(request, body.model)
-    engine_request = await apart(request, tokenize_to_request, body, resolved)
+    engine_request = await run_in_thread_if_large(request, tokenize_to_request, body, resolved)
     writer = TokenWriter(render_ids_and_texts if body.return_token_strs else render_ids)
     return await run(request, resolved, engine_request, writer, endpoint=ENDPOINT)
 
@@ -33,7 +33,7 @@ async def detokenize(request: Request) -> Response:
     """Return the text of token ids."""
     body = await read_json(request, DetokenizeBody)
     resolved = _resolve(request, body.model)
-    engine_request = await apart(request, detokenize_to_request, body, resolved)
+    engine_request = await run_in_thread_if_large(request, detokenize_to_request, body, resolved)
     return await run(request, resolved, engine_request, TokenWriter(render_text), endpoint=ENDPOINT)
 
 
@@ -45,7 +45,7 @@ async def info(request: Request) -> Response:
 
 
 def _resolve(request: Request, name: str | None) -> ResolvedModel:
-    """Find the model that the caller names or means. Raises ModelNotFound."""
+    """Find the model that the caller names, or the default. Raises ModelNotFound."""
     models = registry(request)
     if name is None:
         names = (model.facts.name for model in models.models() if "completions" in model.facts.capabilities)

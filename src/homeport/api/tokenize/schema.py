@@ -8,7 +8,7 @@ from homeport.api.chat.schema import ChatMessageParam
 
 
 class TokenizeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A text, or the messages of a chat. Fields typed `Any` are refused unless their value asks for nothing."""
+    """A text, or the messages of a chat. Fields typed `Any` are refused unless their value has no effect."""
 
     model: str | None = None
     prompt: str | None = None

@@ -29,7 +29,7 @@ SCRIPTS = {
 """Chinese has two scripts: a code with a region or script selects one. With `zh` the prompt decides."""
 
 DETECTED = ("", "auto")
-"""The values by which clients ask for detection."""
+"""The values with which clients request detection."""
 
 _SYNONYMS = {"jv": "jw"}  # ISO 639-1's own code of Javanese
 

@@ -135,8 +135,8 @@ class TranscriptCollector:
         spoken = NAMES.get(self.language, self.language) or "unknown"  # without speech there is no language
         document = VerboseTranscriptionBody(task, language or spoken, self.seconds, self.text, self._duration())
         if words:
-            words_said = (word for segment in self.segments for word in segment.words)
-            document.words = [VerboseWordBody(word.word.strip(), word.start, word.end) for word in words_said]
+            words_in_order = (word for segment in self.segments for word in segment.words)
+            document.words = [VerboseWordBody(word.word.strip(), word.start, word.end) for word in words_in_order]
         if segments:
             document.segments = [_verbose(number, segment) for number, segment in enumerate(self.segments)]
         return json_codec.encode(document)
@@ -209,7 +209,8 @@ def transcription_writer(form: TranscriptionForm) -> Writer:
         times = form.timestamp_granularities or ("segment",)
         has_words, has_segments = "word" in times, "segment" in times
         return TranscriptWriter(
-            lambda it: it.to_verbose_json("transcribe", None, words=has_words, segments=has_segments), is_json=True
+            lambda transcript: transcript.to_verbose_json("transcribe", None, words=has_words, segments=has_segments),
+            is_json=True,
         )
     return _plain_writer(form.response_format)
 
@@ -218,7 +219,8 @@ def translation_writer(form: TranslationForm) -> Writer:
     """Make the writer that a translation's form asks for."""
     if form.response_format == "verbose_json":
         return TranscriptWriter(
-            lambda it: it.to_verbose_json("translate", "english", words=False, segments=True), is_json=True
+            lambda transcript: transcript.to_verbose_json("translate", "english", words=False, segments=True),
+            is_json=True,
         )
     return _plain_writer(form.response_format)
 

@@ -1,1 +1,1 @@
-"""/v1/uploads: files sent in parts."""
+"""`/v1/uploads`: files sent in parts."""

@@ -1,8 +1,6 @@
 """`/v1/uploads`: large files that arrive in parts, in any order and concurrently, and are assembled at the end."""
 
 import asyncio
-import shutil
-import uuid
 from pathlib import Path
 
 from starlette.requests import Request
@@ -10,7 +8,7 @@ from starlette.responses import Response
 
 from homeport.api.files.render import render_file
 from homeport.api.files.routes import check_room, declared_size
-from homeport.api.forms import read_form
+from homeport.api.forms import read_form, spool_folder
 from homeport.api.json_response import JsonResponse
 from homeport.api.request_body import read_json
 from homeport.api.services import caller, services
@@ -46,11 +44,8 @@ async def complete(request: Request) -> Response:
     """Assemble the parts, check the result, and make it a file."""
     body = await read_json(request, CompleteUploadBody)
     check_parts(body)
-    folder = services(request).spool / uuid.uuid4().hex
-    try:
+    async with spool_folder(request) as folder:
         upload, file = await asyncio.to_thread(_assemble, request, body, folder)
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     return JsonResponse(render_upload(upload, render_file(file, services(request).now())))
 
 
@@ -72,5 +67,5 @@ def _assemble(request: Request, body: CompleteUploadBody, folder: Path) -> tuple
 def _upload_repository(request: Request) -> UploadRepository:
     uploads = services(request).uploads
     if uploads is None:
-        raise Unavailable("This server keeps no files.")
+        raise Unavailable("This server does not store files.")
     return uploads

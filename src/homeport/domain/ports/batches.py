@@ -2,9 +2,7 @@
 
 from typing import Protocol
 
-from homeport.domain.batches import (
-    DispatchedResponse,
-)
+from homeport.domain.batches import DispatchedResponse
 
 
 class RequestDispatcher(Protocol):

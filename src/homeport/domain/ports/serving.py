@@ -13,7 +13,7 @@ from homeport.domain.operations import WorkerReport
 from homeport.domain.worker_messages import EngineRequest
 
 More = Callable[[int, int], int]
-"""How many more tokens a request gets, given the tokens used so far and the most it can still use; 0: none are left."""
+"""Returns how many more tokens a request gets, given those used so far and how many it can still use; 0: none."""
 
 
 class RequestStream(Protocol):
@@ -79,8 +79,8 @@ class Serving(Protocol):
     ) -> RequestStream:
         """Admit a request, and load the model first if necessary. Raises Overloaded or Unavailable before any work.
 
-        Background requests pause while callers wait. Holders share a model's places; `more` is asked when a request's
-        quota runs low.
+        Background requests pause while callers wait. Holders share a model's places. `more` is called when the
+        request's quota runs low.
         """
         ...
 

@@ -49,7 +49,7 @@ class BatchRepository(Protocol):
         ...
 
     def cancel(self, project: str, batch_id: str) -> Batch:
-        """Cancel a batch. Raises NotFound, or InvalidRequest if it has ended."""
+        """Cancel a batch. Raises NotFound, or InvalidRequest if it has ended or is finalizing."""
         ...
 
     def claim(self, owner: str, lease_s: float) -> Batch | None:
@@ -68,7 +68,7 @@ class BatchRepository(Protocol):
         """Record that its lines are checked and start to run. Raises NotFound."""
         ...
 
-    def add_results(self, owner: str, batch_id: str, outcomes: Sequence[LineResult]) -> None:
+    def add_results(self, owner: str, batch_id: str, results: Sequence[LineResult]) -> None:
         """Store results; if a line has one already, that one stays. Raises NotFound."""
         ...
 
@@ -207,7 +207,7 @@ class UsageLedger(Protocol):
         """Append a record. Raises StorageFull; then it is not written."""
         ...
 
-    async def kept(self) -> None:
+    async def wait_synced(self) -> None:
         """Wait, for a limited time, until the written records are synced to disk."""
         ...
 
@@ -262,7 +262,7 @@ class FileRepository(Protocol):
 class ProjectStorage(Protocol):
     """What projects store. Synchronous: the event loop calls it through a thread."""
 
-    def every(self) -> Sequence[ProjectUsage]:
+    def list_all(self) -> Sequence[ProjectUsage]:
         """Return the storage of every project that stores anything."""
         ...
 

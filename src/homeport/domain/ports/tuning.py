@@ -19,7 +19,7 @@ from homeport.domain.training import (
 class TrainingQueue(Protocol):
     """Fine-tuning jobs as the server sees them that trains them. Synchronous.
 
-    Methods that change a job return whether they did: a job that was canceled or taken over meanwhile stays as it is,
+    Methods that change a job return whether they did: a job that was cancelled or taken over meanwhile stays as it is,
     and of a paused one only the current step is recorded.
     """
 
@@ -28,7 +28,7 @@ class TrainingQueue(Protocol):
         ...
 
     def is_wanted(self, server: str, job_id: str) -> bool:
-        """Return whether a running job shall continue on this server."""
+        """Return whether an active job should continue on this server."""
         ...
 
     def heartbeat(self, server: str) -> None:

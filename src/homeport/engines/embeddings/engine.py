@@ -13,6 +13,7 @@ from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.embeddings import families
 from homeport.engines.embeddings.batching import EmbeddingBatcher
 from homeport.engines.embeddings.tokenization import InputTokenizer
+from homeport.engines.engine_options import read_options
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EncoderOptions
 from homeport.engines.round_robin import RoundRobinEngine
@@ -28,17 +29,7 @@ class EmbeddingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @classmethod
     def read(cls, options: Mapping[str, str | int | float | bool | None]) -> "EmbeddingOptions":
         """Check and convert options. Raises Unavailable that names the invalid one."""
-        try:
-            converted = msgspec.convert(dict(options), cls)
-        except msgspec.ValidationError as error:
-            raise Unavailable(f"Invalid options of the embeddings engine: {error}.") from error
-        for name in ("window", "threads"):
-            value = getattr(converted, name)
-            if value is not None and value < 1:
-                raise Unavailable(
-                    f"Invalid options of the embeddings engine: `{name}` must be at least 1, not {value}."
-                )
-        return converted
+        return read_options(cls, options, "embeddings", positive=("window", "threads"))
 
 
 def load(spec: EngineSpec) -> Engine:
@@ -51,5 +42,5 @@ def load(spec: EngineSpec) -> Engine:
     model = encoder.load(weights, EncoderOptions(options.window, threads=options.threads, library=library))
     loaded = LoadedModel(model=spec.model, kernels=model.kernels, window=model.window)
     return RoundRobinEngine(
-        loaded, EmbeddingRequest, EmbeddingBatcher(model, InputTokenizer(model, families.of(model.metadata)))
+        loaded, EmbeddingRequest, EmbeddingBatcher(model, InputTokenizer(model, families.find_family(model.metadata)))
     )

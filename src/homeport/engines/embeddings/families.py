@@ -49,7 +49,7 @@ _FAMILIES: tuple[tuple[str, EmbeddingFamily], ...] = (
 _NAMES = ("general.name", "general.basename")
 
 
-def of(metadata: Mapping[str, str]) -> EmbeddingFamily:
+def find_family(metadata: Mapping[str, str]) -> EmbeddingFamily:
     """Return the family of a model by its file's metadata."""
     names = [re.sub(r"[\s_]+", "-", metadata.get(key, "").lower()) for key in _NAMES]
     return next(

@@ -79,7 +79,7 @@ def _mask(source: ImageSource, image: NDArray[np.uint8]) -> Mask | None:
         rgba = pixels.decode(source.mask.local_path, field, is_strict=True)
         if pixels.size_of(rgba) == ImageSize(size.height, size.width) != size:
             # From a program that reads a photo's pixels as they are stored and ignores its orientation.
-            rgba = pixels.turned_like(rgba, source.image.local_path)
+            rgba = pixels.turn_like(rgba, source.image.local_path)
         if pixels.size_of(rgba) != size:
             message = _MISMATCH.format(size, pixels.size_of(rgba))
             raise InvalidRequest(message, param=field, code="invalid_image")

@@ -30,14 +30,14 @@ from homeport.engines.images.pipeline import (
     PipelineStep,
     Pixels,
 )
-from homeport.engines.round_robin import ActiveRequest, RoundRobinEngine
+from homeport.engines.round_robin import ActiveRequest, RoundRobinEngine, engine_error
 
 _SEEDS = 2**32
 
 logger = logging.getLogger("homeport.images")
 
 
-def engine(spec: EngineSpec, pipeline: ImagePipeline, kernels: str, notes: tuple[str, ...] = ()) -> Engine:
+def build_engine(spec: EngineSpec, pipeline: ImagePipeline, kernels: str, notes: tuple[str, ...] = ()) -> Engine:
     """Build an engine on a pipeline. `kernels`: a description of what computes."""
     return RoundRobinEngine(LoadedModel(spec.model, kernels=kernels, notes=notes), ImageRequest, ImageWork(pipeline))
 
@@ -47,15 +47,14 @@ class ImageWork:
 
     def __init__(self, pipeline: ImagePipeline) -> None:
         self._pipeline = pipeline
-        self._known: set[int] = set()
-        self._finished: dict[int, int] = {}  # number of finished images by request
+        self._finished: dict[int, int] = {}  # number of finished images by checked request
         self._generating: tuple[int, Iterator[Event | None]] | None = None
         self._last = 0
         self._seeds: dict[int, int] = {}
 
     def step(self, requests: Sequence[ActiveRequest[ImageRequest]]) -> Iterable[tuple[int, Event]]:
         """Check a request that has just arrived, or run one step of an image."""
-        new = next((active for active in requests if active.id not in self._known), None)
+        new = next((active for active in requests if active.id not in self._finished), None)
         active = new or self._next(requests)
         try:
             if new:
@@ -64,14 +63,12 @@ class ImageWork:
         except Exception as error:
             if not isinstance(error, HomeportError):
                 logger.exception("request %d failed", active.id)
-                error = EngineFailed(f"The engine broke down because of an internal error: {type(error).__name__}.")
-            return [(active.id, Failed(error.info))]
+            return [(active.id, Failed(engine_error(error).info))]
 
     def drop(self, id: int) -> None:
         """Stop generating for a request."""
         if self._generating and self._generating[0] == id:
             self._close_pipeline()
-        self._known.discard(id)
         self._finished.pop(id, None)
         self._seeds.pop(id, None)
 
@@ -91,7 +88,6 @@ class ImageWork:
         return next((active for active in requests if active.id > self._last), requests[0])
 
     def _admit(self, active: ActiveRequest[ImageRequest]) -> Event:
-        self._known.add(active.id)
         request = active.request
         # Decoded again when it is generated, so that waiting requests hold no pixels.
         self._pipeline.check(

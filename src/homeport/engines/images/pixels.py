@@ -35,7 +35,7 @@ def decode(file: Path, field: str, *, is_strict: bool) -> RgbaPixels:
     """
     formats = _STRICT if is_strict else _LOOSE
     try:
-        with _opened(file, formats) as opened:
+        with _open(file, formats) as opened:
             if opened.width * opened.height > SOURCE_PIXELS_MAX:
                 raise InvalidRequest(
                     f"The {field} has {opened.width}x{opened.height} pixels; the limit is {SOURCE_PIXELS_MAX}.",
@@ -62,9 +62,9 @@ def size_of(pixels: RgbaPixels | Pixels) -> ImageSize:
     return ImageSize(pixels.shape[1], pixels.shape[0])
 
 
-def turned_like(rgba: RgbaPixels, file: Path) -> RgbaPixels:
+def turn_like(rgba: RgbaPixels, file: Path) -> RgbaPixels:
     """Return pixels turned in the same way as `decode` turns those of a photo."""
-    with _opened(file, _LOOSE) as opened, Image.fromarray(rgba) as image:
+    with _open(file, _LOOSE) as opened, Image.fromarray(rgba) as image:
         rotation = image_decoding.orientation(opened)
         return rgba if rotation is None else np.asarray(image.transpose(rotation))
 
@@ -132,7 +132,7 @@ def encode(pixels: NDArray[np.uint8], output: ImageOutput) -> bytes:
     return file.getvalue()
 
 
-def _opened(file: Path, formats: tuple[str, ...]) -> Image.Image:
+def _open(file: Path, formats: tuple[str, ...]) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about unusual metadata, and about huge images, which are refused
         return Image.open(file, formats=formats)

@@ -233,7 +233,9 @@ _MODEL_DEFAULTS: Mapping[str, Value] = MappingProxyType(
 _NULL_POINTERS = ("cb_eval", "cb_eval_user_data", "abort_callback", "abort_callback_data", "samplers", "ctx_other")
 
 
-def _wrong(ffi: cffi.FFI, raw: bytes, struct: str, expected: Mapping[str, Value], nulls: tuple[str, ...]) -> list[str]:
+def _find_wrong_fields(
+    ffi: cffi.FFI, raw: bytes, struct: str, expected: Mapping[str, Value], nulls: tuple[str, ...]
+) -> list[str]:
     """Return the fields whose value, read with this layout, is not the known default."""
     view = ffi.new(f"{struct} *")
     ffi.memmove(view, raw, min(len(raw), ffi.sizeof(struct)))
@@ -254,8 +256,8 @@ def identify(context: bytes, model: bytes) -> tuple[StructLayout | None, str]:
     for layout in LAYOUTS:
         ffi = cffi.FFI()
         ffi.cdef(layout.cdef)
-        wrong = _wrong(ffi, context, "llama_context_params", _CONTEXT_DEFAULTS, _NULL_POINTERS)
-        wrong += _wrong(ffi, model, "llama_model_params", _MODEL_DEFAULTS, ())
+        wrong = _find_wrong_fields(ffi, context, "llama_context_params", _CONTEXT_DEFAULTS, _NULL_POINTERS)
+        wrong += _find_wrong_fields(ffi, model, "llama_model_params", _MODEL_DEFAULTS, ())
         if not wrong:
             return layout, ""
         if nearest is None or len(wrong) < len(nearest):

@@ -112,7 +112,7 @@ class EmbeddingEncoder:
         rows = self._context_for(tokens).encode(padded)[: len(sequences)]
         lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))[:, None]
         if not np.isfinite(lengths).all() or not lengths.all():
-            raise EngineFailed("The model returned a vector of no length.")
+            raise EngineFailed("The model returned a vector of length 0.")
         return np.asarray(rows / lengths, np.float32)
 
     def _padding(self, tokens: int, count: int) -> list[list[int]]:
@@ -182,7 +182,9 @@ class _Context:
         library.log.take_errors()
         self._context: Any = self._api.llama_init_from_model(model, params)
         if self._context == self._ffi.NULL:
-            raise Unavailable(f"No context of {size.tokens} tokens: {library.log.take_errors() or 'no reason given'}")
+            raise Unavailable(
+                f"A context of {size.tokens} tokens cannot be created: {library.log.take_errors() or 'no reason given'}"
+            )
         self._threadpool, self._threads = size.threadpool, 0
         self.pooling = int(self._api.llama_pooling_type(self._context))
         self._memory = self._api.llama_get_memory(self._context)

@@ -1,10 +1,9 @@
-"""Keeps the kernels' threads from batch to batch, for builds that would start new ones for each.
+"""Keeps the kernels' threads between batches, for builds that would start new ones for each: those without OpenMP.
 
-Builds without OpenMP would. Their threads wait for each other by spinning, and a newly started thread may be on the
-same processor as the one it computes with. Then both spin on it until the system's scheduler separates them: 20 ms for
-a batch of 4. Threads that stay are placed well. Builds with OpenMP keep their threads themselves. Before each batch a
-context gets the number of threads that compute: fewer while other programs are busy (`processors`). Knows nothing of
-models. Source: ggml/include/ggml.h and ggml-cpu.h.
+Their threads wait for each other by spinning, and a newly started thread may be on the same processor as another one.
+Then both spin on it until the system's scheduler separates them: 20 ms for a batch of 4. Threads that are kept are
+already on different processors. Before each batch, a context's number of threads is set: fewer while other programs are
+busy (`processors`). Knows nothing of models. Source: ggml/include/ggml.h and ggml-cpu.h.
 """
 
 import logging

@@ -24,6 +24,7 @@ from homeport.domain.models import LoadedModel
 from homeport.domain.moderation import CATEGORIES, ModerationPart, ModerationRequest
 from homeport.domain.ports.engine import Engine
 from homeport.domain.worker_messages import EngineSpec
+from homeport.engines.engine_options import read_options
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EmbeddingEncoder, EncoderOptions
 from homeport.engines.moderation import head, image_classifier, windows
@@ -48,10 +49,7 @@ class ModerationOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     @classmethod
     def read(cls, options: Mapping[str, str | int | float | bool | None]) -> "ModerationOptions":
         """Check and convert options. Raises Unavailable that names the invalid one."""
-        try:
-            return msgspec.convert(dict(options), cls)
-        except msgspec.ValidationError as error:
-            raise Unavailable(f"Invalid options of the moderation engine: {error}.") from error
+        return read_options(cls, options, "moderation")
 
 
 def load(spec: EngineSpec) -> Engine:
@@ -64,7 +62,7 @@ def load(spec: EngineSpec) -> Engine:
     classifier = NsfwClassifier(spec.paths["images"], options.threads)
     library = Path(options.library) if options.library else None
     embedder = encoder.load(spec.paths[EMBEDDING_WEIGHTS], EncoderOptions(threads=options.threads, library=library))
-    moderator = Moderator(FeatureExtractor(embedder, toxicity), head.built_in(), classifier)
+    moderator = Moderator(FeatureExtractor(embedder, toxicity), head.load_built_in(), classifier)
     loaded = LoadedModel(model=spec.model, kernels=f"{embedder.kernels}; onnxruntime")
     return RoundRobinEngine(loaded, ModerationRequest, GeneratorWork(moderator.moderate, embedder.close))
 

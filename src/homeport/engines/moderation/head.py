@@ -69,7 +69,7 @@ def forward(weights: dict[str, Floats], rows: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 
-def built_in() -> ClassifierHead:
+def load_built_in() -> ClassifierHead:
     """Load the head that is part of this version."""
     with resources.files("homeport.engines.moderation").joinpath("head.npz").open("rb") as file:
         arrays = np.load(file, allow_pickle=False)

@@ -41,14 +41,14 @@ class ToxicityModel:
 
     def judge(self, texts: Sequence[str]) -> Floats:
         """Return probabilities of `LABELS`, float32 (n, 6)."""
-        rows = self._arrays["embeddings"][self._read(texts)]
+        rows = self._arrays["embeddings"][self._word_numbers(texts)]
         forward = self._lstm("forward", rows)
         backward = self._lstm("backward", rows[:, ::-1])
         states = np.concatenate([forward, backward], axis=1)
         dense = np.maximum(states @ self._arrays["dense.kernel"] + self._arrays["dense.bias"], 0)
         return _sigmoid(dense @ self._arrays["labels.kernel"] + self._arrays["labels.bias"])
 
-    def _read(self, texts: Sequence[str]) -> NDArray[np.int64]:
+    def _word_numbers(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return the numbers of the last hundred known words, padded with 0 in front."""
         ids = np.zeros((len(texts), LENGTH), np.int64)
         for row, text in zip(ids, texts, strict=True):

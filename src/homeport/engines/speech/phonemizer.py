@@ -49,7 +49,7 @@ _CLAUSES = re.compile(r"(?<=[,;:—…)”])\s*")
 
 
 class PhonemeChunk(msgspec.Struct, frozen=True):
-    """What the model speaks at once, its language, and the silence after it at normal speed."""
+    """The phonemes of one call of the model, their language, and the silence after them at normal speed."""
 
     phonemes: str
     language: SpeechLanguage

@@ -31,7 +31,7 @@ class Voice(msgspec.Struct, frozen=True):
         return self.english.startswith("b")
 
     def speakers(self, language: SpeechLanguage) -> tuple[str, ...]:
-        """Return the voices of a sentence; two are averaged, which speaks both languages."""
+        """Return the voices of a sentence: one, or for a mixed sentence both, whose styles are averaged."""
         if language is SpeechLanguage.ENGLISH:
             return (self.english,)
         if language is SpeechLanguage.MANDARIN or self.english == self.mandarin:

@@ -4,25 +4,12 @@ Only the step thread calls it. Knows nothing of what an adapter changes, or of b
 """
 
 from collections import Counter
-from pathlib import Path
-from typing import Protocol
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import Adapter
+from homeport.engines.text.executor import AdapterHost
 
-MAX_IDLE_ADAPTERS = 8  # each takes some megabytes
-
-
-class AdapterHost(Protocol):
-    """The part of an executor that holds adapters."""
-
-    def load_adapter(self, adapter: str, file: Path) -> None:
-        """Load an adapter. Raises Unavailable if it does not fit the model."""
-        ...
-
-    def unload_adapter(self, adapter: str) -> None:
-        """Free an adapter that no later batch names."""
-        ...
+MAX_IDLE_ADAPTERS = 8  # each needs a few megabytes
 
 
 class AdapterCache:
@@ -40,7 +27,7 @@ class AdapterCache:
     def acquire(self, adapter: Adapter | None) -> str:
         """Load an adapter until it is released as often as acquired; return its name in batches (empty for None).
 
-        Raises InvalidRequest if this model takes no adapters, and Unavailable if this one does not load.
+        Raises InvalidRequest if the model does not support adapters, and Unavailable if this one does not load.
         """
         if adapter is None:
             return ""

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from homeport.domain.content import Message
 from homeport.domain.errors import InvalidRequest
-from homeport.engines.text.control_tokens import ControlTokenGuard, TextSpan
+from homeport.engines.text.control_tokens import ControlTokenGuard, TextSpan, find_special_token
 from homeport.engines.text.executor import Tokenizer
-from homeport.engines.text.prompt_length_limits import TokenLimit
-from homeport.engines.text.template_renderer import Check, RenderedConversation, TemplateRenderer
+from homeport.engines.text.prompt_length_limits import Check, TokenLimit
+from homeport.engines.text.template_renderer import RenderedConversation, TemplateRenderer
 from homeport.engines.text.template_sandbox import ChatTemplateError
 
 PARAM = "messages"
@@ -45,8 +45,8 @@ class ChatTemplate:
         self._renderer: TemplateRenderer | None = None
         source = tokenizer.metadata.get("tokenizer.chat_template", "")
         names = {
-            f"{short}_token": _token_name(tokenizer, f"tokenizer.ggml.{kind}_token_id")
-            for short, kind in (("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding"))
+            f"{short}_token": find_special_token(tokenizer, role) or ""
+            for short, role in (("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding"))
         }
         if source:
             try:
@@ -108,9 +108,3 @@ class ChatTemplate:
         if self._guard.find_control_tokens(ids) != expected:
             raise InvalidRequest("The model's chat template turns this text into control tokens.", param=PARAM)
         return ids
-
-
-def _token_name(tokenizer: Tokenizer, key: str) -> str:
-    """Return the name of the token whose id is in the metadata under `key`."""
-    id = tokenizer.metadata.get(key, "")
-    return tokenizer.vocabulary.special.get(int(id), "") if id.isdecimal() else ""

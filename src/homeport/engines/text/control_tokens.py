@@ -92,6 +92,12 @@ class ControlTokenGuard:
         return [text[start:end] for start, end in itertools.pairwise(cuts)]
 
 
+def find_special_token(tokenizer: Tokenizer, role: str) -> str | None:
+    """Return the name of the token that has this role in the model's metadata: `bos`, `eos`, `unknown`, `padding`."""
+    id = tokenizer.metadata.get(f"tokenizer.ggml.{role}_token_id", "")
+    return tokenizer.vocabulary.special.get(int(id)) if id.isdecimal() else None
+
+
 def _any_of(names: Iterable[str]) -> re.Pattern[str]:
     """Return a pattern that matches any of the names, the longest first."""
     alternatives = sorted(names, key=len, reverse=True)

@@ -179,9 +179,9 @@ class TextEngine:
         self._queue.start()
         if self._prefix_store is not None:
             self._prefix_store.start()
-        is_resting = True
+        is_idle = True
         try:
-            while (updates := self._queue.take_updates(wait=is_resting)) is not None:
+            while (updates := self._queue.take_updates(wait=is_idle)) is not None:
                 self._step_began = time.monotonic()
                 if early := self._apply_updates(updates):
                     self._update_stats()  # a caller that sees its request end may then read the stats
@@ -189,15 +189,15 @@ class TextEngine:
                 events = self._step()
                 self._update_stats()
                 self._step_began = None
-                is_resting = events is None
-                if self._persistence is not None and self._persistence.copy_one(is_resting=is_resting):
-                    is_resting = False  # there may be more to copy
+                is_idle = events is None
+                if self._persistence is not None and self._persistence.copy_one(is_idle=is_idle):
+                    is_idle = False  # there may be more to copy
                 if events:
                     emit(events)
-            while self._persistence is not None and self._persistence.copy_one(is_resting=True):
+            while self._persistence is not None and self._persistence.copy_one(is_idle=True):
                 pass  # prefixes due for the disk are copied before the end
         except BaseException:
-            error = EngineFailed("The engine broke down because of an internal error.").info
+            error = EngineFailed("The engine failed because of an internal error.").info
             emit([(id, Failed(error, self._usage(id))) for id in self._queue.open_ids()])
             raise
         finally:

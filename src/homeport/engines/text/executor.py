@@ -94,36 +94,12 @@ class Tokenizer(Protocol):
         ...
 
 
-class Executor(Tokenizer, Protocol):
-    """Computes logits and stores the KV of sequences."""
+class KVMemory(Protocol):
+    """The part of an executor that stores the KV of sequences."""
 
     @property
     def traits(self) -> ExecutorTraits:
         """Its features and sizes."""
-        ...
-
-    @property
-    def kernels(self) -> str:
-        """A description of its kernels for `doctor` and `/v1/models`."""
-        ...
-
-    def forward(self, batch: TokenBatch) -> Logits:
-        """Compute a batch; return float32 rows (M, vocabulary) for `logits_indices`, valid until the next call.
-
-        Raises EngineFailed if the kernels refuse the batch; the KV of its sequences is then unspecified.
-        """
-        ...
-
-    def load_adapter(self, adapter: str, file: Path) -> None:
-        """Load an adapter, so that batches may name it. Raises Unavailable if it does not fit the model."""
-        ...
-
-    def unload_adapter(self, adapter: str) -> None:
-        """Free an adapter that no later batch names."""
-        ...
-
-    def prepare_length(self, n_tokens: int) -> None:
-        """Announce that a sequence will have this length, so that it can be prepared for. Returns at once."""
         ...
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
@@ -138,12 +114,48 @@ class Executor(Tokenizer, Protocol):
         """Empty these sequences."""
         ...
 
+
+class KVSerializer(Protocol):
+    """The part of an executor that saves and restores KV."""
+
     def save(self, sequence: int) -> bytes:
         """Return a sequence's KV as bytes, valid only for the same model on the same kernels."""
         ...
 
     def restore(self, sequence: int, state: bytes) -> None:
         """Load saved KV into an empty sequence. Raises EngineFailed if it cannot; the sequence is then empty."""
+        ...
+
+
+class AdapterHost(Protocol):
+    """The part of an executor that holds adapters."""
+
+    def load_adapter(self, adapter: str, file: Path) -> None:
+        """Load an adapter, so that batches may name it. Raises Unavailable if it does not fit the model."""
+        ...
+
+    def unload_adapter(self, adapter: str) -> None:
+        """Free an adapter that no later batch names."""
+        ...
+
+
+class Executor(Tokenizer, KVMemory, KVSerializer, AdapterHost, Protocol):
+    """Computes logits and stores the KV of sequences."""
+
+    @property
+    def kernels(self) -> str:
+        """A description of its kernels for `doctor` and `/v1/models`."""
+        ...
+
+    def forward(self, batch: TokenBatch) -> Logits:
+        """Compute a batch; return float32 rows (M, vocabulary) for `logits_indices`, valid until the next call.
+
+        Raises EngineFailed if the kernels refuse the batch; the KV of its sequences is then unspecified.
+        """
+        ...
+
+    def prepare_length(self, n_tokens: int) -> None:
+        """Announce that a sequence will have this length, so that it can be prepared for. Returns at once."""
         ...
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """Compares executors of one model: how fast each computes, and how close its logits are to the original's.
 
-Uses the executor interface only and knows nothing of the weights or kernels behind it.
+Uses the executor interface only. Knows nothing of weights or kernels.
 """
 
 import statistics
@@ -37,20 +37,20 @@ class WindowScores(msgspec.Struct):
         return -self.rows[np.arange(len(self.next_tokens)), self.next_tokens].astype(np.float64)
 
 
-def speeds(executors: Mapping[str, Executor], rounds: int) -> dict[str, Speed]:
+def measure_speeds(executors: Mapping[str, Executor], rounds: int) -> dict[str, Speed]:
     """Return medians over rounds in which the executors take turns, so that other load affects all equally."""
     runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in executors}
     for executor in executors.values():
-        _decode(executor, 1)  # loads the weights into memory
+        _measure_decode(executor, 1)  # loads the weights into memory
     for _ in range(rounds):
         for name, executor in executors.items():
-            runs[name].append((_prefill(executor), _decode(executor, 1), _decode(executor, 16)))
+            runs[name].append((_measure_prefill(executor), _measure_decode(executor, 1), _measure_decode(executor, 16)))
     return {
         name: Speed(*(statistics.median(values) for values in zip(*run, strict=True))) for name, run in runs.items()
     }
 
 
-def windows(executor: Executor) -> list[list[int]]:
+def reference_windows(executor: Executor) -> list[list[int]]:
     """Return the reference texts as windows of tokens, each with the model's own start token."""
     token_windows = []
     for name, count in _WINDOWS_PER_TEXT.items():
@@ -60,7 +60,7 @@ def windows(executor: Executor) -> list[list[int]]:
     return token_windows
 
 
-def scores(executor: Executor, window: list[int]) -> WindowScores:
+def score_window(executor: Executor, window: list[int]) -> WindowScores:
     """Score the second half of a window."""
     executor.forward(_batch(window[:_HALF], 0, 0, []))
     parts = []
@@ -74,11 +74,11 @@ def scores(executor: Executor, window: list[int]) -> WindowScores:
     return WindowScores(np.concatenate(parts), np.array(window[_HALF + 1 :], np.int32))
 
 
-def fidelity(original: list[WindowScores], executor: Executor, texts: list[list[int]]) -> Fidelity:
+def measure_fidelity(original: list[WindowScores], executor: Executor, windows: list[list[int]]) -> Fidelity:
     """Compare an executor with the scores `original` of the same windows."""
     surprise, divergence, agreed = [], [], []
-    for before, window in zip(original, texts, strict=True):
-        after = scores(executor, window)
+    for before, window in zip(original, windows, strict=True):
+        after = score_window(executor, window)
         surprise.append(after.surprise())
         p, q = before.rows.astype(np.float32), after.rows.astype(np.float32)
         divergence.append((np.exp(p) * (p - q)).sum(axis=1))
@@ -91,7 +91,7 @@ def fidelity(original: list[WindowScores], executor: Executor, texts: list[list[
     )
 
 
-def _prefill(executor: Executor) -> float:
+def _measure_prefill(executor: Executor) -> float:
     step = min(WINDOW, executor.traits.batch)
     ids = range(1000, 1000 + step)
     began = time.perf_counter()
@@ -101,7 +101,7 @@ def _prefill(executor: Executor) -> float:
     return step / spent
 
 
-def _decode(executor: Executor, count: int) -> float:
+def _measure_decode(executor: Executor, count: int) -> float:
     sequences = np.arange(count, dtype=np.int32)
     executor.forward(_batch(list(range(1, _CONTEXT + 1)), 0, 0, []))
     for sequence in range(1, count):

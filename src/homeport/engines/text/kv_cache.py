@@ -8,33 +8,11 @@ Knows nothing of requests.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Protocol
 
 from homeport.engines.text.assertions import require, require_value
-from homeport.engines.text.executor import ExecutorTraits
+from homeport.engines.text.executor import KVMemory
 from homeport.engines.text.prefix_tree import PrefixMatch, PrefixTree
 from homeport.engines.text.slot_compaction import choose_slot, find_slot_move
-
-
-class KVMemory(Protocol):
-    """The part of an executor that stores the KV of sequences."""
-
-    @property
-    def traits(self) -> ExecutorTraits:
-        """Its features and sizes."""
-        ...
-
-    def fork(self, source: int, target: int, n_tokens: int) -> None:
-        """Copy the first `n_tokens` of `source` into the empty sequence `target`."""
-        ...
-
-    def trim(self, sequence: int, n_tokens: int) -> None:
-        """Keep only the first `n_tokens` of a sequence."""
-        ...
-
-    def release(self, sequences: Sequence[int]) -> None:
-        """Empty these sequences."""
-        ...
 
 
 def single_kind(_: Hashable) -> Hashable:
@@ -277,7 +255,7 @@ class KVCache:
         if not idle:
             return False
         older = idle[: (len(idle) + 1) // 2] if by_size else idle[:1]
-        self.drop([max(older, key=self._tree.own)])  # of equal ones the first, the least recently used
+        self.drop([max(older, key=self._tree.exclusive_cells)])  # of equal ones the first, the least recently used
         return True
 
     def _shrink(self) -> None:

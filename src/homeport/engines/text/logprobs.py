@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from homeport.engines.text.executor import Logits
 from homeport.engines.text.step_plan import LogitsRow
 
-# Stands for minus infinity, which JSON lacks. OpenAI uses the same number.
+# Replaces minus infinity, which JSON lacks. OpenAI uses the same number.
 FLOOR = -9999.0
 
 

@@ -26,7 +26,7 @@ class MessageVariant(NamedTuple):
 def list_variants(messages: Sequence[Message]) -> Iterator[MessageVariant]:
     """Iterate over the unchanged conversation and its variants, the least changed first."""
     yield MessageVariant(messages)
-    merged = _merged(messages)
+    merged = _merge_roles(messages)
     if len(merged) < len(messages):
         yield MessageVariant(merged, (MERGED,))
     roles = [message.role in _SYSTEM for message in messages]
@@ -34,36 +34,36 @@ def list_variants(messages: Sequence[Message]) -> Iterator[MessageVariant]:
     if starts == [1, 0] and not roles[0]:
         starts.pop()  # both give the same variant
     for start in starts:
-        folded = [*messages[:start], *_folded(messages[start:])]
+        folded = [*messages[:start], *_fold_system(messages[start:])]
         yield MessageVariant(folded, (FOLDED,))
-        merged = _merged(folded)
+        merged = _merge_roles(folded)
         if len(merged) < len(folded):
             yield MessageVariant(merged, (FOLDED, MERGED))
 
 
-def as_system(messages: Sequence[Message]) -> list[Message]:
+def replace_developer_role(messages: Sequence[Message]) -> list[Message]:
     """Return the messages with the role `system` instead of `developer`."""
     return [msgspec.structs.replace(m, role="system") if m.role == "developer" else m for m in messages]
 
 
-def named(message: Message) -> Message:
+def include_name(message: Message) -> Message:
     """Return the message with its name as part of the content."""
     if not message.name:
         return message
     return text_message(message.role, f"{message.name}: {message.text}")
 
 
-def _merged(messages: Sequence[Message]) -> list[Message]:
+def _merge_roles(messages: Sequence[Message]) -> list[Message]:
     groups: list[list[Message]] = []
     for message in messages:
         if groups and groups[-1][0].role == message.role:
             groups[-1].append(message)
         else:
             groups.append([message])
-    return [_joined(group, group[0].role) for group in groups]
+    return [_join(group, group[0].role) for group in groups]
 
 
-def _folded(messages: Sequence[Message]) -> list[Message]:
+def _fold_system(messages: Sequence[Message]) -> list[Message]:
     """Merge system messages into the user's next message; at the end, they become a message of the user."""
     folded: list[Message] = []
     pending: list[Message] = []
@@ -71,15 +71,15 @@ def _folded(messages: Sequence[Message]) -> list[Message]:
         if message.role in _SYSTEM:
             pending.append(message)
         elif message.role == "user" and pending:
-            folded.append(_joined([*pending, message], "user"))
+            folded.append(_join([*pending, message], "user"))
             pending = []
         else:
             folded.append(message)
-    return [*folded, _joined(pending, "user")] if pending else folded
+    return [*folded, _join(pending, "user")] if pending else folded
 
 
-def _joined(messages: Sequence[Message], role: str) -> Message:
+def _join(messages: Sequence[Message], role: str) -> Message:
     if len(messages) == 1:
         return msgspec.structs.replace(messages[0], role=role)
-    texts = [named(message).text for message in messages]
+    texts = [include_name(message).text for message in messages]
     return text_message(role, "\n\n".join(text for text in texts if text))

@@ -8,6 +8,7 @@ import msgspec
 
 from homeport.domain.errors import Unavailable
 from homeport.domain.worker_messages import EngineSpec
+from homeport.engines.engine_options import read_options
 from homeport.engines.text.executor import Executor, ExecutorTraits
 from homeport.engines.text.executors.llama import executor as llama
 
@@ -44,15 +45,8 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @classmethod
     def read(cls, options: Mapping[str, str | int | float | bool | None]) -> "TextOptions":
         """Check and convert options. Raises Unavailable that names the invalid one."""
-        try:
-            converted = msgspec.convert(dict(options), cls)
-        except msgspec.ValidationError as error:
-            raise Unavailable(f"Invalid options of the text engine: {error}.") from error
-        for name in ("window", "cells", "sequences", "batch", "threads", "prefill_slice"):
-            value = getattr(converted, name)
-            if value is not None and value < 1:
-                raise Unavailable(f"Invalid options of the text engine: `{name}` must be at least 1, not {value}.")
-        return converted
+        positive = ("window", "cells", "sequences", "batch", "threads", "prefill_slice")
+        return read_options(cls, options, "text", positive=positive)
 
     def retained_cells(self, traits: ExecutorTraits) -> int:
         """Return the maximum cells of finished prefixes."""

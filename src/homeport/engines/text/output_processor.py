@@ -13,7 +13,6 @@ from homeport.domain.events import (
     TextDelta,
     Usage,
 )
-from homeport.domain.text import TextRequest
 from homeport.engines.text.detokenizer import Detokenizer, TextPiece
 from homeport.engines.text.executor import Vocabulary
 from homeport.engines.text.logprobs import TokenScore
@@ -89,11 +88,6 @@ class OutputProcessor:
         self._is_quota_final = False
         if self._request.quota is not None:
             scheduled.quota = self._request.quota - self.usage.prompt_tokens
-
-    @property
-    def request(self) -> TextRequest:
-        """The request."""
-        return self._request
 
     @property
     def scores_prompt(self) -> bool:

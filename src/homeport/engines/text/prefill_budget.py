@@ -99,16 +99,16 @@ class PrefillBudget:
             self._next_save *= 4
             self._save(self.costs)
         if drafted:
-            own = decode * _nearest_cost(self.costs.decode, decode)
-            if not prefill and own > MIN_MEASURED_STEP_S:
-                _update_cost(self.costs.draft, decode, max(seconds - own, 0.0) / drafted)
+            decode_s = decode * _nearest_cost(self.costs.decode, decode)
+            if not prefill and decode_s > MIN_MEASURED_STEP_S:
+                _update_cost(self.costs.draft, decode, max(seconds - decode_s, 0.0) / drafted)
         elif not prefill and decode:
             _update_cost(self.costs.decode, decode, seconds / decode)
             self._decay_draft_cost(decode)
         elif not decode and prefill:
             _update_cost(self.costs.prefill, prefill, seconds / prefill)
-        elif prefill >= MIN_PREFILL_TOKENS and (each := _nearest_cost(self.costs.decode, decode)):
-            _update_cost(self.costs.prefill, prefill, max(seconds - decode * each, 0.0) / prefill)
+        elif prefill >= MIN_PREFILL_TOKENS and (decode_cost := _nearest_cost(self.costs.decode, decode)):
+            _update_cost(self.costs.prefill, prefill, max(seconds - decode * decode_cost, 0.0) / prefill)
 
     def tokens_for_step(self, decode: int, prompts: int) -> int:
         """Return the prompt tokens of a step in which `decode` streams and `prompts` prompts wait for a token."""
@@ -116,20 +116,20 @@ class PrefillBudget:
             return self._best_prefill_size()
         if self._fixed is not None:
             return min(self._fixed, self._batch)
-        each, prompt = (
-            _nearest_cost(self.costs.decode, decode),
-            _nearest_cost(self.costs.prefill, DEFAULT_PREFILL_TOKENS),
-        )
-        if not each or not prompt:
+        decode_cost = _nearest_cost(self.costs.decode, decode)
+        prefill_cost = _nearest_cost(self.costs.prefill, DEFAULT_PREFILL_TOKENS)
+        if not decode_cost or not prefill_cost:
             return min(DEFAULT_PREFILL_TOKENS, self._batch)
-        own = decode * each
-        room = (max(MAX_STEP_STRETCH * own, GUARANTEED_STEP_S * (decode + prompts) / decode) - own) / prompt
+        decode_s = decode * decode_cost
+        step_s = max(MAX_STEP_STRETCH * decode_s, GUARANTEED_STEP_S * (decode + prompts) / decode)
+        room = (step_s - decode_s) / prefill_cost
         return min(max(int(room), MIN_PREFILL_TOKENS), self._batch)
 
     def background_tokens(self, decode: int) -> int:
         """Return the prompt tokens of a step of background requests only, with `decode` streams: it is kept short."""
-        each, prompt = _nearest_cost(self.costs.decode, decode), _nearest_cost(self.costs.prefill, MIN_PREFILL_TOKENS)
-        room = (MAX_BACKGROUND_STEP_S - decode * each) / prompt if prompt else DEFAULT_PREFILL_TOKENS
+        decode_cost = _nearest_cost(self.costs.decode, decode)
+        prefill_cost = _nearest_cost(self.costs.prefill, MIN_PREFILL_TOKENS)
+        room = (MAX_BACKGROUND_STEP_S - decode * decode_cost) / prefill_cost if prefill_cost else DEFAULT_PREFILL_TOKENS
         return min(max(int(room), MIN_PREFILL_TOKENS), self._batch)
 
     def min_acceptance(self, decode: int) -> float:
@@ -137,8 +137,8 @@ class PrefillBudget:
 
         An accepted one saves a token of a later step and costs only what a draft token adds.
         """
-        draft, each = self.costs.draft.get(_size(decode)), _nearest_cost(self.costs.decode, decode)
-        return draft / each if draft is not None and each else assumed_min_acceptance(decode)
+        draft, decode_cost = self.costs.draft.get(_size(decode)), _nearest_cost(self.costs.decode, decode)
+        return draft / decode_cost if draft is not None and decode_cost else assumed_min_acceptance(decode)
 
     def _decay_draft_cost(self, decode: int) -> None:
         """Move the cost of drafts toward the assumed one, so that one wrong measurement cannot end drafting forever."""

@@ -2,7 +2,7 @@
 
 A prefix of at least 64 tokens is stored once it was found in memory twice, for example a system prompt from its third
 request on. One that grows from turn to turn is stored again when it is a quarter longer. It is copied when the engine
-rests or, if it never does, between two steps, provided that the copy is expected to take at most 0.05 s. A request
+is idle or, if it never is, between two steps, provided that the copy is expected to take at most 0.05 s. A request
 waits for the disk if that saves it 64 tokens. Only the step thread calls it. Knows nothing of files.
 """
 
@@ -11,9 +11,9 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Hashable, Sequence
-from typing import Protocol
 
 from homeport.domain.errors import EngineFailed
+from homeport.engines.text.executor import KVSerializer
 from homeport.engines.text.kv_cache import KVCache
 from homeport.engines.text.prefix_disk_store import OnLoaded, PrefixDiskStore, StoredPrefix
 from homeport.engines.text.prefix_tree import common_length
@@ -23,24 +23,12 @@ MIN_PREFIX_TOKENS = 64  # computing fewer tokens is as fast as reading them
 MIN_HITS = 2  # hits in memory after which a prefix is stored
 # A prefix that extends a stored one must be longer by this fraction, so that not every turn of a chat is written.
 MIN_GROWTH_DIVISOR = 4
-MAX_DEFERRED_STEPS = 256  # steps that a copy waits for the engine to rest
+MAX_DEFERRED_STEPS = 256  # steps that a copy waits for the engine to be idle
 MAX_COPY_S = 0.05  # after these steps a copy may take this long
 DEFAULT_COPY_S = 50e-6  # assumed time to copy one token, before anything was copied
 _MAX_WATCHED, _MAX_QUEUED = 64, 16  # prefixes whose hits are counted; prefixes waiting to be copied
 
 logger = logging.getLogger("homeport.text")
-
-
-class KVSerializer(Protocol):
-    """The part of an executor that saves and restores KV."""
-
-    def save(self, sequence: int) -> bytes:
-        """Return a sequence's KV as bytes."""
-        ...
-
-    def restore(self, sequence: int, state: bytes) -> None:
-        """Load saved KV into an empty sequence. Raises EngineFailed; the sequence is then empty."""
-        ...
 
 
 class PrefixHitCounter:
@@ -148,14 +136,14 @@ class PrefixPersistence:
             self._due[namespace, prefix] = None
             self._recent.append((namespace, prefix))
 
-    def copy_one(self, *, is_resting: bool) -> bool:
+    def copy_one(self, *, is_idle: bool) -> bool:
         """Copy one prefix that is due, if it may be copied now; return whether it was. Called after every step."""
         if not self._due or not self._store.can_write:
             return False
         namespace, tokens = key = next(iter(self._due))
         self._deferred_steps += 1
         expected_s = len(tokens) * self._seconds_per_token
-        if not is_resting and (self._deferred_steps < MAX_DEFERRED_STEPS or expected_s > MAX_COPY_S):
+        if not is_idle and (self._deferred_steps < MAX_DEFERRED_STEPS or expected_s > MAX_COPY_S):
             return False
         self._deferred_steps = 0
         del self._due[key]

@@ -56,7 +56,7 @@ class PrefixTree:
         self._roots: dict[Hashable, PrefixNode] = {}
         self._tails: dict[int, PrefixNode] = {}
         self._lengths: dict[int, int] = {}
-        self._names: dict[int, Hashable] = {}
+        self._namespaces: dict[int, Hashable] = {}
         self.cells = 0
 
     def __contains__(self, sequence: int) -> bool:
@@ -68,7 +68,7 @@ class PrefixTree:
 
     def namespace(self, sequence: int) -> Hashable:
         """Return the namespace in which this sequence's tokens match."""
-        return self._names[sequence]
+        return self._namespaces[sequence]
 
     def tokens(self, sequence: int) -> list[int]:
         """Return the tokens this sequence holds."""
@@ -79,7 +79,7 @@ class PrefixTree:
         """Return whether another sequence holds all tokens of this one, in the same cells or in copies."""
         return len(self._tails[sequence].holders) > 1
 
-    def own(self, sequence: int) -> int:
+    def exclusive_cells(self, sequence: int) -> int:
         """Return the number of cells that become free when this sequence is removed."""
         if not self._shares_cells:
             return self._lengths[sequence]
@@ -90,7 +90,7 @@ class PrefixTree:
         require(sequence not in self._tails, "the sequence is in use")
         root = self._roots.setdefault(namespace, PrefixNode([], None, set()))
         root.holders.add(sequence)
-        self._tails[sequence], self._lengths[sequence], self._names[sequence] = root, 0, namespace
+        self._tails[sequence], self._lengths[sequence], self._namespaces[sequence] = root, 0, namespace
 
     def extend(self, sequence: int, tokens: Sequence[int]) -> None:
         """Append computed tokens."""
@@ -108,7 +108,7 @@ class PrefixTree:
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
         """Add a sequence that begins with the first `n_tokens` of `source`."""
-        self.add(target, self._names[source])
+        self.add(target, self._namespaces[source])
         tail = node = self._node_ending_at(source, n_tokens)
         while node.parent is not None:
             node.holders.add(target)
@@ -130,7 +130,7 @@ class PrefixTree:
     def remove(self, sequence: int) -> None:
         """Remove a sequence and the tokens that only it held."""
         self.trim(sequence, 0)
-        namespace = self._names.pop(sequence)
+        namespace = self._namespaces.pop(sequence)
         root = self._roots[namespace]
         root.holders.discard(sequence)
         del self._tails[sequence], self._lengths[sequence]

@@ -20,14 +20,14 @@ _MARGIN_DIVISOR = 8  # slice edges split tokens, so a count is certain only abov
 Check = Callable[[], None]
 
 
-def nothing() -> None:
+def no_check() -> None:
     """A check that never stops the work."""
 
 
 class TokenLimit:
     """Counts one prompt's tokens against `window`. `check` is called between pieces of work."""
 
-    def __init__(self, window: int, param: str, check: Check = nothing) -> None:
+    def __init__(self, window: int, param: str, check: Check = no_check) -> None:
         self.window = window
         self.check = check
         self._param = param

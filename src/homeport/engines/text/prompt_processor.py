@@ -35,7 +35,7 @@ from homeport.engines.text.prompt_length_limits import (
     Check,
     LengthLimits,
     TokenLimit,
-    nothing,
+    no_check,
 )
 from homeport.engines.text.sampling import LogitBias
 
@@ -55,20 +55,22 @@ class PromptProcessor:
         self._template = ChatTemplate(executor)
         self._lengths = LengthLimits(executor)
 
-    def prepare(self, request: TextRequest, check: Check = nothing) -> PreparedPrompts:
+    def prepare(self, request: TextRequest, check: Check = no_check) -> PreparedPrompts:
         """Check and tokenize. Raises InvalidRequest and ContextOverflow; `param` names the invalid field.
 
         `check` is called between pieces of the work, and may raise to end it.
         """
         for token in request.stopping.stop_token_ids:
-            self._check(token, "stop_token_ids")
+            self._check_token(token, "stop_token_ids")
         bias = self._bias(request.sampling.logit_bias, request.encoding)
         limits = [TokenLimit(self._window, _param(prompt), check) for prompt in request.prompts]
         for prompt, limit in zip(request.prompts, limits, strict=True):
             limit.check()
             if isinstance(prompt, ChatPrompt):
                 check_text_only(prompt.messages)
-            self._lengths.require(texts(prompt), limit, len(prompt.messages) if isinstance(prompt, ChatPrompt) else 0)
+            self._lengths.require(
+                texts_of(prompt), limit, len(prompt.messages) if isinstance(prompt, ChatPrompt) else 0
+            )
             if isinstance(prompt, TokenPrompt) and request.encoding is None:
                 limit.spend(len(prompt.ids))
         prompts = tuple(
@@ -121,7 +123,7 @@ class PromptProcessor:
                 return self._executor.tokenize(text, special=False), text
             case TokenPrompt(ids) if encoding is None:
                 for token in ids:
-                    self._check(token, "prompt")
+                    self._check_token(token, "prompt")
                 pieces = self._vocabulary.pieces
                 return list(ids), b"".join(pieces[token] for token in ids).decode("utf-8", "replace")
             case TokenPrompt(ids):
@@ -135,7 +137,7 @@ class PromptProcessor:
             if is_end:
                 translated += [self._vocabulary.document_token for _ in group]
                 continue
-            texts.append(b"".join(_token(encoding, id, "prompt") for id in group).decode("utf-8", "replace"))
+            texts.append(b"".join(_token_bytes(encoding, id, "prompt") for id in group).decode("utf-8", "replace"))
             translated += self._executor.tokenize(texts[-1], special=False)
         return translated, "".join(texts)
 
@@ -188,7 +190,7 @@ class PromptProcessor:
         values: dict[int, float] = {}
         if name is None:
             for id, value in wanted.items():
-                self._check(id, "logit_bias")
+                self._check_token(id, "logit_bias")
                 values[id] = value
         else:
             values = self._map_bias(wanted, encodings.load(name))
@@ -202,7 +204,7 @@ class PromptProcessor:
             if encoding.special.get(id) == encodings.END_OF_TEXT:
                 values.update(dict.fromkeys(self._vocabulary.end_tokens, value))
             else:
-                texts[_token(encoding, id, "logit_bias")] = id
+                texts[_token_bytes(encoding, id, "logit_bias")] = id
         # One pass for all ids. Some vocabularies hold the same bytes twice: banning only one of them would not be a
         # ban.
         matches = [(token, texts[piece]) for token, piece in enumerate(self._vocabulary.pieces) if piece in texts]
@@ -212,19 +214,19 @@ class PromptProcessor:
             id = min(missing)
             raise InvalidRequest(
                 f"Token {id} of the encoding {encoding.name} is {encoding.token(id)!r}, which is not one token of this "
-                "model. Under the model's real name, logit_bias takes the model's own ids.",
+                "model. Under the model's real name, set logit_bias by the model's own ids.",
                 param="logit_bias",
             )
         return values
 
-    def _check(self, token: int, param: str) -> None:
+    def _check_token(self, token: int, param: str) -> None:
         if not 0 <= token < self._vocabulary.size:
             raise InvalidRequest(
                 f"Token {token} is not in this model's vocabulary of {self._vocabulary.size} tokens.", param=param
             )
 
 
-def texts(prompt: Prompt) -> Sequence[str]:
+def texts_of(prompt: Prompt) -> Sequence[str]:
     """Return the texts of a prompt."""
     match prompt:
         case ChatPrompt(messages):
@@ -232,20 +234,20 @@ def texts(prompt: Prompt) -> Sequence[str]:
         case EditPrompt(input, instruction):
             return (input, instruction)
         case InfillPrompt(before, after):
-            return (*texts(before), after)
+            return (*texts_of(before), after)
         case TextPrompt(text):
             return (text,)
         case TokenPrompt() | EmptyPrompt():
             return ()
 
 
-def weight(request: TextRequest | TokenRequest) -> int:
+def estimate_work(request: TextRequest | TokenRequest) -> int:
     """Estimate the work of preparing a request, in characters."""
-    return sum(_weight(prompt) for prompt in request.prompts)
+    return sum(_estimate_prompt(prompt) for prompt in request.prompts)
 
 
-def _weight(prompt: Prompt) -> int:
-    parts = texts(prompt)
+def _estimate_prompt(prompt: Prompt) -> int:
+    parts = texts_of(prompt)
     tokens = len(prompt.ids) if isinstance(prompt, TokenPrompt) else 0
     return sum(map(len, parts)) + _PART_CHARACTERS * len(parts) + tokens
 
@@ -255,7 +257,7 @@ def _param(prompt: Prompt) -> str:
     return {ChatPrompt: "messages", EditPrompt: "input"}.get(type(prompt), "prompt")
 
 
-def _token(encoding: encodings.Encoding, id: int, param: str) -> bytes:
+def _token_bytes(encoding: encodings.Encoding, id: int, param: str) -> bytes:
     try:
         return encoding.token(id)
     except InvalidRequest as error:

@@ -16,14 +16,15 @@ from homeport.domain.errors import EngineFailed, ErrorInfo, HomeportError
 from homeport.domain.events import Admitted, Done, Event, Failed, TokenizeResult, Usage
 from homeport.domain.text import TextRequest, TokenRequest
 from homeport.engines.text.prepared_prompt import PreparedPrompts
-from homeport.engines.text.prompt_processor import weight
+from homeport.engines.text.prompt_length_limits import Check
+from homeport.engines.text.prompt_processor import estimate_work
 
 LONG = 1 << 15
 """A request with at least this many characters is long: it takes about 20 ms to tokenize."""
 
 logger = logging.getLogger("homeport.text")
 
-Prepare = Callable[[TextRequest | TokenRequest, Callable[[], None]], PreparedPrompts | TokenizeResult]
+Prepare = Callable[[TextRequest | TokenRequest, Check], PreparedPrompts | TokenizeResult]
 
 
 class Abandoned(Exception):
@@ -45,7 +46,7 @@ class QueueUpdates:
     """What happened since the last step. Apply it field by field, in this order; ids are never reused."""
 
     rejected: list[tuple[int, ErrorInfo]] = field(default_factory=list)
-    tokenized: list[tuple[int, TokenizeResult]] = field(default_factory=list)  # these are thereby answered
+    tokenized: list[tuple[int, TokenizeResult]] = field(default_factory=list)  # which ends these requests
     prepared: list[PreparedRequest] = field(default_factory=list)
     loaded_prefixes: list[tuple[str, bytes | None]] = field(default_factory=list)
     credits: list[tuple[int, int]] = field(default_factory=list)
@@ -125,7 +126,7 @@ class RequestQueue:
 
     def open(self, id: int, request: TextRequest | TokenRequest, credit: int) -> None:
         """Accept a request; an open id is ignored."""
-        queue = self._long if weight(request) >= LONG else self._short
+        queue = self._long if estimate_work(request) >= LONG else self._short
         with self._lock:
             if id in self._open_ids:
                 return

@@ -67,13 +67,13 @@ class Candidate:
     scored: int = 0
     slot: int | None = None
     computed: int = 0
-    turn: int = 0  # number of its arrival; smaller is older
+    arrival: int = 0  # number; smaller is older
     due: int = 0  # value of its flow's clock by which its prompt should be computed
-    stepped: int = 0  # number of the last step that computed it
+    last_step: int = 0  # number of the last step that computed it
     is_waiting: bool = False  # whether it is in the waiting queue
     started: bool = False
     awaited: "Candidate | None" = None  # the candidate that computes a prefix this one needs too …
-    awaits_length: int = 0  # … and that prefix's length
+    awaited_length: int = 0  # … and that prefix's length
     lookup: PromptLookup | None = None
 
     @property

@@ -56,13 +56,13 @@ def _choose_decoding(running: Sequence[Candidate], batch: int) -> list[Candidate
     ready = [one for one in running if one.pending == 1]
     # If credit or the batch is too small for all, those that waited longest come first.
     chosen: list[Candidate] = []
-    for candidate in sorted(ready, key=lambda one: one.stepped):
+    for candidate in sorted(ready, key=lambda one: one.last_step):
         if len(chosen) < batch and candidate.request.may_step:
             chosen.append(candidate)
             candidate.request.planned_rows += 1
     for candidate in chosen:
         candidate.request.planned_rows -= 1  # counted once its tokens are planned
-    return sorted(chosen, key=lambda one: one.turn)
+    return sorted(chosen, key=lambda one: one.arrival)
 
 
 class Scheduler:
@@ -91,7 +91,7 @@ class Scheduler:
         self.on_started: Callable[[Candidate], None] = _ignore  # called when a prompt starts, with its cached prefix
         self._waiting = WaitingQueue()
         self._running: list[Candidate] = []
-        self._plans, self._adapter = 0, ""
+        self._step, self._adapter = 0, ""
         self._counted: list[ScheduledRequest] = []  # whose `planned_rows` is not zero
         self.counters = SchedulerCounters()
 
@@ -147,10 +147,10 @@ class Scheduler:
 
     def plan(self) -> StepPlan:
         """Decide what the next step computes and make room for it in the cache. No slices: nothing may step."""
-        self._plans += 1
+        self._step += 1
         if moved := self._cache.compact():
             next(one for one in self._running if one.slot == moved[0]).slot = moved[1]
-        self._running.sort(key=lambda one: one.turn)
+        self._running.sort(key=lambda one: one.arrival)
         for request in self._counted:
             request.planned_rows = 0
         self._counted.clear()
@@ -225,11 +225,11 @@ class Scheduler:
         if candidate.is_scoring:
             plan.rows -= wanted
         if stop == len(candidate.tokens):
-            self._count(candidate.request)
-        candidate.stepped = self._plans
+            self._count_row(candidate.request)
+        candidate.last_step = self._step
         return wanted
 
-    def _count(self, request: ScheduledRequest) -> None:
+    def _count_row(self, request: ScheduledRequest) -> None:
         """Count one more row that may become a delta of this request."""
         request.planned_rows += 1
         self._counted.append(request)
@@ -260,10 +260,10 @@ class Scheduler:
         unplanned = [one for one in self._running if one.slot not in plan.planned and one is not by]
         victims = [one for one in unplanned if not one.request.credit > 0]
         if not victims and by is not None:
-            victims = [one for one in unplanned if one.turn > by.turn]
+            victims = [one for one in unplanned if one.arrival > by.arrival]
         if not victims:
             return False
-        victim = max(victims, key=lambda one: one.turn)
+        victim = max(victims, key=lambda one: one.arrival)
         self._release(victim)
         self._waiting.requeue(victim)
         self.counters.preemptions += 1
@@ -312,7 +312,7 @@ class Scheduler:
         if leader is not None and (leader.is_scoring or not leader.started):
             return True  # its answer begins with the scored prompt, and only the leader counts cached tokens
         awaited = candidate.awaited
-        if awaited is not None and awaited.will_reach(candidate.awaits_length):
+        if awaited is not None and awaited.will_reach(candidate.awaited_length):
             return True
         candidate.awaited = None
         if not self._cache.can_fork:
@@ -327,7 +327,7 @@ class Scheduler:
             limit = candidate.prompt_length if takes_all else min(candidate.reusable, other.prompt_length)
             shared = common_length(candidate.tokens, other.tokens, limit)
             if other.will_reach(shared) and (takes_all or shared - cached >= MIN_SHARED_TOKENS):
-                candidate.awaited, candidate.awaits_length = other, shared
+                candidate.awaited, candidate.awaited_length = other, shared
                 return True
         return False
 
@@ -368,7 +368,7 @@ class Scheduler:
             if target is None:
                 break
             self._activate(twin, target)
-            self._count(twin.request)
-            twin.stepped = self._plans
+            self._count_row(twin.request)
+            twin.last_step = self._step
             started.append(twin)
         return started

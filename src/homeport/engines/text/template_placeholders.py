@@ -13,7 +13,7 @@ from homeport.engines.text.control_tokens import TextSpan
 
 
 class Placeholder(NamedTuple):
-    """A placeholder and the text it stands for."""
+    """A placeholder and the text it replaces."""
 
     mark: str
     text: str

@@ -13,11 +13,12 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, BinaryIO, cast
 
 from homeport.domain import child_environment
 from homeport.domain.errors import EngineFailed, Unavailable
+from homeport.engines.text.prompt_length_limits import Check
 from homeport.engines.text.template_sandbox import ChatTemplateError, Run, TemplateStopped
 from homeport.engines.text.template_worker import receive, send
 
@@ -27,8 +28,6 @@ _POLL_MS = 50
 _WORKER = "homeport.engines.text.template_worker"
 _BOOT = f"import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); from {_WORKER} import main; main()"
 _TOO_LONG = "The model's chat template took too long."
-
-Check = Callable[[], None]
 
 
 class IsolatedProgram:

@@ -14,15 +14,15 @@ from typing import NamedTuple, Protocol
 from homeport.domain.content import Message, text_message
 from homeport.engines.text.message_variants import (
     MessageVariant,
-    as_system,
+    include_name,
     list_variants,
-    named,
+    replace_developer_role,
 )
+from homeport.engines.text.prompt_length_limits import Check
 from homeport.engines.text.template_placeholders import Placeholders
 from homeport.engines.text.template_process import IsolatedProgram
 from homeport.engines.text.template_sandbox import ChatTemplateError, Run, SandboxedTemplate, TemplateStopped
 
-Check = Callable[[], None]
 KNOWN = frozenset(
     {
         "cd8e9439f0570856fd70470bf8889ebd8b5d1107207f67a5efb46e342330527f",  # qwen2.5-coder-0.5b
@@ -78,7 +78,7 @@ class TemplateRenderer:
 
     def render_messages(self, messages: Sequence[Message], check: Check | None = None) -> RenderedConversation:
         """Render the first variant that the template writes completely. Raises the first ChatTemplateError if none."""
-        variants = list_variants(as_system(messages))
+        variants = list_variants(replace_developer_role(messages))
         if self.knows_developer and any(message.role == _DEVELOPER for message in messages):
             variants = chain(list_variants(messages), variants)
         refusal: ChatTemplateError | None = None
@@ -104,7 +104,9 @@ class TemplateRenderer:
     def _render_variant(self, variant: MessageVariant, check: Check | None) -> RenderedConversation:
         rendered, unused = self._render_both(variant, check)
         if unused:
-            messages = [named(message) if at in unused else message for at, message in enumerate(variant.messages)]
+            messages = [
+                include_name(message) if at in unused else message for at, message in enumerate(variant.messages)
+            ]
             rendered, _ = self._render_both(variant._replace(messages=messages), check)
         written = rendered.placeholders.find(rendered.with_placeholders)
         for message, content in zip(rendered.messages, rendered.placeholders.contents, strict=True):

@@ -74,7 +74,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
             reply: dict[str, object] = {"texts": program.render(runs)}
         except TemplateStopped as error:
             send(replies, {"refused": str(error), "stopped": True})
-            return  # the process ends, which frees the memory it took
+            return  # the process ends, which frees its memory
         except ChatTemplateError as error:
             reply = {"refused": str(error)}
         send(replies, reply)

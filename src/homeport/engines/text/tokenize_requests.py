@@ -15,6 +15,7 @@ from homeport.domain.text import (
     TokenRequest,
 )
 from homeport.engines import encodings
+from homeport.engines.text.control_tokens import find_special_token
 from homeport.engines.text.executor import Tokenizer
 from homeport.engines.text.prepared_prompt import PreparedPrompts
 from homeport.engines.text.prompt_length_limits import Check
@@ -49,8 +50,8 @@ class RequestPreparer:
             return TokenizeResult(text=self._text(prompt.ids, request.encoding))
         if request.encoding is not None:
             raise InvalidRequest(
-                f"This alias uses the token ids of {request.encoding}, which Homeport does not encode text with: use "
-                "the model's real name.",
+                f"Homeport cannot encode text with {request.encoding}, whose token ids this alias uses: use the "
+                "model's real name.",
                 param="model",
             )
         ids = self._ids(prompt, check, adds_start=request.adds_start)
@@ -73,7 +74,7 @@ class RequestPreparer:
         return (*(() if start is None or not adds_start else (start,)), *ids)
 
     def _text(self, ids: tuple[int, ...], encoding: str | None) -> str:
-        pieces = self._pieces(ids) if encoding is None else _encoded(ids, encodings.load(encoding))
+        pieces = self._pieces(ids) if encoding is None else _decode_foreign_ids(ids, encodings.load(encoding))
         if sum(map(len, pieces)) > MAX_TEXT_BYTES:
             raise InvalidRequest(f"Invalid 'tokens': the text is longer than {MAX_TEXT_BYTES} bytes.", param="tokens")
         return b"".join(pieces).decode("utf-8", "replace")
@@ -95,19 +96,15 @@ class RequestPreparer:
         return TokenizerFacts(
             vocabulary=vocabulary.size,
             adds_start=vocabulary.start_token is not None,
-            bos=self._control("bos")
+            bos=find_special_token(self._tokenizer, "bos")
             or (vocabulary.special.get(vocabulary.start_token) if vocabulary.start_token else None),
-            eos=self._control("eos") or vocabulary.special.get(min(vocabulary.end_tokens, default=-1)),
-            unknown=self._control("unknown"),
-            padding=self._control("padding"),
+            eos=find_special_token(self._tokenizer, "eos")
+            or vocabulary.special.get(min(vocabulary.end_tokens, default=-1)),
+            unknown=find_special_token(self._tokenizer, "unknown"),
+            padding=find_special_token(self._tokenizer, "padding"),
             chat_template=self._tokenizer.metadata.get("tokenizer.chat_template") or None,
         )
 
-    def _control(self, kind: str) -> str | None:
-        """Return the name of the token that has this role in the model's metadata."""
-        id = self._tokenizer.metadata.get(f"tokenizer.ggml.{kind}_token_id", "")
-        return self._vocabulary.special.get(int(id)) if id.isdecimal() else None
 
-
-def _encoded(ids: tuple[int, ...], encoding: encodings.Encoding) -> list[bytes]:
+def _decode_foreign_ids(ids: tuple[int, ...], encoding: encodings.Encoding) -> list[bytes]:
     return [encoding.special[id].encode() if id in encoding.special else encoding.token(id) for id in ids]

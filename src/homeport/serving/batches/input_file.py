@@ -122,7 +122,7 @@ def _find_error(number: int, values: Mapping[str, Any], endpoint: str, custom_id
         return error_of("duplicate_custom_id", message, "custom_id")
     if method != "POST":
         return error_of("invalid_method", "Invalid 'method': a batch's requests are all POST.", "method")
-    if url not in (endpoint, endpoint.removeprefix("/v1")):  # Azure's batches name neither with `/v1`
+    if url not in (endpoint, endpoint.removeprefix("/v1")):  # Azure's batches omit `/v1`
         message = f"The URL provided for this request does not match the batch's endpoint, {endpoint}."
         return error_of("mismatched_url", message, "url")
     if not isinstance(body, dict):

@@ -59,7 +59,7 @@ class JobStoreUnavailable(Exception):
 class TrainingAttempt:
     """One attempt at one job. `stop` may be called from any thread; `on_change` is called after each changed row.
 
-    `has_begun`: from then on the job's row says that it is running, or the attempt is not wanted any more.
+    `has_begun`: the job's row records that it runs; if it no longer does, the attempt must stop.
     """
 
     def __init__(self, job: FineTuningJob, deps: FineTuningDeps, on_change: Callable[[], None]) -> None:

@@ -35,7 +35,7 @@ _RETRY_INTERVAL_S = 5.0
 _STOP_TIMEOUT_S = 30.0
 _CLEAN_UP_RETRY_S = 60.0
 _LOCK, _SERVER, _INCOMING = "lock", "server", "incoming"
-_IDENTITY = "abcdefghijklmnopqrstuvwxyz0123456789"
+_IDENTITY_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _IDENTITY_LENGTH = 8
 
 _log = logging.getLogger("homeport.training")
@@ -44,7 +44,7 @@ _log = logging.getLogger("homeport.training")
 class FineTuningService:
     """Accepts jobs and trains them. `max_waiting`: the number of jobs that may wait.
 
-    `is_shutting_down`: the server ends, and event streams of jobs must end too.
+    `is_shutting_down`: the server is ending, so event streams of jobs must end too.
     """
 
     def __init__(self, deps: FineTuningDeps, max_waiting: int) -> None:
@@ -76,7 +76,7 @@ class FineTuningService:
         """
         training = self._deps.training
         digest = training.check_model(new_job.model)
-        name = training.model_name(new_job.model, new_job.suffix, _random_suffix())
+        name = training.model_name(new_job.model, new_job.suffix, _random_identity())
         self._check(new_job, new_job.training_file, "training_file")
         if new_job.validation_file is not None:
             self._check(new_job, new_job.validation_file, "validation_file")
@@ -179,7 +179,7 @@ class FineTuningService:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(on_end, pause_s)
 
-        # Not a thread of the pool: a long training must neither occupy one nor delay the server's exit.
+        # Not in the event loop's executor: a long training must neither occupy its threads nor delay the server's exit.
         thread = threading.Thread(target=work, name=f"tune-{job.id}", daemon=True)
         try:
             thread.start()
@@ -245,8 +245,8 @@ class FineTuningService:
             target.unlink(missing_ok=True)
 
 
-def _random_suffix() -> str:
-    return "".join(secrets.choice(_IDENTITY) for _ in range(_IDENTITY_LENGTH))
+def _random_identity() -> str:
+    return "".join(secrets.choice(_IDENTITY_CHARS) for _ in range(_IDENTITY_LENGTH))
 
 
 def _read_or_create_name(folder: Path) -> str:

@@ -18,7 +18,7 @@ def choose_victims(
 ) -> tuple[str, ...] | None:
     """Return the fewest models to evict, idle before used, least recently used first; None if that is not enough.
 
-    Models with users are not evicted, unless `also_used`.
+    Models with leases are not evicted, unless `also_used`.
     """
     candidates = tuple(candidates)
     excess = sum(candidate.size_bytes for candidate in candidates) + needed_bytes - budget_bytes

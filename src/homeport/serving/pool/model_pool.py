@@ -42,7 +42,7 @@ class _LoadFailure(NamedTuple):
 class ModelPool:
     """Leases loaded models. `launch_message` returns how a model is launched, `estimate` its memory in bytes.
 
-    `loops` runs the search for idle models.
+    `loops` runs the sweep that unloads idle models.
     """
 
     def __init__(

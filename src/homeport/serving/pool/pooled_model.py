@@ -64,13 +64,13 @@ class PooledModel:
             return 0
         try:
             worker = psutil.Process(session.pid)
-            return sum(_rss_bytes(supervisor) for supervisor in (worker, *worker.children(recursive=True)))
+            return sum(_rss_bytes(process) for process in (worker, *worker.children(recursive=True)))
         except psutil.NoSuchProcess:
             return 0
 
 
-def _rss_bytes(supervisor: psutil.Process) -> int:
+def _rss_bytes(process: psutil.Process) -> int:
     try:
-        return int(supervisor.memory_info().rss)
+        return int(process.memory_info().rss)
     except psutil.NoSuchProcess:
         return 0

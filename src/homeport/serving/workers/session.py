@@ -117,7 +117,7 @@ class WorkerSession:
         """Send a request. Raises EngineFailed if the worker has ended, PayloadTooLarge if the request is too large.
 
         `on_end` is called exactly once, also if this raises; `on_first` when the first event of the answer arrives. If
-        `is_paused`, it makes no step before its stream is resumed; `more` is asked when its quota runs low.
+        `is_paused`, it computes no step before its stream is resumed; `more` is called when its quota runs low.
         """
         if self._link is None or self.is_over:
             on_end()

@@ -28,7 +28,6 @@ _MAX_OVERRUN = 4
 """How many times its credit a stream may buffer. A worker checks credit before a step, and a step may add several
 deltas per choice; a worker that exceeds this ignores its credit."""
 
-
 _PAUSE_CREDIT = 1 << 40
 """More credit than any stream has: once it is taken back, the request cannot step."""
 

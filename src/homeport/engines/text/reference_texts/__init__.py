@@ -2,8 +2,6 @@
 
 from importlib import resources
 
-NAMES = ("english", "chinese", "code")
-
 
 def text(name: str) -> str:
     """Return one of the texts. They never change, so that measurements stay comparable."""

@@ -8,7 +8,7 @@ down_revision = "r0001"
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "journals",
         sa.Column("name", sa.String(64), primary_key=True),

@@ -10,7 +10,7 @@ _TIMES = ("in_progress", "finalizing", "completed", "failed", "expired", "cancel
 
 
 def upgrade() -> None:
-    """Make the tables and the column."""
+    """Create the tables and the column."""
     op.add_column("usage", sa.Column("is_batch", sa.Boolean, nullable=False, server_default=sa.false()))
     op.create_table(
         "batches",

@@ -12,7 +12,7 @@ def _number() -> sa.Column[int]:
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "fine_tunes",
         _number(),

@@ -59,10 +59,10 @@ def _upright(seed: int, *, faces_either_way: bool) -> DrawingPose:
     return DrawingPose(tilt_deg=0, width=1, height=1, mirrored=False, hue=0, light=0)
 
 
-def _is(region: Pixels, colour: tuple[int, int, int]) -> bool:
+def _is(region: Pixels, color: tuple[int, int, int]) -> bool:
     """Return whether a region has a color, except for what cleaning changes near its edges."""
     inner = region[EDGE:-EDGE, EDGE:-EDGE].astype(int)
-    return inner.size > 0 and bool((np.abs(inner - colour) < 8).all())
+    return inner.size > 0 and bool((np.abs(inner - color) < 8).all())
 
 
 def _generated(pipeline: ClipartPipeline, params: PipelineInput) -> tuple[list[PipelineStep], Pixels]:

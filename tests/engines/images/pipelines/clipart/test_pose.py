@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from homeport.engines.images.pipelines.clipart.pose import DrawingPose, centre_drawing
+from homeport.engines.images.pipelines.clipart.pose import DrawingPose, center_drawing
 
 SIDE = 128
 
@@ -62,7 +62,7 @@ def test_centering_undoes_place_and_size() -> None:
     """A small drawing in a corner becomes a large one in the middle; an empty image stays empty."""
     small = np.full((SIDE, SIDE, 3), 255, np.uint8)
     small[4:58, 6:41] = _flag()[10:118:2, 30:100:2]
-    distances = np.abs(centre_drawing(small).astype(int) - centre_drawing(_flag()))
+    distances = np.abs(center_drawing(small).astype(int) - center_drawing(_flag()))
     assert (distances.max(axis=2) > 60).mean() < 0.05
     blank = np.full((SIDE, SIDE, 3), 255, np.uint8)
-    assert (centre_drawing(blank) == 255).all()
+    assert (center_drawing(blank) == 255).all()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from homeport.engines.images.pipelines.diffusion.families import family
+from homeport.engines.images.pipelines.diffusion.families import detect_family
 
 NAMES = {
     "FLUX": "model.diffusion_model.double_blocks.0.img_attn.qkv.weight",
@@ -32,18 +32,18 @@ def weights(path: Path, *names: str) -> Path:
 @pytest.mark.parametrize(("found", "name"), NAMES.items())
 def test_a_family_is_detected_by_a_tensor(tmp_path: Path, found: str, name: str) -> None:
     """Each family has tensor names that no other has."""
-    assert family(weights(tmp_path / "w.safetensors", "model.something.weight", name)).name == found
+    assert detect_family(weights(tmp_path / "w.safetensors", "model.something.weight", name)).name == found
 
 
 def test_distilled_guidance_is_an_input(tmp_path: Path) -> None:
     """FLUX.1-dev has a guidance input, schnell does not."""
     flux = NAMES["FLUX"]
-    assert not family(weights(tmp_path / "schnell", flux)).is_distilled
-    dev = family(weights(tmp_path / "dev", flux, "model.diffusion_model.guidance_in.in_layer.weight"))
+    assert not detect_family(weights(tmp_path / "schnell", flux)).is_distilled
+    dev = detect_family(weights(tmp_path / "dev", flux, "model.diffusion_model.guidance_in.in_layer.weight"))
     assert (dev.is_distilled, dev.guidance) == (True, 3.5)
 
 
 def test_a_missing_file_raises(tmp_path: Path) -> None:
     """A missing file raises OSError."""
     with pytest.raises(OSError, match="none"):
-        family(tmp_path / "none")
+        detect_family(tmp_path / "none")

@@ -94,6 +94,6 @@ def test_unknown_layouts_and_broken_files_are_refused(tmp_path: Path, library: P
 
 def test_windows_begin_with_the_models_start(small: LlamaExecutor) -> None:
     """Each window is full, begins with the model's own start token, and all texts are used."""
-    found = executor_comparison.windows(small)
+    found = executor_comparison.reference_windows(small)
     assert [len(window) for window in found] == [executor_comparison.WINDOW] * 5
     assert {window[0] for window in found} == {small.vocabulary.document_token}

@@ -28,7 +28,7 @@ from homeport.engines.images.pipelines.clipart.networks import (
     ClipartModel,
     Networks,
 )
-from homeport.engines.images.pipelines.clipart.pose import DrawingPose, centre_drawing
+from homeport.engines.images.pipelines.clipart.pose import DrawingPose, center_drawing
 from homeport.engines.llama import encoder
 
 _STEPS, _STEPS_MAX = 8, 200
@@ -102,7 +102,7 @@ class ClipartPipeline:
         if params.image is not None and params.mask is not None:
             initial_latents, mask = self._networks.encode(_pad_to_square(params.image))[0], _latent_mask(params.mask)
         elif params.image is not None:
-            image_vector = self._networks.encode(centre_drawing(_pad_to_square(params.image)))[1]
+            image_vector = self._networks.encode(center_drawing(_pad_to_square(params.image)))[1]
         guidance = _GUIDANCE if not params.negative_prompt else _NEGATIVE_GUIDANCE
         return sampler.FlowSamplerParams(
             steps=steps,
@@ -144,7 +144,7 @@ def load(spec: EngineSpec) -> Engine:
     )
     pipeline = ClipartPipeline(Networks(spec.paths, threads), E5CaptionEncoder(captions), captions.close)
     note = f"{spec.model} is a small model of emoji and clip art"
-    return engine.engine(spec, pipeline, f"onnxruntime {onnxruntime.__version__}", (note,))
+    return engine.build_engine(spec, pipeline, f"onnxruntime {onnxruntime.__version__}", (note,))
 
 
 class E5CaptionEncoder:

@@ -1,6 +1,6 @@
 """A drawing's pose, chosen by the seed: tilt, size, proportions, the side it faces, hue and lightness.
 
-The model draws a caption in one way per style, so the pose is most of the difference between seeds. `centre_drawing`
+The model draws a caption in one way per style, so the pose is most of the difference between seeds. `center_drawing`
 undoes most of it for images that are sent back.
 """
 
@@ -25,7 +25,7 @@ _CENTERED_SIDE = 0.9  # of the image: the longer side of a centered drawing
 _STREAM = 1  # separates these random numbers from the sampler's noise of the same seed
 
 
-def centre_drawing(pixels: Pixels) -> Pixels:
+def center_drawing(pixels: Pixels) -> Pixels:
     """Return a square image with its drawing centered and at the usual size, whatever its place and size on white."""
     side = pixels.shape[0]
     is_drawing = pixels.min(axis=2) < _FOREGROUND_BELOW

@@ -31,7 +31,7 @@ _FAMILIES = (
 _DEFAULT = DiffusionFamily("Stable Diffusion 1", 512, 20, 7.0)
 
 
-def family(weights: Path) -> DiffusionFamily:
+def detect_family(weights: Path) -> DiffusionFamily:
     """Detect the family of a weights file. Raises OSError if it cannot be read."""
     with weights.open("rb") as file:
         head = file.read(_HEAD_BYTES)

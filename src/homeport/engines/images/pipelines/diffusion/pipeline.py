@@ -27,7 +27,7 @@ from homeport.engines.images.pipeline import (
     PipelineStep,
     Pixels,
 )
-from homeport.engines.images.pipelines.diffusion.families import DiffusionFamily, family
+from homeport.engines.images.pipelines.diffusion.families import DiffusionFamily, detect_family
 from homeport.engines.images.pipelines.diffusion.messages import (
     GenerateImage,
     GenerationFailed,
@@ -253,9 +253,9 @@ def load(spec: EngineSpec) -> Engine:
     )
     if main is None:
         raise Unavailable(f"{spec.model} has no file with the role `weights` or `diffusion`.")
-    detected = family(main)
+    detected = detect_family(main)
     pipeline = DiffusionPipeline(load_message, ModelDefaults.from_options(detected, spec.options))
-    return engine.engine(spec, pipeline, pipeline.kernels, (f"{spec.model} is a {detected.name} model",))
+    return engine.build_engine(spec, pipeline, pipeline.kernels, (f"{spec.model} is a {detected.name} model",))
 
 
 def load_command(files: Mapping[str, Path], options: Mapping[str, str | int | float | bool | None]) -> LoadModel:

@@ -214,7 +214,9 @@ def _create(library: LlamaLibrary, model: object, size: ContextSize) -> object:
     library.log.take_errors()
     context = library.api.llama_init_from_model(model, params)
     if context == library.ffi.NULL:
-        raise Unavailable(f"No context of {size.cells} tokens: {library.log.take_errors() or 'no reason given'}")
+        raise Unavailable(
+            f"A context of {size.cells} tokens cannot be created: {library.log.take_errors() or 'no reason given'}"
+        )
     return context
 
 

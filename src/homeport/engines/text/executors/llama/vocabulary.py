@@ -9,7 +9,7 @@ from homeport.engines.llama.c_api import CONTROL
 from homeport.engines.llama.library import LlamaLibrary
 from homeport.engines.text.executor import InfillTokens, Vocabulary
 
-# The API does not say which end token ends a document (rather than a turn of a chat); models use these names.
+# The API does not specify which end token ends a document (rather than a turn of a chat); models use these names.
 _DOCUMENT_ENDS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|end▁of▁sentence|>", "<EOS_TOKEN>")
 
 

@@ -1,9 +1,8 @@
 """Benchmarks weight layouts in a process of its own, which may crash.
 
-Started with `-m`; its argument JOB is a `LayoutBenchmarkJob` as JSON. The
-parent process keeps standard input open while it wants the result.
-Each line of stdout is one `LayoutBenchmarkEvent` as JSON; the last one contains the trials.
-Knows nothing of models' names, manifests or which layout is kept.
+Started with `-m`; its argument is a `LayoutBenchmarkJob` as JSON. The parent process keeps standard input open while it
+needs the result. Each line of standard output is one `LayoutBenchmarkEvent` as JSON; the last one contains the trials.
+Knows nothing of models' names, of manifests, or of the layout that is kept.
 """
 
 import os
@@ -41,13 +40,13 @@ def run_benchmark(job: LayoutBenchmarkJob, report: Callable[[str], None]) -> tup
         if not wanted:
             return tuple(trials)
         report("Scoring the reference texts with the original weights")
-        texts = executor_comparison.windows(original)
-        before = [executor_comparison.scores(original, window) for window in texts]
+        windows = executor_comparison.reference_windows(original)
+        before = [executor_comparison.score_window(original, window) for window in windows]
     finally:
         original.close()
     scored_trials = {}
     for trial in wanted:
-        scored_trials[trial.layout] = scored = _measure_fidelity(job, trial, before, texts)
+        scored_trials[trial.layout] = scored = _measure_fidelity(job, trial, before, windows)
         report(str(scored))
         if scored.is_faithful and not job.is_complete:
             break
@@ -59,7 +58,7 @@ def _measure_speed(job: LayoutBenchmarkJob, name: str, original: LlamaExecutor, 
     requantize(_kernels(job), Path(job.source), part, name)
     candidate = _load(job, part)
     try:
-        speeds = executor_comparison.speeds({"original": original, name: candidate}, job.rounds)
+        speeds = executor_comparison.measure_speeds({"original": original, name: candidate}, job.rounds)
     finally:
         candidate.close()
     trial = Trial(name, speeds[name], speeds["original"], part.stat().st_size)
@@ -68,11 +67,12 @@ def _measure_speed(job: LayoutBenchmarkJob, name: str, original: LlamaExecutor, 
 
 
 def _measure_fidelity(
-    job: LayoutBenchmarkJob, trial: Trial, before: list[executor_comparison.WindowScores], texts: list[list[int]]
+    job: LayoutBenchmarkJob, trial: Trial, before: list[executor_comparison.WindowScores], windows: list[list[int]]
 ) -> Trial:
     candidate = _load(job, job.part(trial.layout))
     try:
-        return msgspec.structs.replace(trial, fidelity=executor_comparison.fidelity(before, candidate, texts))
+        fidelity = executor_comparison.measure_fidelity(before, candidate, windows)
+        return msgspec.structs.replace(trial, fidelity=fidelity)
     finally:
         candidate.close()
 

@@ -1,4 +1,4 @@
-"""What holds under abuse: disconnects, killed and frozen workers, floods, secrets, load cycles.
+"""A server under abuse keeps working: disconnects, killed and frozen workers, floods, secrets, load cycles.
 
 Shortened in `make test`; at full length in `make soak`.
 """
@@ -30,17 +30,13 @@ MODEL = "smollm2-135m"
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
+def limited_server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
     """A server with a short queue, few slots and quick heartbeats, so that limits are reached soon."""
     assert smollm2.exists()
-    log = tmp_path_factory.mktemp("small") / "log"
+    log = tmp_path_factory.mktemp("limited_server") / "log"
     limits = {"MAX_QUEUE": "8", "SLOTS": "4", "HEARTBEAT_S": "0.2", "HEARTBEAT_LIMIT_S": "3", "CELLS": "16384"}
     with running(log, "--model", MODEL, **limits) as started:
         yield started
-
-
-def _idle(server: ServerProcess) -> bool:
-    return server.gauge("vllm:num_requests_running") + server.gauge("vllm:num_requests_waiting") == 0
 
 
 def _body(prompt: Any = "Once upon a time", **wish: Any) -> dict[str, Any]:
@@ -54,49 +50,51 @@ def _probe(server: ServerProcess) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("phase", ["sent", "queued", "prefill", "decode"])
-def test_a_client_that_leaves_frees_its_compute(small: ServerProcess, phase: str, stream: bool) -> None:
+def test_a_client_that_leaves_frees_its_compute(limited_server: ServerProcess, phase: str, stream: bool) -> None:
     """In every phase, streamed or not, a disconnect brings running and waiting back to zero at once."""
-    _probe(small)
-    small.wait("idle before", lambda: _idle(small))
+    _probe(limited_server)
+    limited_server.wait("idle before", limited_server.is_idle)
     others = []
     if phase == "queued":
-        others = [RawConnection(small, "/v1/completions", _body(stream=True, max_tokens=2000)) for _ in range(4)]
+        others = [
+            RawConnection(limited_server, "/v1/completions", _body(stream=True, max_tokens=2000)) for _ in range(4)
+        ]
         for other in others:
             other.status()
             other.events(1)
     long = [random.Random(5).randrange(1000, 40000) for _ in range(6000)]
-    line = RawConnection(small, "/v1/completions", _body(long if phase == "prefill" else "Once upon", stream=stream))
+    line = RawConnection(
+        limited_server, "/v1/completions", _body(long if phase == "prefill" else "Once upon", stream=stream)
+    )
     if phase in ("queued", "prefill"):
         want = 5 if phase == "queued" else 1
         running_or_waiting = ("vllm:num_requests_running", "vllm:num_requests_waiting")
-        small.wait("the request is in", lambda: sum(small.gauge(name) for name in running_or_waiting) >= want)
+        limited_server.wait(
+            "the request is in", lambda: sum(limited_server.gauge(name) for name in running_or_waiting) >= want
+        )
     if phase == "decode":
-        before = small.gauge("vllm:generation_tokens_total")
         if stream:
             line.status()
             line.events(3)
         else:
-            small.wait("a request runs", lambda: small.gauge("vllm:num_requests_running") >= 1)
-        assert small.gauge("vllm:generation_tokens_total") >= before
+            limited_server.wait("a request runs", lambda: limited_server.gauge("vllm:num_requests_running") >= 1)
     line.hang_up()
     for other in others:
         other.hang_up()
-    began = time.monotonic()
-    small.wait("idle after the hang-up", lambda: _idle(small), 15)
-    assert time.monotonic() - began < 15
-    _probe(small)
+    limited_server.wait("idle after the hang-up", limited_server.is_idle, 15)
+    _probe(limited_server)
 
 
-def test_a_killed_worker_ends_its_requests_with_an_error_and_is_replaced(small: ServerProcess) -> None:
+def test_a_killed_worker_ends_its_requests_with_an_error_and_is_replaced(limited_server: ServerProcess) -> None:
     """SIGKILL under load: streams end in-band without [DONE], the rest with a 5xx body; the next request works."""
-    _probe(small)
-    [worker] = small.workers()
-    streams = [RawConnection(small, "/v1/completions", _body(stream=True, max_tokens=2000)) for _ in range(2)]
+    _probe(limited_server)
+    [worker] = limited_server.workers()
+    streams = [RawConnection(limited_server, "/v1/completions", _body(stream=True, max_tokens=2000)) for _ in range(2)]
     for stream in streams:
         assert stream.status() == 200
         stream.events(2)
-    whole = RawConnection(small, "/v1/completions", _body(max_tokens=2000))
-    small.wait("three run", lambda: small.gauge("vllm:num_requests_running") >= 3)
+    whole = RawConnection(limited_server, "/v1/completions", _body(max_tokens=2000))
+    limited_server.wait("three run", lambda: limited_server.gauge("vllm:num_requests_running") >= 3)
     worker.kill()
     for stream in streams:
         events = stream.events()
@@ -106,37 +104,37 @@ def test_a_killed_worker_ends_its_requests_with_an_error_and_is_replaced(small: 
     assert whole.status() in (500, 503)
     assert b'"error"' in whole.rest()
     whole.hang_up()
-    _probe(small)
-    [replaced] = small.workers()
+    _probe(limited_server)
+    [replaced] = limited_server.workers()
     assert replaced.pid != worker.pid
 
 
-def test_a_frozen_worker_is_found_and_replaced(small: ServerProcess) -> None:
+def test_a_frozen_worker_is_found_and_replaced(limited_server: ServerProcess) -> None:
     """SIGSTOP: the heartbeat detects it, its stream ends with an error, and the worker is replaced."""
-    _probe(small)
-    [worker] = small.workers()
-    stream = RawConnection(small, "/v1/completions", _body(stream=True, max_tokens=2000))
+    _probe(limited_server)
+    [worker] = limited_server.workers()
+    stream = RawConnection(limited_server, "/v1/completions", _body(stream=True, max_tokens=2000))
     assert stream.status() == 200
     stream.events(2)
     worker.send_signal(signal.SIGSTOP)
     assert "error" in stream.events()[-1]
     stream.hang_up()
-    small.wait("ready again", lambda: small.call("GET", "/health/ready").status == 200)
-    _probe(small)
+    limited_server.wait("ready again", lambda: limited_server.call("GET", "/health/ready").status == 200)
+    _probe(limited_server)
     assert not psutil.pid_exists(worker.pid) or worker.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_flood_is_answered_politely_and_the_process_stays(small: ServerProcess, scale: Scale) -> None:
+def test_a_flood_is_answered_politely_and_the_process_stays(limited_server: ServerProcess, scale: Scale) -> None:
     """At ten times capacity every answer is 200, 429 with Retry-After or 503; afterwards a probe is served at once."""
-    _probe(small)
-    pid, [worker] = small.pid, small.workers()
+    _probe(limited_server)
+    [worker] = limited_server.workers()
     end = time.monotonic() + scale(5, 180)
     seen: Counter[int] = Counter()
 
     def client(number: int) -> Counter[int]:
         counts: Counter[int] = Counter()
         while time.monotonic() < end:
-            answer = small.call("POST", "/v1/completions", _body(f"Client {number} says", max_tokens=24))
+            answer = limited_server.call("POST", "/v1/completions", _body(f"Client {number} says", max_tokens=24))
             counts[answer.status] += 1
             if answer.status == 429:
                 assert float(answer.headers["retry-after"]) > 0
@@ -150,22 +148,22 @@ def test_a_flood_is_answered_politely_and_the_process_stays(small: ServerProcess
     assert set(seen) <= {200, 429, 503}, seen
     assert seen[200] > 0
     assert seen[429] > 0
-    small.wait("idle after the flood", lambda: _idle(small))
+    limited_server.wait("idle after the flood", limited_server.is_idle)
     began = time.monotonic()
-    _probe(small)
+    _probe(limited_server)
     assert time.monotonic() - began < 5
-    assert small.pid == pid
-    assert [process.pid for process in small.workers()] == [worker.pid]
+    assert limited_server.child.poll() is None
+    assert [process.pid for process in limited_server.workers()] == [worker.pid]
 
 
-def test_no_answer_ever_holds_another_requests_secret(small: ServerProcess, scale: Scale) -> None:
+def test_no_answer_ever_holds_another_requests_secret(limited_server: ServerProcess, scale: Scale) -> None:
     """Mixed requests with reuse, eviction and disconnects: no answer contains a secret of another prompt."""
     secrets = {number: f"{random.Random(number).randrange(10**11, 10**12)}" for number in range(scale(60, 2000))}
 
     def ask(number: int) -> tuple[int, str]:
         text = f"The secret number is {secrets[number]}. " * 3 + "Again: The secret number is"
         line = RawConnection(
-            small, "/v1/completions", _body(text, max_tokens=16, temperature=0, stream=number % 3 == 0)
+            limited_server, "/v1/completions", _body(text, max_tokens=16, temperature=0, stream=number % 3 == 0)
         )
         try:
             if number % 7 == 0:
