@@ -255,7 +255,7 @@ class Settings:
     ] = "auto"
     optimize: Annotated[
         str,
-        SettingSpec("Requantize the catalogue's text models for this CPU when pulled.", choices=("auto", "off")),
+        SettingSpec("Requantize the catalogue's tested text models for this CPU when pulled.", choices=("auto", "off")),
     ] = "auto"
     llama_lib: Annotated[Path | None, SettingSpec("llama.cpp library to load instead of the installed kernels.")] = None
 

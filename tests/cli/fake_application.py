@@ -7,6 +7,7 @@ import msgspec
 
 from homeport.domain.errors import InvalidRequest, ModelNotFound, NotFound
 from homeport.domain.keys import IssuedKey, Key, KeyLimits, NewKey
+from homeport.domain.model_choices import DefaultModel, ModelChoice, ModelChoices, ModelOffer
 from homeport.domain.models import Alias, InstalledModel, ModelFacts
 from homeport.domain.operations import Announcement, Finding, ProgressReporter
 from homeport.domain.storage import ProjectUsage
@@ -28,6 +29,17 @@ ANNOUNCEMENT = Announcement(
     "http://127.0.0.1:9", None, ("small",), {"gpt-4": "small", "ada": "small"}, "AVX2 kernels", ("a note",), 3
 )
 
+CHOICES = ModelChoices(
+    (
+        ModelChoice("small", "text", "Small.", "mit", None, 8192, 98_362_432, 300_000_000, 8192, is_tested=True),
+        ModelChoice("big-8b", "text", "Big.", "mit", "big", 4096, 5 * 10**9, 6 * 10**9, 0, "qwen", "enable_thinking"),
+        ModelChoice("big-1b", "text", "Big.", "mit", "big", 4096, 10**9, 2 * 10**9, 4096, "qwen", "enable_thinking"),
+        ModelChoice("big-3b", "text", "Big.", "mit", "big", 8192, 3 * 10**9, 4 * 10**9, 6144, "qwen", "none"),
+        ModelChoice("listener", "transcription", "Hears.", "mit"),
+    ),
+    available_bytes=4_500_000_000,
+    total_bytes=8_000_000_000,
+)
 WAS = Speed(200.0, 100.0, 150.0)
 TRIALS = (
     Trial("q4_0", Speed(500.0, 220.0, 400.0), WAS, 90, Fidelity(21.0, 18.0, 0.5, 0.6)),
@@ -47,6 +59,8 @@ class FakeApplication:
         self.missing: list[str] = []
         self.optimized_by_default: list[str] = []
         self.present = [SMALL]
+        self.default: DefaultModel | None = DefaultModel("small", "no other was chosen")
+        self.offer: ModelOffer | None = None
 
     @property
     def admin(self) -> "FakeApplication":
@@ -128,7 +142,7 @@ class FakeApplication:
     def serve(self, settings: Settings, announce: Callable[[Announcement], None], /) -> None:
         """Announce and return."""
         self._record("serve", settings)
-        announce(ANNOUNCEMENT)
+        announce(msgspec.structs.replace(ANNOUNCEMENT, offer=self.offer))
 
     def pull_model(self, settings: Settings, reference: str, progress: ProgressReporter, /) -> InstalledModel:
         """Pull `small`; `slow` is interrupted, and any other model does not exist."""
@@ -174,6 +188,23 @@ class FakeApplication:
     def is_optimized_by_default(self, reference: str, /) -> bool:
         """Whether a test put it in `optimized_by_default`."""
         return reference in self.optimized_by_default
+
+    def list_catalogue(self, settings: Settings, /) -> ModelChoices:
+        """Return a family of three sizes, of which two fit, and two models of no family."""
+        self._record("list_catalogue", settings)
+        return CHOICES
+
+    def default_model(self, settings: Settings, /) -> DefaultModel | None:
+        """Return what a test put in `default`."""
+        self._record("default_model", settings)
+        return self.default
+
+    def record_default_model(self, settings: Settings, name: str, /) -> None:
+        """Make it the default, unless it is `listener`."""
+        self._record("record_default_model", settings, name)
+        if name == "listener":
+            raise InvalidRequest("only a model that chats can be the default")
+        self.default = DefaultModel(name, "chosen with `homeport use`")
 
     def list_models(self, settings: Settings, /) -> Sequence[InstalledModel]:
         """Return what a test put in `present`."""

@@ -52,6 +52,9 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
             content = {"object": "list", "data": [BATCH]} if "?" in self.path else BATCH
             self._answer(200, json.dumps(content).encode())
             return
+        if self.path.startswith("/v1/models/"):
+            self._answer(200, json.dumps({"id": self.path.rsplit("/", 1)[-1], "root": "small"}).encode())
+            return
         if self.path.startswith("/v1/files/"):
             self._answer(200, b'{"custom_id": "a"}\n' * 20_000)
             return

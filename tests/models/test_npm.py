@@ -9,13 +9,8 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import Unavailable
-from homeport.models.catalogue import (
-    Catalogue,
-    CatalogueEntry,
-    CatalogueFile,
-    CatalogueSource,
-    Licence,
-)
+from homeport.models.catalogue import Catalogue
+from homeport.models.catalogue_entry import CatalogueEntry, CatalogueFile, CatalogueSource, Licence
 from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions

@@ -5,14 +5,8 @@ import msgspec
 import pytest
 
 from homeport.domain.errors import Unavailable
-from homeport.models import catalogue
-from homeport.models.catalogue import (
-    Catalogue,
-    CatalogueEntry,
-    CatalogueFile,
-    CatalogueSource,
-    Licence,
-)
+from homeport.models.catalogue import Catalogue
+from homeport.models.catalogue_entry import CatalogueEntry, CatalogueFile, CatalogueSource, Licence
 from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
@@ -71,4 +65,4 @@ def test_an_installation_without_the_file_says_so(entry: CatalogueEntry, store: 
 def test_bundled_files_are_pinned() -> None:
     """A file in the package without size and hash is refused by the catalogue."""
     with pytest.raises(ValueError, match="needs its size and its sha256"):
-        catalogue.CatalogueSource("bundled", (catalogue.CatalogueFile("x/y.onnx"),))
+        CatalogueSource("bundled", (CatalogueFile("x/y.onnx"),))

@@ -90,6 +90,20 @@ def test_models_that_chat_come_first_and_the_default_before_all(store: ModelStor
     assert names == ["z-chatter", "c-chatter", "b-plain", "e-embedder", "d-embedder", "a-painter"]
 
 
+def test_a_recorded_default_is_followed_at_once(store: ModelStore) -> None:
+    """OpenAI's text model names and the list follow the recorded model, while it is installed."""
+    put(store, QWEN)
+    put(store, SMALL)
+    recorded: list[str | None] = [None]
+    registry = InstalledModelRegistry(store, catalogue.built_in(), recorded=lambda: recorded[0])
+    for name, expected in ((None, QWEN), (SMALL, SMALL), ("qwen3-8b", QWEN), (None, QWEN)):
+        recorded[0] = name
+        assert registry.resolve("gpt-4", "chat").model.facts.name == expected
+        assert registry.resolve("gpt-6.2-sol", "chat").model.facts.name == expected
+        assert registry.models()[0].facts.name == registry.defaults["text"] == expected
+        assert {alias.target for alias in registry.aliases()} == {expected}
+
+
 def test_a_real_name_speaks_the_models_own_ids(registry: InstalledModelRegistry) -> None:
     """Under a real model name there is no other encoding."""
     assert registry.resolve(QWEN, "chat").encoding is None

@@ -16,6 +16,8 @@ from typing import Any
 
 import psutil
 
+from homeport.domain.kinds import KINDS, TEXT
+
 Tokenise = Callable[[str], list[int]]
 
 
@@ -114,6 +116,8 @@ def running(log: Path, *flags: str, under: Sequence[str] = (), **settings: str) 
         environ["HOMEPORT_DATABASE_URL"] = f"sqlite:///{log.parent}/kept/homeport.db"
         environ["HOMEPORT_BLOBS"] = f"{log.parent}/kept/blobs"
     environ["HOMEPORT_THREADS"] = "1"  # several become fewer on a busy machine, and results round differently
+    if not {"--home", "--model", "--default-model"} & set(flags) and "HOME" not in settings:
+        environ["HOMEPORT_DEFAULT_MODEL"] = KINDS[TEXT].starters[0]  # whatever `homeport use` has recorded here
     environ.update({f"HOMEPORT_{name}": value for name, value in settings.items()})
     environ |= {"HOMEPORT_OFFLINE": "1", "HOMEPORT_LAYOUT": "original"}  # independent of the layouts on this machine
     command = [*under, sys.executable, "-m", "homeport", "serve", "--port", str(port), *flags]

@@ -10,7 +10,10 @@ from typing import cast
 
 import msgspec
 
-from homeport.app import admin_commands, doctor, fine_tuning, native_probes
+from homeport.app import admin_commands, doctor, fine_tuning, model_choices, native_probes
+from homeport.app.model_choices import default_model as default_model
+from homeport.app.model_choices import list_catalogue as list_catalogue
+from homeport.app.model_choices import record_default_model as record_default_model
 from homeport.app.models import kernel_library, model_registry, served_store
 from homeport.app.options import pull_options
 from homeport.app.server import check_settings as check_settings
@@ -66,9 +69,9 @@ def finetune(
 
 
 def is_optimized_by_default(reference: str) -> bool:
-    """Whether a reference names a model that is optimized when it is pulled: a text model of the catalogue."""
+    """Whether a reference names a model that is optimized when it is pulled: a tested text model of the catalogue."""
     entry = catalogue.built_in().find(reference)
-    return entry is not None and entry.kind == TEXT
+    return entry is not None and entry.kind == TEXT and entry.is_tested
 
 
 def list_models(settings: Settings) -> Sequence[InstalledModel]:
@@ -91,14 +94,17 @@ def default_image_model(settings: Settings) -> str:
 def describe_model(settings: Settings, name: str) -> Mapping[str, object]:
     """Describe an installed model: facts, template, source, layouts, files with hashes, aliases.
 
-    Raises ModelNotFound.
+    Of a model that is not installed, describe what the catalogue says. Raises ModelNotFound.
     """
-    manifest = ModelStore(settings.home).manifest(name)
+    store = ModelStore(settings.home)
+    if not store.find(name) and (choice := model_choices.describe_choice(name)):
+        return choice
+    manifest = store.manifest(name)
     description: dict[str, object] = msgspec.to_builtins(manifest.facts)
     if manifest.parent:
         description["parent"] = manifest.parent.name
     elif manifest.facts.kind == TEXT:
-        model = manifest.to_installed(ModelStore(settings.home).folder(name))
+        model = manifest.to_installed(store.folder(name))
         try:
             template = gguf_reader.read(model.files["weights"]).template
             description["template"] = native_probes.template_lines(template)

@@ -9,6 +9,7 @@ from homeport.domain.kinds import TEXT
 from homeport.domain.models import InstalledModel
 from homeport.domain.weight_layouts import ORIGINAL
 from homeport.models import catalogue
+from homeport.models.default_model import RecordedDefault
 from homeport.models.kernels import find_installed_kernels
 from homeport.models.model_store import ModelStore
 from homeport.models.registry import InstalledModelRegistry
@@ -18,8 +19,8 @@ from homeport.settings import Settings
 def model_registry(settings: Settings) -> InstalledModelRegistry:
     """The registry of installed models, with the default models and aliases of the settings.
 
-    The default of each kind is `default_model` (for text), else the first of `models`, else a starter, else any
-    installed model that is not fine-tuned.
+    The default of each kind is `default_model` (for text), else the first of `models`, else the recorded one (for
+    text), else a starter, else any installed model that is not fine-tuned.
     """
     known, store = catalogue.built_in(), served_store(settings)
     defaults: dict[str, str] = {}
@@ -29,7 +30,9 @@ def model_registry(settings: Settings) -> InstalledModelRegistry:
         defaults.setdefault(model.facts.kind, model.facts.name)
     if settings.default_model:
         defaults[TEXT] = settings.default_model
-    return InstalledModelRegistry(store, known, defaults=defaults, overrides=settings.aliases)
+    is_set = settings.default_model is not None or any(model.facts.kind == TEXT for model in served)
+    recorded = (lambda: None) if is_set else RecordedDefault(settings.home).read
+    return InstalledModelRegistry(store, known, defaults=defaults, overrides=settings.aliases, recorded=recorded)
 
 
 def served_store(settings: Settings) -> ModelStore:

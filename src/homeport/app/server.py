@@ -14,7 +14,7 @@ from homeport.api.http_server import HttpServer
 from homeport.api.in_process_dispatcher import InProcessDispatcher
 from homeport.api.metrics import Metrics
 from homeport.api.services import Services
-from homeport.app import fine_tuning, log_setup, options, spool, storage
+from homeport.app import fine_tuning, log_setup, model_choices, options, spool, storage
 from homeport.app.batches import BatchService
 from homeport.app.models import engine_files, model_registry, served_store
 from homeport.app.storage import Storage
@@ -168,6 +168,7 @@ class Server:
                 kernels=loaded[0].kernels if loaded else "loaded with the first model",
                 notes=tuple(note for found in loaded for note in found.notes),
                 n_fine_tuned=len(self._store.names()) - len(bases),
+                offer=model_choices.offer(settings, self._registry.defaults.get(TEXT, "")),
             )
         )
 

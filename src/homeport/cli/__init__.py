@@ -21,6 +21,7 @@ from homeport.cli import (
     serve,
     transcribe,
     usage,
+    use,
 )
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
@@ -43,6 +44,7 @@ for _command in (
     serve.stop,
     models.pull,
     models.optimize,
+    use.use,
     finetune.finetune,
     models.list_,
     models.show,

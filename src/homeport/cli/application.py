@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from homeport.domain.keys import IssuedKey, Key, NewKey
+from homeport.domain.model_choices import DefaultModel, ModelChoices
 from homeport.domain.models import Alias, InstalledModel
 from homeport.domain.operations import Announcement, Finding, ProgressReporter
 from homeport.domain.storage import ProjectUsage
@@ -98,7 +99,19 @@ class Application(Protocol):
         ...
 
     def is_optimized_by_default(self, reference: str, /) -> bool:
-        """Whether a reference names a model that is optimized when it is pulled: a text model of the catalogue."""
+        """Whether a reference names a model that is optimized when it is pulled: a tested text model."""
+        ...
+
+    def list_catalogue(self, settings: Settings, /) -> ModelChoices:
+        """List the catalogue's models with their sizes, and what fits into the memory that is available now."""
+        ...
+
+    def default_model(self, settings: Settings, /) -> DefaultModel | None:
+        """Return the model that OpenAI's text model names resolve to; None if no text model is installed."""
+        ...
+
+    def record_default_model(self, settings: Settings, name: str, /) -> None:
+        """Make an installed model that chats the default one, also for running servers and after restarts."""
         ...
 
     def list_models(self, settings: Settings, /) -> Sequence[InstalledModel]:
@@ -114,7 +127,10 @@ class Application(Protocol):
         ...
 
     def describe_model(self, settings: Settings, name: str, /) -> Mapping[str, object]:
-        """Describe a model: facts, template, source, layouts, files with hashes, aliases."""
+        """Describe an installed model: facts, template, source, layouts, files with hashes, aliases.
+
+        Of a model that is not installed, describe what the catalogue says.
+        """
         ...
 
     def remove_model(self, settings: Settings, name: str, /) -> int:

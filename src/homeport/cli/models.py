@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from homeport.cli.application import Application
+from homeport.cli.model_choices import print_catalogue, print_family
 from homeport.cli.options import SettingsCommand, application
 from homeport.cli.output import echo, human_size, json_flag, print_json, print_table, progress, shorten_list
 from homeport.domain.errors import HomeportError
@@ -75,12 +76,20 @@ def pull(
 ) -> None:
     """Pull models from the catalogue, a hub or a file.
 
-    MODEL is a catalogue name, hf:org/repo[:Q4_K_M], ms:org/repo[:Q4_K_M] or file:model.gguf.
+    MODEL is a catalogue name, hf:org/repo[:Q4_K_M], ms:org/repo[:Q4_K_M] or file:model.gguf. The name of a family (such
+    as qwen3) pulls nothing, but lists its sizes, with the memory they need and what fits this machine.
     """
-    models = [fetch(application(context), settings, reference, is_optimized) for reference in references]
+    program = application(context)
+    choices = program.list_catalogue(settings)
+    families = [reference for reference in references if choices.of_family(reference)]
+    wanted = [reference for reference in references if reference not in families]
+    models = [fetch(program, settings, reference, is_optimized) for reference in wanted]
     if is_json:
-        print_json([model.facts for model in models])
+        members = [choice for family in families for choice in choices.of_family(family)]
+        print_json([*members, *(model.facts for model in models)])
         return
+    for family in families:
+        print_family(family, choices)
     for model in models:
         echo(f"{model.facts.name} is installed ({human_size(model.facts.size_bytes)})")
 
@@ -110,11 +119,19 @@ def optimize(
 
 @click.command("list", cls=SettingsCommand)
 @click.option("--aliases", "are_aliases", is_flag=True, help="List all aliases with their models instead.")
+@click.option("--catalogue", "is_catalogue", is_flag=True, help="List the models that can be pulled by name instead.")
 @json_flag
 @click.pass_context
-def list_(context: click.Context, settings: Settings, are_aliases: bool, is_json: bool) -> None:
+def list_(context: click.Context, settings: Settings, are_aliases: bool, is_catalogue: bool, is_json: bool) -> None:
     """List the installed models and their aliases."""
     program = application(context)
+    if is_catalogue:
+        choices = program.list_catalogue(settings)
+        if is_json:
+            print_json(choices.models)
+        else:
+            print_catalogue(choices)
+        return
     models, aliases = program.list_models(settings), program.list_aliases(settings)
     if is_json:
         facts = [{**msgspec.to_builtins(model.facts), "layout": model.layout} for model in models]
@@ -139,7 +156,10 @@ def _row(model: InstalledModel, aliases: Sequence[Alias]) -> tuple[str, ...]:
 @json_flag
 @click.pass_context
 def show(context: click.Context, settings: Settings, model: str, is_json: bool) -> None:
-    """Show everything known about a model: files and hashes, source, license, template."""
+    """Show everything known about a model: files and hashes, source, license, template.
+
+    Of a model that is not installed: what the catalogue knows, such as its sources, sizes and format of tool calls.
+    """
     description = application(context).describe_model(settings, model)
     if is_json:
         print_json(description)

@@ -9,6 +9,7 @@ from homeport.cli.options import ALL_SETTINGS, SettingsCommand, application
 from homeport.cli.output import echo, human_size, json_flag, print_json, print_table, shorten_list
 from homeport.client import http_client
 from homeport.domain.errors import HomeportError
+from homeport.domain.model_choices import ModelOffer
 from homeport.domain.operations import Announcement
 from homeport.settings import Settings
 
@@ -78,6 +79,13 @@ def _print_announcement(announcement: Announcement) -> None:
     for model in dict.fromkeys(announcement.aliases.values()):
         names = [name for name, target in announcement.aliases.items() if target == model]
         echo(f"  aliases  {shorten_list(names)} -> {model} (all: homeport list --aliases)")
+    if announcement.offer:
+        echo(f"  larger   {_describe_offer(announcement.offer)}")
     echo(f"  kernels  {announcement.kernels}")
     for note in announcement.notes:
         echo(f"  note     {note}")
+
+
+def _describe_offer(offer: ModelOffer) -> str:
+    size = "installed" if offer.is_installed else human_size(offer.file_bytes or 0)
+    return f"{offer.name} ({size}) answers better; to make it the default: homeport use {offer.name}"

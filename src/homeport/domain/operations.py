@@ -7,6 +7,8 @@ from typing import Protocol
 
 import msgspec
 
+from homeport.domain.model_choices import ModelOffer
+
 
 class ProgressReporter(Protocol):
     """Receives the progress of a download, in bytes, and lines for the user."""
@@ -38,7 +40,10 @@ class NullProgress:
 
 
 class Announcement(msgspec.Struct, frozen=True):
-    """The server accepts requests: its URL, models (loaded ones first), aliases and kernels."""
+    """The server accepts requests: its URL, models (loaded ones first), aliases and kernels.
+
+    `offer`: a larger model than the default text model, which the user may choose.
+    """
 
     url: str
     key: str | None
@@ -47,6 +52,7 @@ class Announcement(msgspec.Struct, frozen=True):
     kernels: str
     notes: tuple[str, ...] = ()
     n_fine_tuned: int = 0
+    offer: ModelOffer | None = None
 
 
 class WorkerReport(msgspec.Struct, frozen=True):

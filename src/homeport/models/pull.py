@@ -17,6 +17,7 @@ from homeport.domain.errors import (
     InvalidRequest,
     ModelNotFound,
     Unavailable,
+    excerpt,
 )
 from homeport.domain.kinds import EMBEDDINGS, KINDS, TEXT
 from homeport.domain.models import InstalledModel, ModelFacts
@@ -30,7 +31,8 @@ from homeport.models import (
     references,
     whisper,
 )
-from homeport.models.catalogue import Catalogue, CatalogueEntry, CatalogueSource
+from homeport.models.catalogue import Catalogue
+from homeport.models.catalogue_entry import CatalogueEntry, CatalogueSource
 from homeport.models.manifest import Manifest, StoredFile
 from homeport.models.model_store import ModelStore
 from homeport.models.pull_options import PullOptions
@@ -65,15 +67,23 @@ def pull(
     if isinstance(wanted, CatalogueName):
         entry = known.find(wanted.name)
         if entry is None:
-            names = ", ".join(known.names)
-            raise ModelNotFound(
-                f"The catalogue has no `{wanted.name}`. It has {names}; for other models use hf:org/repo:QUANT, "
-                "ms:org/repo:QUANT or file:model.gguf."
-            )
+            raise _unknown_name(wanted.name, known)
         for name in entry.needs:
             pull(name, store, options, progress, known)
         return _pull_entry(entry, store, options, progress)
     return _pull_reference(wanted, store, options, progress, known)
+
+
+def _unknown_name(name: str, known: Catalogue) -> ModelNotFound:
+    if members := known.family(name):
+        names = ", ".join(entry.name for entry in members)
+        return ModelNotFound(f"`{excerpt(name)}` is a family of models: choose one of {names}.")
+    names = ", ".join(dict.fromkeys(entry.family or entry.name for entry in known.models))
+    return ModelNotFound(
+        f"The catalogue has no `{excerpt(name)}`. It has the models and families {names} "
+        "(all: `homeport list --catalogue`); for other models use hf:org/repo:QUANT, ms:org/repo:QUANT or "
+        "file:model.gguf."
+    )
 
 
 def _pull_entry(

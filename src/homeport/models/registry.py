@@ -4,7 +4,7 @@ Never downloads and never replaces the requested model by another.
 """
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from homeport.domain.errors import (
     HomeportError,
@@ -26,7 +26,8 @@ class InstalledModelRegistry:
     """The store's models, and the names that resolve to them.
 
     `defaults` are the models that OpenAI's names resolve to, by kind; for other kinds it is the first starter.
-    `overrides` are the user's aliases.
+    `recorded` returns the text model that takes precedence, if it is installed; it is asked at every use, so that a
+    running server follows. `overrides` are the user's aliases.
     """
 
     def __init__(
@@ -36,12 +37,26 @@ class InstalledModelRegistry:
         *,
         defaults: Mapping[str, str] | None = None,
         overrides: Mapping[str, Override] | None = None,
+        recorded: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._store = store
         self._catalogue = catalogue
         starters = {kind.name: kind.starters[0] for kind in KINDS.values() if catalogue.find(kind.starters[0])}
-        self.defaults: Mapping[str, str] = {**starters, **(defaults or {})}
-        self._aliases = Aliases(self.defaults, overrides or {})
+        self._first_defaults: Mapping[str, str] = {**starters, **(defaults or {})}
+        self._overrides = overrides or {}
+        self._recorded = recorded
+        self._resolved: tuple[Mapping[str, str], Aliases] = (
+            self._first_defaults,
+            Aliases(self._first_defaults, self._overrides),
+        )
+
+    @property
+    def defaults(self) -> Mapping[str, str]:
+        """The models that OpenAI's names resolve to now, by kind."""
+        chosen = self._recorded()
+        if chosen is None or self._store.find(chosen) is None:
+            return self._first_defaults
+        return {**self._first_defaults, TEXT: chosen}
 
     def resolve(self, name: str, capability: str) -> ResolvedModel:
         """Find the model of a name, with any capability if `capability` is empty.
@@ -53,10 +68,11 @@ class InstalledModelRegistry:
             raise ModelNotFound(_UNKNOWN.format(excerpt(name)), param="model")
         if model := self._store.find(name):
             return self._resolve_checked(name, model, capability, None)
-        alias = self._aliases.find(name)
+        names = self._aliases()
+        alias = names.find(name)
         if alias and (model := self._store.find(alias.target)):
             return self._resolve_checked(name, model, capability, alias.encoding)
-        kind = self._aliases.kind(name)
+        kind = names.kind(name)
         if capability and kind is not None and kind != kind_of(capability).name:
             raise InvalidRequest(
                 f"The model `{excerpt(name)}` is for {kind}; it cannot be used for {capability}.", param="model"
@@ -70,7 +86,8 @@ class InstalledModelRegistry:
         first.
         """
         usable = [model for model in self._store.installed() if not model.parent or self._store.parent(model)]
-        return sorted(usable, key=self._rank)
+        defaults = self.defaults
+        return sorted(usable, key=lambda model: _rank(model, defaults))
 
     def remove(self, name: str) -> None:
         """Delete a fine-tuned model, by its real name. A server that has loaded it continues to use it."""
@@ -79,11 +96,14 @@ class InstalledModelRegistry:
     def aliases(self) -> Sequence[Alias]:
         """Return every alias whose target is installed."""
         installed = set(self._store.names())
-        return [alias for alias in self._aliases if alias.target in installed and alias.name not in installed]
+        return [alias for alias in self._aliases() if alias.target in installed and alias.name not in installed]
 
-    def _rank(self, model: InstalledModel) -> tuple[bool, bool, str, bool, str]:
-        name, kind = model.facts.name, model.facts.kind
-        return "chat" not in model.facts.capabilities, kind != TEXT, kind, self.defaults.get(kind) != name, name
+    def _aliases(self) -> Aliases:
+        """Return the aliases, made again only if the defaults have changed."""
+        defaults = self.defaults
+        if defaults != self._resolved[0]:
+            self._resolved = (defaults, Aliases(defaults, self._overrides))
+        return self._resolved[1]
 
     def _resolve_checked(
         self, name: str, model: InstalledModel, capability: str, encoding: str | None
@@ -111,7 +131,7 @@ class InstalledModelRegistry:
             text = f"`{name}` resolves to `{alias.target}`, which is not installed. Run `homeport pull {alias.target}`."
         elif self._catalogue.find(name):
             text = f"The model `{name}` is not installed. Run `homeport pull {name}`."
-        elif (kind := self._aliases.kind(name)) and kind not in self.defaults:
+        elif (kind := self._aliases().kind(name)) and kind not in self.defaults:
             known = [f"`homeport pull {entry.name}`" for entry in self._catalogue.models if entry.kind == kind]
             run = f" Run {' or '.join(known)}." if known else ""
             text = f"`{name}` resolves to a model of the kind {kind}, and none is installed.{run}"
@@ -127,3 +147,8 @@ class InstalledModelRegistry:
         by_lower = {known_name.lower(): known_name for known_name in known}
         near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
         return f" Did you mean {' or '.join(f'`{by_lower[key]}`' for key in near)}?" if near else ""
+
+
+def _rank(model: InstalledModel, defaults: Mapping[str, str]) -> tuple[bool, bool, str, bool, str]:
+    name, kind = model.facts.name, model.facts.kind
+    return "chat" not in model.facts.capabilities, kind != TEXT, kind, defaults.get(kind) != name, name
