@@ -25,6 +25,7 @@ TOOLKITS = {
         "engines",
         "training",
     },
+    ("llguidance",): {"engines"},
     ("torch",): {"training"},
     ("sqlalchemy", "alembic", "psycopg", "obstore"): {"store"},
     ("ray",): {"cluster"},

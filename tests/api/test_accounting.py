@@ -8,8 +8,10 @@ from homeport.domain.events import (
     ChoiceFinished,
     Done,
     EmbeddingVectors,
+    ReasoningDelta,
     RecordingInfo,
     TextDelta,
+    ToolCallDelta,
     Usage,
 )
 
@@ -28,6 +30,19 @@ def test_deltas_count_until_the_worker_reports_the_cost() -> None:
     assert counter.usage == Usage(5, 3)
     counter.count([ChoiceFinished(0, "length", is_cut=True), Done(Usage(5, 9, 1))])
     assert (counter.usage, counter.is_cut) == (Usage(5, 9, 1), True)
+
+
+def test_reasoning_and_calls_are_counted() -> None:
+    """The metrics count calls and the tokens of reasoning, also those of a request that is cancelled."""
+    metrics = Metrics()
+    counter = _counter(metrics)
+    counter.count([ReasoningDelta(0, "Hm.", tokens=3), ToolCallDelta(0, 0, "call_1", "f", "", tokens=2)])
+    counter.count([ToolCallDelta(0, 0, "", "", "{}"), ToolCallDelta(0, 1, "call_2", "f", "{}")])
+    assert counter.usage == Usage(5, 7, reasoning_tokens=3)
+    counter.close()
+    page = metrics.render().decode()
+    assert 'homeport:tool_calls_total{model_name="tiny"} 2.0' in page
+    assert 'homeport:reasoning_tokens_total{model_name="tiny"} 3.0' in page
 
 
 def test_the_longest_choice_is_reported() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import openai
+import pydantic
 import pytest
 
 from homeport.api.access_policy import AccessPolicy
@@ -22,6 +23,17 @@ from homeport.domain.errors import (
     QuotaExceeded,
     Unavailable,
 )
+from homeport.domain.events import (
+    Admitted,
+    ChoiceFinished,
+    Done,
+    Event,
+    ReasoningDelta,
+    ToolCallDelta,
+    Usage,
+)
+from homeport.domain.text import ChatPrompt, TextRequest
+from homeport.domain.tools import JsonFormat
 from homeport.domain.worker_messages import EngineRequest
 from tests.api.fakes import FakeServing, Script, answer, services
 from tests.api.live_server import served
@@ -99,6 +111,65 @@ def test_an_answer_can_be_sent_back(client: openai.OpenAI, serving: FakeServing)
     parsed = client.chat.completions.parse(model="tiny", messages=turns).choices[0].message
     turns += [parsed.model_dump(), {"role": "user", "content": "And?"}]
     assert client.chat.completions.create(model="tiny", messages=turns).choices[0].finish_reason == "stop"
+
+
+class GetTime(pydantic.BaseModel):
+    """The time in a zone."""
+
+    zone: str
+
+
+def _calling(_: EngineRequest) -> Script:
+    """Answer with a thought and two calls of one tool."""
+    deltas: list[Event] = [ReasoningDelta(0, "Hm."), ReasoningDelta(0, " Two.")]
+    for index, zone in enumerate(("UTC", "CET")):
+        deltas += [
+            ToolCallDelta(0, index, f"call_{index}", "GetTime", ""),
+            ToolCallDelta(0, index, "", "", '{"zone": '),
+        ]
+        deltas.append(ToolCallDelta(0, index, "", "", f'"{zone}"}}'))
+    return [[Admitted(5, (10,))], *([each] for each in deltas), [ChoiceFinished(0, "tool_calls"), Done(Usage(5, 9))]]
+
+
+def test_calls_are_parsed_streamed_and_sent_back(client: openai.OpenAI, serving: FakeServing) -> None:
+    """The client's helpers read calls, whole and streamed, and its messages are accepted with their results."""
+    plain = serving.script
+    serving.script = _calling
+    turns: list[Any] = [{"role": "user", "content": "What time is it?"}]
+    tools = [openai.pydantic_function_tool(GetTime)]
+    parsed = client.chat.completions.parse(model="tiny", messages=turns, tools=tools).choices[0].message
+    with client.chat.completions.stream(model="tiny", messages=turns, tools=tools) as stream:
+        done = [event.parsed_arguments for event in stream if event.type == "tool_calls.function.arguments.done"]
+        streamed = stream.get_final_completion().choices[0].message
+    serving.script = plain
+    zones = [GetTime(zone="UTC"), GetTime(zone="CET")]
+    assert done == zones
+    for message in (parsed, streamed):
+        assert [call.function.parsed_arguments for call in message.tool_calls or ()] == zones
+        assert message.model_extra == {"reasoning_content": "Hm. Two.", "reasoning": "Hm. Two."}
+        turns.append(message.model_dump())
+        turns += [{"role": "tool", "tool_call_id": f"call_{at}", "content": "12:00"} for at in range(2)]
+    answered = client.chat.completions.create(model="tiny", messages=turns, tools=tools)
+    assert answered.choices[0].message.content == "Hello there"
+    _, request = serving.requests[-1]
+    assert isinstance(request, TextRequest)
+    (prompt,) = request.prompts
+    assert isinstance(prompt, ChatPrompt)
+    assert prompt.messages[1] == prompt.messages[4]
+
+
+def test_a_schema_is_parsed(client: openai.OpenAI, serving: FakeServing) -> None:
+    """The client's helper sends a model as a schema, and reads the answer as this model."""
+    plain = serving.script
+    serving.script = lambda _: answer('{"zone":"UTC"}')
+    turns: list[Any] = [{"role": "user", "content": "Where?"}]
+    parsed = client.chat.completions.parse(model="tiny", messages=turns, response_format=GetTime)
+    serving.script = plain
+    assert parsed.choices[0].message.parsed == GetTime(zone="UTC")
+    _, request = serving.requests[-1]
+    assert isinstance(request, TextRequest)
+    assert isinstance(request.output_format, JsonFormat)
+    assert '"zone"' in (request.output_format.schema or "")
 
 
 def test_a_wrong_key_is_an_authentication_error(address: str) -> None:

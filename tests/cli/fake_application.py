@@ -8,7 +8,7 @@ import msgspec
 from homeport.domain.errors import InvalidRequest, ModelNotFound, NotFound
 from homeport.domain.keys import IssuedKey, Key, KeyLimits, NewKey
 from homeport.domain.model_choices import DefaultModel, ModelChoice, ModelChoices, ModelOffer
-from homeport.domain.models import Alias, InstalledModel, ModelFacts
+from homeport.domain.models import Alias, InstalledModel, ModelFacts, ToolCheck
 from homeport.domain.operations import Announcement, Finding, ProgressReporter
 from homeport.domain.storage import ProjectUsage
 from homeport.domain.training import (
@@ -61,6 +61,7 @@ class FakeApplication:
         self.present = [SMALL]
         self.default: DefaultModel | None = DefaultModel("small", "no other was chosen")
         self.offer: ModelOffer | None = None
+        self.tool_check = ToolCheck()
 
     @property
     def admin(self) -> "FakeApplication":
@@ -225,6 +226,11 @@ class FakeApplication:
         """Return a line, a list and several lines."""
         self._record("describe_model", settings, name)
         return {"name": name, "files": ["a", "b"], "template": "one\ntwo", "empty": ()}
+
+    def check_tools(self, settings: Settings, name: str, /) -> ToolCheck:
+        """Return `tool_check`."""
+        self._record("check_tools", settings, name)
+        return self.tool_check
 
     def remove_model(self, settings: Settings, name: str, /) -> int:
         """Return a size of 1.5 kB."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from click.testing import CliRunner, Result
@@ -73,7 +74,9 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
             return
         self._record(json.loads(body) if body else None)
         if self.path == "/v1/chat/completions":
-            self._answer(200, self._chat(), "text/event-stream")
+            texts: list[dict[str, Any]] = [{"content": text} for text in CHUNKS]
+            deltas = _call_deltas() if _needs_call(json.loads(body)) else texts
+            self._answer(200, self._chat(deltas), "text/event-stream")
         elif self.path == "/v1/embeddings":
             vectors = [{"object": "embedding", "index": at, "embedding": [0.5, -0.25 * at]} for at in range(2)]
             self._answer(200, json.dumps({"object": "list", "data": vectors}).encode())
@@ -120,8 +123,8 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
         lines = [f"event: {event.get('type')}\ndata: {json.dumps(event)}\n\n" for event in events]
         return ("".join(lines) + "data: [DONE]\n\n").encode()
 
-    def _chat(self) -> bytes:
-        events = [{"choices": [{"delta": {"content": text}}]} for text in CHUNKS]
+    def _chat(self, deltas: list[dict[str, Any]]) -> bytes:
+        events = [{"choices": [{"delta": delta}]} for delta in deltas]
         tail = '{"error": {"message": "the engine failed"}}' if self.server.is_failing else '{"choices": []}'
         lines = [f"data: {event}\n\n" for event in [*map(json.dumps, events), tail]]
         return (": ping\n\n" + "".join(lines) + "data: [DONE]\n\n").encode()
@@ -139,6 +142,25 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         """Log nothing."""
+
+
+def _needs_call(body: dict[str, Any]) -> bool:
+    return bool(body.get("tools")) and body["messages"][-1]["role"] != "tool"
+
+
+def _call_deltas() -> list[dict[str, Any]]:
+    """The deltas of an answer with reasoning, text, and calls of two tools, one of them custom."""
+    clock = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "clock", "arguments": ""}}
+    shell = {"index": 1, "id": "call_2", "type": "custom", "custom": {"name": "shell", "input": ""}}
+    parts: list[dict[str, Any]] = [
+        clock,
+        {"index": 0, "function": {"arguments": '{"zone": '}},
+        {"index": 0, "function": {"arguments": '"UTC"}'}},
+        shell,
+        {"index": 1, "custom": {"input": "ls"}},
+    ]
+    begin: list[dict[str, Any]] = [{"role": "assistant", "content": None}, {"reasoning": "Hm."}]
+    return begin + [{"tool_calls": [part]} for part in parts]
 
 
 @contextmanager

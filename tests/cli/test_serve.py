@@ -64,9 +64,9 @@ def test_chat_starts_a_server(home: Path) -> None:
     """If no server runs, `run` starts one, which answers and ends with it."""
     flags = ["--home", str(home), "--model", MODEL]
     with http_client.connect_or_start(home, port=None, flags=flags) as running:
-        pieces = http_client.chat(running, running.token, MODEL, [{"role": "user", "content": "Say hello."}])
-        with closing(pieces):
-            assert next(piece for piece in pieces if piece.strip())
+        fields = {"model": MODEL, "messages": [{"role": "user", "content": "Say hello."}]}
+        with closing(http_client.chat(running, running.token, fields)) as deltas:
+            assert next(delta for delta in deltas if (delta.get("content") or "").strip())
         assert running.pid != os.getpid()
     assert not running.is_alive
 

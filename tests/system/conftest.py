@@ -9,6 +9,7 @@ import pytest
 from homeport import settings
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.models.kernels import find_installed_kernels
+from tests.system.reasoning_model import install_reasoning_model
 from tests.system.server import ServerProcess, Tokenise, running
 from tests.system.tiny_diffusion import install_tiny_model
 
@@ -37,6 +38,15 @@ def image_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPro
     folder = tmp_path_factory.mktemp("image_server")
     install_tiny_model(folder / "home")
     with running(folder / "log", HOME=str(folder / "home"), THREADS="1") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def reasoning_server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
+    """A server with a model whose template has a reasoning switch, in a home of its own."""
+    folder = tmp_path_factory.mktemp("reasoning_server")
+    install_reasoning_model(folder / "home", smollm2)
+    with running(folder / "log", HOME=str(folder / "home")) as started:
         yield started
 
 

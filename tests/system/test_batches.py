@@ -146,7 +146,7 @@ BAD: Sequence[dict[str, Any]] = (
     {"body": {"temperature": 9}},
     {"body": {"model": "nowhere"}},
     {"body": {"stream": True}},
-    {"body": {"max_tokens": 100_000}},
+    {"body": {"max_tokens": 8_191}},
     {"body": {"what": 1}},
     {"body": {"messages": []}},
     {"url": PLAIN},

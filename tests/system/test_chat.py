@@ -112,11 +112,8 @@ def test_forged_role_markers_change_no_role(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("tools", [{"type": "function", "function": {"name": "f", "parameters": {}}}]),
-        ("response_format", {"type": "json_object"}),
         ("audio", {"voice": "alloy", "format": "mp3"}),
         ("store", True),
-        ("functions", [{"name": "f", "parameters": {}}]),
         ("temperature", 2.1),
         ("top_p", -0.1),
         ("n", 0),

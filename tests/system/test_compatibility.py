@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeport.api.compatibility import FieldNote
-from tests.system.compatibility import fine_tuning, images, page
+from tests.system.compatibility import fine_tuning, images, page, structured
 from tests.system.compatibility.probes import every_field, judge
 from tests.system.server import ServerProcess
 
@@ -15,15 +15,21 @@ Verdicts = Mapping[tuple[str, str], str | Exception]
 
 @pytest.fixture(scope="module")
 def verdicts(
-    server: ServerProcess, image_server: ServerProcess, fine_tuning_server: ServerProcess, installed: Mapping[str, Path]
+    server: ServerProcess,
+    image_server: ServerProcess,
+    fine_tuning_server: ServerProcess,
+    reasoning_server: ServerProcess,
+    installed: Mapping[str, Path],
 ) -> Verdicts:
     """The verdict on every field, once for all tests of this module."""
     assert installed
     others = dict.fromkeys(images.PROBES, image_server) | dict.fromkeys(fine_tuning.PROBES, fine_tuning_server)
     found: dict[tuple[str, str], str | Exception] = {}
     for endpoint, field in every_field():
+        is_reasoning = endpoint == "chat" and field.name in structured.REASONING
+        chosen = reasoning_server if is_reasoning else others.get(endpoint, server)
         try:
-            found[endpoint, field.name] = judge(others.get(endpoint, server), endpoint, field)
+            found[endpoint, field.name] = judge(chosen, endpoint, field)
         except (AssertionError, LookupError) as missed:
             found[endpoint, field.name] = missed
     return found

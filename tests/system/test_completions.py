@@ -253,10 +253,10 @@ def test_a_prompt_over_the_window_is_refused_with_both_numbers(client: openai.Op
     assert "8500" in caught.value.message
 
 
-def test_a_repeated_prompt_is_not_computed_again(home: ServerProcess) -> None:
+def test_a_repeated_prompt_is_not_computed_again(default_server: ServerProcess) -> None:
     """The second of two equal prompts reports nearly all of its tokens as cached."""
     prompt = "A long shared beginning, said twice in the same words. " * 12
-    with openai.OpenAI(base_url=home.base, api_key="x", max_retries=0, timeout=120) as client:
+    with openai.OpenAI(base_url=default_server.base, api_key="x", max_retries=0, timeout=120) as client:
         client.completions.create(model="davinci", prompt=prompt, max_tokens=1)
         again = client.completions.create(model="davinci", prompt=prompt, max_tokens=1)
     assert again.usage is not None
@@ -265,9 +265,9 @@ def test_a_repeated_prompt_is_not_computed_again(home: ServerProcess) -> None:
     assert again.usage.prompt_tokens_details.cached_tokens >= again.usage.prompt_tokens - 1
 
 
-def test_infill_writes_the_middle(home: ServerProcess) -> None:
+def test_infill_writes_the_middle(default_server: ServerProcess) -> None:
     """On a model with fill-in-the-middle tokens, `suffix` gives the code between the two parts."""
-    with openai.OpenAI(base_url=home.base, api_key="x", max_retries=0, timeout=120) as client:
+    with openai.OpenAI(base_url=default_server.base, api_key="x", max_retries=0, timeout=120) as client:
         answer = client.completions.create(
             model="qwen2.5-coder-0.5b",
             prompt="def fibonacci(n):\n    a, b = 0, 1\n    for _ in range(n):\n        ",

@@ -14,7 +14,7 @@ import pytest
 from tests.system.server import ServerProcess
 
 _README = ["chat", "stream", "completion", "edit", "embeddings", "audio", "moderation"]
-SHOWN = {"README.md": _README, "README.zh.md": _README, "docs/operations.md": ["models"]}
+SHOWN = {"README.md": _README, "README.zh.md": _README, "docs/operations.md": ["models"], "docs/tools.md": ["tools"]}
 ROOT = Path(__file__).parents[2]
 _STEP = re.compile(
     r"```(sh|python)\n((?:(?!```).)*)```\n\n"
@@ -127,6 +127,10 @@ def test_the_samples_answers_are_right(outputs: dict[str, str]) -> None:
     assert "return" in outputs["completion"]
     assert "4" in outputs["stream"]
     assert "Paris" in json.loads(outputs["chat"])["choices"][0]["message"]["content"]
+    tools = json.loads(outputs["tools"])
+    assert tools["tool"] == "get_weather"
+    assert "Paris" in json.loads(tools["arguments"])["city"]
+    assert list(json.loads(tools["bound"])) == ["city"]
     near = json.loads(outputs["embeddings"])
     assert near["same question"] > near["unrelated"]
     assert "morning from my own machine" in json.loads(outputs["audio"])["text"]

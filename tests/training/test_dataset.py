@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.content import text_message
+from homeport.domain.content import Message, ToolCallPart, ToolResultPart, text_message
 from homeport.domain.errors import InvalidRequest
+from homeport.domain.tools import Tool, ToolUse
 from homeport.domain.training import Method
 from homeport.training import dataset
 from homeport.training.dataset import CompletionExample, ConversationExample, PreferenceExample
 
 USER, ANSWER = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+
+CALLS = {"tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}
 
 
 def lines(*objects: object) -> list[bytes]:
@@ -59,6 +62,38 @@ def test_answers_are_trained_on_as_they_were_returned(answer: dict[str, object])
     assert dataset.parse(lines({"messages": [USER, ANSWER | answer], "tools": None}), "supervised") == [plain]
 
 
+def test_calls_and_results_are_read_with_their_tools() -> None:
+    """An example may declare tools, call them, read the results, and end with a call."""
+    result = {"role": "tool", "tool_call_id": "1", "content": "r"}
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    chat = [USER, {"role": "assistant"} | CALLS, result, ANSWER, USER, {"role": "assistant"} | CALLS]
+    (read,) = dataset.parse(lines({"messages": chat, "tools": tools, "parallel_tool_calls": False}), "supervised")
+    assert isinstance(read, ConversationExample)
+    assert read.trained_turns == (1, 3, 5)
+    call = Message("assistant", (ToolCallPart("1", "f", "{}"),))
+    assert (read.messages[1], read.messages[5]) == (call, call)
+    assert read.messages[2] == Message("tool", (ToolResultPart("1", "r"),))
+    assert read.tools == ToolUse((Tool("f", param="tools[0].function"),), is_parallel=False)
+
+
+def test_functions_of_2023_are_tools() -> None:
+    """2023's functions, calls and results are read as today's."""
+    call = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+    chat = [USER, call, {"role": "function", "name": "f", "content": "r"}, ANSWER]
+    (read,) = dataset.parse(lines({"messages": chat, "functions": [{"name": "f"}]}), "supervised")
+    assert isinstance(read, ConversationExample)
+    (called,), (result,) = read.messages[1].parts, read.messages[2].parts
+    assert isinstance(called, ToolCallPart)
+    assert result == ToolResultPart(called.id, "r")
+    assert read.tools == ToolUse((Tool("f", param="functions[0]"),), is_parallel=False)
+
+
+def test_earlier_reasoning_is_not_read() -> None:
+    """The reasoning of an answer is no part of an example."""
+    (plain,) = dataset.parse(lines({"messages": [USER, ANSWER]}), "supervised")
+    assert dataset.parse(lines({"messages": [USER, ANSWER | {"reasoning": "Hm."}]}), "supervised") == [plain]
+
+
 def test_preferences_are_read() -> None:
     """A conversation, the preferred answer and the rejected one."""
     line = {
@@ -84,9 +119,11 @@ def test_preferences_are_read() -> None:
         ({"messages": [USER, ANSWER | {"weight": 0}]}, "no message"),
         ({"messages": [USER | {"weight": 1}, ANSWER]}, "weight"),
         ({"messages": [USER, ANSWER | {"weight": 0.5}]}, "weight"),
-        ({"messages": [USER, {"role": "tool", "content": "x"}, ANSWER]}, "role"),
-        ({"messages": [USER, ANSWER], "tools": [{}]}, "tools"),
-        ({"messages": [USER, ANSWER | {"tool_calls": [{"id": "1"}]}]}, "tool_calls"),
+        ({"messages": [USER, {"role": "tool", "content": "x"}, ANSWER]}, "tool_call_id"),
+        ({"messages": [USER, ANSWER], "tools": [{}]}, r"tools\[0\].type"),
+        ({"messages": [USER, ANSWER], "functions": [{"name": "a b"}]}, r"functions\[0\].name"),
+        ({"messages": [USER, ANSWER | CALLS, USER, ANSWER]}, "must be followed by tool messages"),
+        ({"messages": [USER, ANSWER | {"tool_calls": [{"id": "1"}]}]}, r"messages\[1\].tool_calls\[0\].function"),
         ({"messages": [USER, ANSWER | {"audio": {"id": "1"}}]}, "audio"),
         ({"messages": [USER | {"content": None}, ANSWER]}, "content"),
     ],
@@ -108,6 +145,14 @@ def test_a_wrong_line_is_named(wrong: object, said: str) -> None:
             {"input": {"messages": [USER, ANSWER]}, "preferred_output": [ANSWER], "non_preferred_output": [ANSWER]},
         ),
         ("dpo", {"input": {"messages": [USER]}, "preferred_output": [USER], "non_preferred_output": [ANSWER]}),
+        (
+            "dpo",
+            {
+                "input": {"messages": [USER]},
+                "preferred_output": [ANSWER | CALLS],
+                "non_preferred_output": [ANSWER],
+            },
+        ),
         ("supervised", {"input": {"messages": [USER]}, "preferred_output": [ANSWER], "non_preferred_output": [ANSWER]}),
     ],
 )

@@ -1,9 +1,12 @@
 """Examples become exactly the tokens that are served, with weight on what is trained."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from homeport.domain.content import text_message
+from homeport.domain.content import Message, ToolCallPart, ToolResultPart, text_message
 from homeport.domain.errors import InvalidRequest
+from homeport.domain.tools import Tool, ToolUse
 from homeport.training.dataset import CompletionExample, ConversationExample, PreferenceExample
 from homeport.training.tokenization import (
     ExampleTokenizer,
@@ -53,6 +56,36 @@ def test_a_conversation_teaches_its_answers_alone() -> None:
         0.0,
         1.0,
     ]
+
+
+def test_calls_are_taught_as_the_template_writes_them() -> None:
+    """An answer with calls counts up to its end token; its results, the tools and the questions do not."""
+    call = Message("assistant", (ToolCallPart("1", "f", "{}"),))
+    result = Message("tool", (ToolResultPart("1", "5"),))
+    tools = ToolUse((Tool("f"),))
+    example = ConversationExample((ASK, call, result, SAY), (1, 3), tools)
+    ((found,), _) = tutor().tokenize_all([example], "training_file")
+    assert found.ids == (
+        *(BEGIN, *b"f", END),
+        *(BEGIN, *b"uq", END),
+        *(BEGIN, *b"af({})", END),
+        *(BEGIN, *b"t5", END),
+        *(BEGIN, *b"ayes", END),
+    )
+    assert weighted_bytes(found, 1.0) == b"f({})yes"
+
+
+def test_calls_that_the_template_does_not_write_cannot_be_trained_on() -> None:
+    """If the rendered answer does not continue its prompt, the example is refused."""
+    call = Message("assistant", (ToolCallPart("1", "f", "{}"),))
+    example = ConversationExample((ASK, SAY, AGAIN, call), (3,))
+
+    class Rewriting(Bytes):
+        def render_conversation(self, messages: Sequence[Message], tools: ToolUse | None = None) -> list[int]:
+            return [len(messages), *super().render_conversation(messages, tools)]
+
+    with pytest.raises(InvalidRequest, match=r"Example 1 .* does not write tool calls"):
+        tutor(Rewriting()).tokenize_all([example], "training_file")
 
 
 def test_turns_that_do_not_continue_each_other_are_separate_examples() -> None:

@@ -16,8 +16,10 @@ from homeport.domain.events import (
     EmbeddingVectors,
     Event,
     ModerationVerdict,
+    ReasoningDelta,
     RecordingInfo,
     TextDelta,
+    ToolCallDelta,
     Usage,
 )
 from homeport.domain.models import ResolvedModel
@@ -53,13 +55,16 @@ class UsageCounter:
 
     def count(self, events: Sequence[Event]) -> None:
         """Count a batch of events."""
-        tokens = 0
+        tokens = thought = 0
         total: Usage | None = None
         for event in events:
             if isinstance(event, TextDelta):
                 tokens += event.tokens
                 if self._choice_tokens:
                     self._choice_tokens[event.choice] += event.tokens
+            elif isinstance(event, ReasoningDelta | ToolCallDelta):
+                tokens += event.tokens
+                thought += self._count_structured(event)
             elif isinstance(event, ChoiceFinished):
                 self.metrics.on_finished(event.reason)
                 self.is_cut = self.is_cut or event.is_cut
@@ -74,7 +79,19 @@ class UsageCounter:
         if tokens:
             self.metrics.count_tokens(tokens)
         if tokens or total:
-            self.usage = total or Usage(self.usage.prompt_tokens, self.usage.completion_tokens + tokens)
+            so_far = self.usage
+            completion = so_far.completion_tokens + tokens
+            self.usage = total or Usage(so_far.prompt_tokens, completion, 0, so_far.reasoning_tokens + thought)
+
+    def _count_structured(self, event: ReasoningDelta | ToolCallDelta) -> int:
+        """Count a delta that is not text; return how many of its tokens are reasoning."""
+        if self._choice_tokens:
+            self._choice_tokens[event.choice] += event.tokens
+        if isinstance(event, ReasoningDelta):
+            return event.tokens
+        if event.id:
+            self.metrics.count_tool_call()
+        return 0
 
     def close(self) -> None:
         """End the measurements, whether or not the answer is complete."""

@@ -134,6 +134,9 @@ class Metrics:
         self.answer_size = self._histogram("request_generation_tokens", "Generated tokens of a request.", _TOKENS)
         text = "Generated tokens of a request's longest choice."
         self.longest = self._histogram("request_max_num_generation_tokens", text, _TOKENS)
+        model = ("model_name",)
+        self.tool_calls = self._homeport_counter("tool_calls", "Tool calls generated.", *model)
+        self.reasoning = self._homeport_counter("reasoning_tokens", "Generated tokens that are reasoning.", *model)
         owner = ("project", "key")
         self._key_requests = self._homeport_counter("key_requests", "Requests to models.", *owner)
         self._key_tokens = self._homeport_counter("key_tokens", "Prompt and generated tokens.", *owner, "kind")
@@ -217,6 +220,10 @@ class RequestMetrics:
             self._intervals.add((now - self._last) / n, n)
         self._last = now
 
+    def count_tool_call(self) -> None:
+        """Record that a tool call began."""
+        self._metrics.tool_calls.labels(self._model).inc()
+
     def on_finished(self, reason: str) -> None:
         """Record that a choice finished."""
         self._metrics.successes.labels(self._model, reason).inc()
@@ -232,6 +239,7 @@ class RequestMetrics:
         metrics, model = self._metrics, self._model
         metrics.prompt_tokens.labels(model).inc(usage.prompt_tokens)
         metrics.generated.labels(model).inc(usage.completion_tokens)
+        metrics.reasoning.labels(model).inc(usage.reasoning_tokens)
         metrics.answer_size.labels(model).observe(usage.completion_tokens)
         metrics.longest.labels(model).observe(usage.completion_tokens if longest is None else longest)
         if not self._is_background:

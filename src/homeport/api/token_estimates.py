@@ -6,7 +6,7 @@ corrected when the prompt is tokenized, and settled by the request's usage.
 
 from functools import singledispatch
 
-from homeport.domain.content import TextPart
+from homeport.domain.content import Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.moderation import ModerationRequest
 from homeport.domain.speech import SpeechRequest
@@ -67,12 +67,21 @@ def _prompt_tokens(prompt: Prompt) -> int:
     if isinstance(prompt, TextPrompt):
         return _size(len(prompt.text))
     if isinstance(prompt, ChatPrompt):
-        return _size(sum(len(message.text) for message in prompt.messages))
+        texts = sum(_part_size(part) for message in prompt.messages for part in message.parts)
+        tools = prompt.tools.tools if prompt.tools else ()
+        return _size(texts + sum(len(f"{tool.name}{tool.description}{tool.parameters or ''}") for tool in tools))
     if isinstance(prompt, EditPrompt):
         return _size(len(prompt.input) + len(prompt.instruction))
     if isinstance(prompt, InfillPrompt):
         return _prompt_tokens(prompt.prefix) + _size(len(prompt.suffix))
     return 1  # an empty prompt
+
+
+def _part_size(part: Part) -> int:
+    """Return the characters of a part; 0 for data."""
+    if isinstance(part, TextPart | ReasoningPart | ToolResultPart):
+        return len(part.text)
+    return len(part.name) + len(part.arguments) if isinstance(part, ToolCallPart) else 0
 
 
 def _size(characters: int) -> int:

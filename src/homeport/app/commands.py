@@ -20,7 +20,7 @@ from homeport.app.server import check_settings as check_settings
 from homeport.app.server import serve as serve
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.kinds import IMAGES, TEXT
-from homeport.domain.models import Alias, InstalledModel
+from homeport.domain.models import Alias, InstalledModel, ToolCheck
 from homeport.domain.operations import Finding, ProgressReporter
 from homeport.domain.training import TrainingEvent, TrainingRequest
 from homeport.domain.weight_layouts import OptimizeOptions, OptimizeResult
@@ -118,6 +118,18 @@ def describe_model(settings: Settings, name: str) -> Mapping[str, object]:
         "files": [f"{file.name}  {file.size} bytes  sha256 {file.sha256}" for file in manifest.all_files],
         "aliases": [alias.name for alias in list_aliases(settings) if alias.target == name],
     }
+
+
+def check_tools(settings: Settings, name: str) -> ToolCheck:
+    """Check how an installed model's chat template writes tool calls. Raises ModelNotFound and InvalidRequest."""
+    store = ModelStore(settings.home)
+    manifest = store.manifest(name)
+    if manifest.parent:
+        name, manifest = manifest.parent.name, store.manifest(manifest.parent.name)
+    if manifest.facts.kind != TEXT:
+        raise InvalidRequest(f"`{name}` is a model for {manifest.facts.kind}, which has no tool calls.")
+    template = gguf_reader.read(manifest.to_installed(store.folder(name)).files["weights"]).template
+    return native_probes.check_tools(template) if template else ToolCheck(fault="The model has no chat template.")
 
 
 def remove_model(settings: Settings, name: str) -> int:

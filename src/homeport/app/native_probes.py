@@ -13,12 +13,13 @@ import msgspec
 
 from homeport.domain import child_environment
 from homeport.domain.errors import Unavailable
-from homeport.domain.models import TemplateReport
+from homeport.domain.models import TemplateReport, ToolCheck
 from homeport.domain.weight_layouts import LayoutBenchmarkEvent, LayoutBenchmarkJob
 
 _LLAMA = "homeport.engines.llama"
 _LAYOUTS = "homeport.engines.text.executors.llama.weight_layout_benchmark"
-_TEMPLATES = "homeport.engines.text.template_report"
+_TEMPLATES = "homeport.engines.text.templates.report"
+_TOOLS = "homeport.engines.text.templates.tool_check"
 _TIMEOUT_S = 60
 
 
@@ -43,6 +44,14 @@ def template_lines(source: str) -> Sequence[str]:
     """The report on a chat template as lines of text; an empty `source` is a model without one."""
     report = report_template(source) if source else TemplateReport(fault="none")
     return [report.fault] if report.fault else report.notes
+
+
+def check_tools(source: str) -> ToolCheck:
+    """Check the tool calls of a chat template. Raises Unavailable if it cannot be tested."""
+    result = _run([_TOOLS], "The chat template", source.encode())
+    if result.returncode != 0:
+        raise Unavailable(f"The chat template could not be checked: exit code {result.returncode}.")
+    return msgspec.json.decode(result.stdout, type=ToolCheck)
 
 
 def _run(module: Sequence[str], subject: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

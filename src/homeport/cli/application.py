@@ -6,7 +6,7 @@ from typing import Protocol
 
 from homeport.domain.keys import IssuedKey, Key, NewKey
 from homeport.domain.model_choices import DefaultModel, ModelChoices
-from homeport.domain.models import Alias, InstalledModel
+from homeport.domain.models import Alias, InstalledModel, ToolCheck
 from homeport.domain.operations import Announcement, Finding, ProgressReporter
 from homeport.domain.storage import ProjectUsage
 from homeport.domain.training import TrainingEvent, TrainingRequest
@@ -131,6 +131,10 @@ class Application(Protocol):
 
         Of a model that is not installed, describe what the catalogue says.
         """
+        ...
+
+    def check_tools(self, settings: Settings, name: str, /) -> ToolCheck:
+        """Check how an installed model's chat template writes tool calls, and that the server reads them."""
         ...
 
     def remove_model(self, settings: Settings, name: str, /) -> int:

@@ -53,13 +53,12 @@ def stop(server: RunningServer, model: str) -> None:
         pass
 
 
-def chat(server: RunningServer, key: str, model: str, messages: Sequence[dict[str, str]]) -> Generator[str, None, None]:
-    """Yield the text of the answer as it arrives."""
-    body = {"model": model, "messages": messages, "stream": True}
-    with _call(server, "POST", "/v1/chat/completions", key, body) as response:
+def chat(server: RunningServer, key: str, fields: Mapping[str, object]) -> Generator[Any, None, None]:
+    """Yield the deltas of the answer's message as they arrive, decoded. `fields`: the API's, without `stream`."""
+    with _call(server, "POST", "/v1/chat/completions", key, {**fields, "stream": True}) as response:
         for event in _events(response):
             for choice in event["choices"]:
-                yield choice["delta"].get("content") or ""
+                yield choice["delta"]
 
 
 def embed(server: RunningServer, key: str, model: str, texts: Sequence[str]) -> Any:

@@ -97,10 +97,10 @@ def text_message(role: str, text: str, name: str | None = None) -> Message:
 
 
 def check_text_only(messages: Sequence[Message]) -> None:
-    """Raise InvalidRequest for a part that is not text: for engines that read only text."""
+    """Raise InvalidRequest for an image or audio: for engines that read only text, tool calls and their results."""
     for at, message in enumerate(messages):
         for part in message.parts:
-            if not isinstance(part, TextPart):
+            if isinstance(part, ImagePart | AudioPart):
                 kind = part.__struct_config__.tag
                 raise InvalidRequest(
                     f"This model reads only text, and messages[{at}] has a part of type `{kind}`.",

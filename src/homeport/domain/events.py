@@ -1,6 +1,7 @@
 """What a worker reports about a request while it works on it, and the request's cost.
 
-Order for one request: `Admitted`, then the events of its kind (text: `TextDelta` and `ChoiceFinished`; embeddings:
+Order for one request: `Admitted`, then the events of its kind (text: `TextDelta`,
+`ReasoningDelta`, `ToolCallDelta` and `ChoiceFinished`; embeddings:
 `EmbeddingVectors`; transcription: `RecordingInfo` and `TranscriptSegment`; speech: `AudioChunk`; moderation:
 `ModerationVerdict`; images: `ImageProgress` and `GeneratedImage`; tokens: `TokenizeResult`), then `Done`. `Failed` may
 replace the rest at any point. Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all
@@ -35,11 +36,18 @@ class ScoredToken(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True):
-    """Token counts: each prompt counts once, every generated token of every candidate counts."""
+    """Token counts: each prompt counts once, every generated token of every candidate counts.
+
+    Of the completion's tokens, `reasoning_tokens` are the model's reasoning, and `accepted_tokens` were predicted by
+    the caller; `rejected_tokens` of the prediction were computed in vain and are no part of the completion.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    accepted_tokens: int = 0
+    rejected_tokens: int = 0
 
 
 class Admitted(msgspec.Struct, frozen=True, array_like=True, tag="admitted"):
@@ -76,7 +84,11 @@ class ReasoningDelta(msgspec.Struct, frozen=True, array_like=True, tag="reasonin
 
 
 class ToolCallDelta(msgspec.Struct, frozen=True, array_like=True, tag="tool_call_delta"):
-    """More of tool call `index` of one choice. `arguments`: the next piece of its JSON. `tokens` as in `TextDelta`."""
+    """More of tool call `index` of one choice. `tokens` as in `TextDelta`.
+
+    `id` and `name` are set in its first delta and empty in the others. `arguments`: the next piece of its JSON, or of a
+    custom tool's input.
+    """
 
     choice: int
     index: int
@@ -98,7 +110,7 @@ Delta = TextDelta | ReasoningDelta | ToolCallDelta | AudioDelta
 
 
 class ChoiceFinished(msgspec.Struct, frozen=True, array_like=True, tag="finished"):
-    """One choice is complete. `reason` is `stop` or `length`; `is_cut`: the request's quota was used up."""
+    """One choice is complete. `reason`: `stop`, `length` or `tool_calls`; `is_cut`: the request's quota was used up."""
 
     choice: int
     reason: str
@@ -246,6 +258,8 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
 Event = (
     Admitted
     | TextDelta
+    | ReasoningDelta
+    | ToolCallDelta
     | ChoiceFinished
     | QuotaLow
     | TokenizeResult

@@ -59,6 +59,34 @@ class TemplateReport(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+class ToolCheckStep(msgspec.Struct, frozen=True):
+    """One step of a check of tool calls. `fault`: what is wrong; empty: nothing."""
+
+    name: str
+    fault: str = ""
+
+
+class ToolCheck(msgspec.Struct, frozen=True):
+    """How a model writes tool calls and reasoning, and whether its template and the server agree.
+
+    `fault`: the template does not work at all. `is_generic`: the template has no place for tools. `marks`: the texts
+    between a call's parts and around reasoning, by name. `switch`: the template's variables that control reasoning.
+    """
+
+    fault: str = ""
+    family: str = ""
+    is_verified: bool = False
+    is_generic: bool = False
+    marks: dict[str, str] = {}
+    switch: str = ""
+    steps: tuple[ToolCheckStep, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.fault and not any(step.fault for step in self.steps)
+
+
 class Alias(msgspec.Struct, frozen=True):
     """A name that resolves to another. `encoding`: the OpenAI encoding whose token ids requests under this name use.
 
@@ -99,7 +127,8 @@ class LoadedModel(msgspec.Struct, frozen=True):
     """What a worker reports once a model is loaded.
 
     `kernels`: a description of the library that computes; `device`: where. `window` is the served one, in tokens; None
-    for a kind that has none.
+    for a kind that has none. Of a model that chats, `tools`: the family of its tool calls; `reasoning`: the variables
+    of its template that control reasoning, `always` if there are none, `none` if it does not reason.
     """
 
     model: str
@@ -107,6 +136,8 @@ class LoadedModel(msgspec.Struct, frozen=True):
     device: str = "cpu"
     window: int | None = None
     notes: tuple[str, ...] = ()
+    tools: str = ""
+    reasoning: str = ""
 
 
 class EngineStats(msgspec.Struct, frozen=True, array_like=True):

@@ -8,6 +8,7 @@ import msgspec
 
 from homeport.domain.content import Message
 from homeport.domain.models import Adapter
+from homeport.domain.tools import OutputFormat, Reasoning, ToolUse
 
 
 class TextPrompt(msgspec.Struct, frozen=True, tag="text"):
@@ -34,9 +35,15 @@ class InfillPrompt(msgspec.Struct, frozen=True, tag="infill"):
 
 
 class ChatPrompt(msgspec.Struct, frozen=True, tag="chat"):
-    """A conversation, rendered with the model's own template."""
+    """A conversation, rendered with the model's own template.
+
+    `tools` None: the caller declares none. `prediction`: text that the answer is likely to repeat.
+    """
 
     messages: tuple[Message, ...]
+    tools: ToolUse | None = None
+    reasoning: Reasoning = Reasoning()
+    prediction: str = ""
 
 
 class EditPrompt(msgspec.Struct, frozen=True, tag="edit"):
@@ -90,7 +97,7 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
     first. `logprobs` None: none; k: the k most likely alternatives in addition to each token's own. `adapter`: loaded
     while this request is computed. `is_background`: no caller waits for it; when only these run, steps stay short so
     that a foreground request starts soon. `quota`: tokens that prompts and answers may use together until more are
-    granted (`domain.worker_messages.Grant`); None: no limit.
+    granted (`domain.worker_messages.Grant`); None: no limit. `output_format` None: any text.
     """
 
     prompts: tuple[Prompt, ...]
@@ -105,6 +112,7 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
     is_background: bool = False
     adapter: Adapter | None = None
     quota: int | None = None
+    output_format: OutputFormat | None = None
 
 
 class TokenRequest(msgspec.Struct, frozen=True, tag="token_request"):

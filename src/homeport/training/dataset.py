@@ -9,10 +9,13 @@ from typing import Literal
 
 import msgspec
 
-from homeport.domain.content import Message, text_message
+from homeport.domain.content import Message, ReasoningPart
 from homeport.domain.errors import InvalidRequest, excerpt
-from homeport.domain.history import AnswerFields, find_unserved
+from homeport.domain.history import AnswerFields
+from homeport.domain.history_reader import HistoryReader
 from homeport.domain.json_text import foreign_encoding, strip_bom
+from homeport.domain.tool_fields import FunctionFields, ToolFields, to_functions, to_tools
+from homeport.domain.tools import ToolUse
 from homeport.domain.training import Method
 
 PARAM = "training_file"
@@ -27,10 +30,11 @@ class CompletionExample(msgspec.Struct, frozen=True):
 
 
 class ConversationExample(msgspec.Struct, frozen=True):
-    """A chat; `trained_turns` are the indexes of the answers to learn."""
+    """A chat; `trained_turns` are the indexes of the answers to learn, `tools` those that they may call."""
 
     messages: tuple[Message, ...]
     trained_turns: tuple[int, ...]
+    tools: ToolUse | None = None
 
 
 class PreferenceExample(msgspec.Struct, frozen=True):
@@ -39,6 +43,7 @@ class PreferenceExample(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...]
     preferred: str
     rejected: str
+    tools: ToolUse | None = None
 
 
 Example = CompletionExample | ConversationExample | PreferenceExample
@@ -51,28 +56,36 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _MessageLine(AnswerFields, forbid_unknown_fields=True, kw_only=True):
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | tuple[_Part, ...] | None = None
     name: str | None = None
+    tool_call_id: str | None = None
     weight: Literal[0, 1] | None = None
 
     def text(self) -> str:
         """Return the message's text. Raises _InvalidLine for content that cannot be trained on."""
-        if (name := find_unserved(self)) is not None:
-            raise _InvalidLine(f"training on `{name}` is not supported yet")
+        if self.audio:
+            raise _InvalidLine("training on `audio` is not supported yet")
         if isinstance(self.content, str):
             return self.content
         texts = [self.refusal] if self.content is None else [part.text or part.refusal for part in self.content]
-        if self.role != "assistant" and None in texts:
+        if self.role not in ("assistant", "function") and None in texts:
             raise _InvalidLine(f"a message of role `{self.role}` has no `content`")
         return "".join(text or "" for text in texts)
 
 
 class _ChatLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     messages: tuple[_MessageLine, ...]
-    tools: tuple[()] | None = None
-    functions: tuple[()] | None = None
+    tools: tuple[ToolFields, ...] | None = None
+    functions: tuple[FunctionFields, ...] | None = None
     parallel_tool_calls: bool | None = None
+
+    def tool_use(self) -> ToolUse | None:
+        """Return the declared tools; None without any. Raises InvalidRequest for wrong ones."""
+        if tools := to_tools(self.tools or ()):
+            return ToolUse(tools, is_parallel=self.parallel_tool_calls is not False)
+        functions = to_functions(self.functions or ())
+        return ToolUse(functions, is_parallel=False) if functions else None
 
 
 class _PreferenceLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,10 +124,10 @@ def _examples(lines: Iterable[bytes], method: Method, param: str) -> Iterator[Ex
             continue
         try:
             example = _example(line, method)
-        except (msgspec.DecodeError, UnicodeDecodeError, _InvalidLine) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidRequest, _InvalidLine) as error:
             why = foreign_encoding(line) or error
             raise InvalidRequest(
-                f"Line {number} of the file is not an example: {excerpt(str(why))}.", param=param
+                f"Line {number} of the file is not an example: {excerpt(str(why)).rstrip('.')}.", param=param
             ) from error
         if kind not in (None, type(example)):
             raise InvalidRequest(f"Line {number} of the file has another form than those before it.", param=param)
@@ -160,7 +173,7 @@ def _conversation(chat: _ChatLine) -> ConversationExample:
         raise _InvalidLine("no message of the assistant is trained on")
     if trained_turns[0] == 0:
         raise _InvalidLine("it begins with a message of the assistant")
-    return ConversationExample(_messages(chat.messages), trained_turns)
+    return ConversationExample(_messages(chat.messages), trained_turns, chat.tool_use())
 
 
 def _preference(decoded: _PreferenceLine) -> PreferenceExample:
@@ -171,9 +184,19 @@ def _preference(decoded: _PreferenceLine) -> PreferenceExample:
         turns: tuple[_MessageLine, ...] = getattr(decoded, name)
         if len(turns) != 1 or turns[0].role != "assistant":
             raise _InvalidLine(f"`{name}` must be one message of the assistant")
+        if turns[0].tool_calls or turns[0].function_call:
+            raise _InvalidLine(f"training on tool calls in `{name}` is not supported yet")
         answers.append(turns[0].text())
-    return PreferenceExample(_messages(decoded.input.messages), *answers)
+    preferred, rejected = answers
+    return PreferenceExample(_messages(decoded.input.messages), preferred, rejected, decoded.input.tool_use())
 
 
 def _messages(turns: Iterable[_MessageLine]) -> tuple[Message, ...]:
-    return tuple(text_message(turn.role, turn.text(), turn.name) for turn in turns)
+    """Convert messages. The last calls need no results, and earlier reasoning is not read."""
+    reader = HistoryReader()
+    return tuple(_without_reasoning(reader.read(turn, turn.text())) for turn in turns)
+
+
+def _without_reasoning(message: Message) -> Message:
+    parts = tuple(part for part in message.parts if not isinstance(part, ReasoningPart))
+    return Message(message.role, parts, message.name)

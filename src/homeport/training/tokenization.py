@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from homeport.domain.content import Message, text_message
+from homeport.domain.content import Message, ToolCallPart, text_message
 from homeport.domain.errors import HomeportError, InvalidRequest
+from homeport.domain.tools import ToolUse
 from homeport.training.dataset import (
     CompletionExample,
     ConversationExample,
@@ -54,7 +55,7 @@ class ModelReader(Protocol):
         """Tokenize text without control tokens."""
         ...
 
-    def render_conversation(self, messages: Sequence[Message]) -> list[int]:
+    def render_conversation(self, messages: Sequence[Message], tools: ToolUse | None = None) -> list[int]:
         """Tokenize a conversation, with the start of the model's turn. Raises InvalidRequest if that is impossible."""
         ...
 
@@ -141,7 +142,7 @@ class ExampleTokenizer:
         ids: list[int] = []
         weights: list[float] = []
         for at in example.trained_turns:
-            prompt_ids, answer = self._split_turn(example.messages[:at], example.messages[at].text)
+            prompt_ids, answer = self._split_turn(example.messages, at, example.tools)
             if ids and prompt_ids[: len(ids)] != ids:
                 results.append(self._fitting(ids, weights))
                 ids, weights = [], []
@@ -151,19 +152,41 @@ class ExampleTokenizer:
 
     def _pair(self, example: PreferenceExample) -> TokenizedPair:
         chosen, rejected = (
-            self._tokenize_answer(example.messages, content) for content in (example.preferred, example.rejected)
+            self._tokenize_answer(example, content) for content in (example.preferred, example.rejected)
         )
         return TokenizedPair(chosen, rejected)
 
-    def _tokenize_answer(self, messages: Sequence[Message], content: str) -> TokenizedExample:
-        prompt_ids, answer = self._split_turn(messages, content)
+    def _tokenize_answer(self, example: PreferenceExample, content: str) -> TokenizedExample:
+        messages = (*example.messages, text_message("assistant", content))
+        prompt_ids, answer = self._split_turn(messages, len(example.messages), example.tools)
         return self._fitting(prompt_ids + answer, [0.0] * len(prompt_ids) + [1.0] * len(answer))
 
-    def _split_turn(self, messages: Sequence[Message], content: str) -> tuple[list[int], list[int]]:
-        """Return the tokens before an answer, and those of the answer with the token that ends it."""
+    def _split_turn(self, messages: Sequence[Message], at: int, tools: ToolUse | None) -> tuple[list[int], list[int]]:
+        """Return the tokens before answer `at`, and those of the answer with the token that ends it."""
+        prompt_ids = self._source.render_conversation(messages[:at], tools)
+        if any(isinstance(part, ToolCallPart) for part in messages[at].parts):
+            return prompt_ids, self._tokenize_calls(messages, at, tools, prompt_ids)
         if self._end is None:
             self._end = self._end_of_turn()
-        return self._source.render_conversation(messages), [*self._source.tokenize_plain(content), self._end]
+        return prompt_ids, [*self._source.tokenize_plain(messages[at].text), self._end]
+
+    def _tokenize_calls(
+        self, messages: Sequence[Message], at: int, tools: ToolUse | None, prompt_ids: list[int]
+    ) -> list[int]:
+        """Return the tokens of an answer with tool calls: what the template writes of it, up to the end token.
+
+        Its results are rendered too, because some templates refuse calls without results.
+        """
+        end = at + 1
+        while end < len(messages) and messages[end].role == "tool":
+            end += 1
+        answered = self._source.render_conversation(messages[:end], tools)
+        if answered[: len(prompt_ids)] == prompt_ids:
+            answer = answered[len(prompt_ids) :]
+            for place, token in enumerate(answer):
+                if token in self._source.ends:
+                    return answer[: place + 1]
+        raise InvalidRequest("this model's template does not write tool calls as the model does.")
 
     def _end_of_turn(self) -> int:
         """Return the token that the model's template writes after an answer."""

@@ -2,6 +2,7 @@
 
 import codecs
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,8 +24,23 @@ def written(path: Path, *examples: object) -> Path:
     return path
 
 
+TOOL = {"type": "function", "function": {"name": "f"}}
+CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+CALLING: dict[str, list[Any]] = {
+    "messages": [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "1", "content": "b"},
+        {"role": "assistant", "content": "c"},
+    ],
+    "tools": [TOOL],
+}
+
+
 @pytest.mark.parametrize(
-    "example", [CHAT, PAIR, BETTER, {**CHAT, "tools": []}], ids=["chat", "pair", "better", "tools"]
+    "example",
+    [CHAT, PAIR, BETTER, {**CHAT, "tools": []}, CALLING, {**CHAT, "functions": [{"name": "f"}]}],
+    ids=["chat", "pair", "better", "no tools", "tools", "functions"],
 )
 def test_every_shape_of_example_passes(tmp_path: Path, example: object) -> None:
     """Conversations, pairs of 2023 and preferences are examples; empty lines are ignored."""
@@ -63,6 +79,12 @@ def test_the_bad_line_is_named(tmp_path: Path, bad: object, said: str) -> None:
         ({"messages": [{"role": "assistant", "content": "a", "weight": 2}]}, "messages[0].weight"),
         ({"messages": [{"content": "a"}]}, "role"),
         ({**BETTER, "preferred_output": []}, "'preferred_output' is empty"),
+        ({**CHAT, "tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name"),
+        ({**CHAT, "tools": [TOOL, TOOL]}, "declared twice"),
+        ({**CHAT, "functions": [{}]}, "functions[0].name"),
+        ({"messages": [*CALLING["messages"][:2], CHAT["messages"][0]]}, "must be followed by tool messages"),
+        ({"messages": [CHAT["messages"][1], CALLING["messages"][2]]}, "must be a response"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f"}}]}]}, "arguments"),
     ],
 )
 def test_what_a_conversation_lacks_is_named(tmp_path: Path, bad: object, said: str) -> None:

@@ -85,6 +85,16 @@ async def test_a_loaded_model_has_its_kernels_and_device() -> None:
     assert entry["loaded"] is True
     assert (entry["context_window"], entry["max_model_len"]) == (1024, 1024)
     assert (entry["kernels"], entry["device"], entry["notes"]) == ("fake kernels", "cpu", [])
+    assert not entry.keys() & {"tools", "reasoning"}
+
+
+async def test_a_loaded_model_that_chats_has_its_tool_family_and_reasoning_switch() -> None:
+    """Both are reported in the words of the catalogue."""
+    serving = FakeServing()
+    report = msgspec.structs.replace(loaded("tiny"), tools="qwen", reasoning="enable_thinking")
+    serving.running["tiny"] = (report, EngineStats())
+    entry = (await call(application(serving), "GET", "/v1/models/tiny")).json
+    assert (entry["tools"], entry["reasoning"]) == ("qwen", "enable_thinking")
 
 
 async def test_an_id_may_hold_slashes() -> None:

@@ -113,6 +113,10 @@ class FakeExecutor:
         return {"general.name": "fake", "general.architecture": "fake", "tokenizer.chat_template": TEMPLATE}
 
     @property
+    def tokenizer_pointers(self) -> None:
+        """It has no native tokenizer."""
+
+    @property
     def kernels(self) -> str:
         """A placeholder: it has no kernels."""
         return "fake"

@@ -96,3 +96,59 @@ ITEMS = """
 {%- endfor %}
 """
 """A template that writes every message as JSON."""
+
+_TOOL_TURNS = """
+{%- if tools %}<|im_start|>system
+{{ tools | tojson }}<|im_end|>
+{% endif %}
+{%- for m in messages %}
+    {{- '<|im_start|>' + m.role + '\n' }}
+    {%- if m.tool_calls %}
+        CALLS
+    {%- else %}
+        {{- m.content }}
+    {%- endif %}
+    {{- '<|im_end|>\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}
+"""
+
+JSON_ANSWERS = _TOOL_TURNS.replace(
+    "CALLS",
+    """{%- if m.tool_calls | length > 1 %}{{ raise_exception('one call at a time') }}{% endif %}
+        {%- set call = m.tool_calls[0].function %}
+        {{- '{"name": "' + call.name + '", "parameters": ' + call.arguments | tojson + '}' }}""",
+)
+"""Like Llama 3's: a call is JSON without a mark, and a turn has one of them."""
+
+PYTHONIC = _TOOL_TURNS.replace(
+    "CALLS",
+    """{{- '[' }}
+        {%- for call in m.tool_calls %}
+            {{- call.function.name + '(' }}
+            {%- for key, value in call.function.arguments.items() %}
+                {{- key + '=' + value | tojson }}{% if not loop.last %}{{ ', ' }}{% endif %}
+            {%- endfor %}
+            {{- ')' }}{% if not loop.last %}{{ ', ' }}{% endif %}
+        {%- endfor %}
+        {{- ']' }}""",
+)
+"""Like Llama 4's: calls are a list of Python calls."""
+
+SENTENCES = _TOOL_TURNS.replace(
+    "CALLS",
+    """{%- for call in m.tool_calls %}
+            {%- for key, value in call.function.arguments.items() %}
+                {{- key + ' of ' + call.function.name + ' is ' + value | string + '.' }}
+            {%- endfor %}
+        {%- endfor %}""",
+)
+"""A template that writes calls as sentences, and a call without arguments not at all."""
+
+MARKED = _TOOL_TURNS.replace(
+    "CALLS",
+    """{%- for call in m.tool_calls %}
+            {{- '<|tool_call|>' + call.function | tojson + '<|/tool_call|>' }}
+        {%- endfor %}""",
+)
+"""Like Phi-4's: each call is JSON between control tokens."""

@@ -188,3 +188,22 @@ def test_pushing_after_a_stop_is_a_bug() -> None:
     assert detokenizer.close() == TextPiece("")
     with pytest.raises(RuntimeError):
         detokenizer.push(0, None)
+
+
+def test_tokens_outside_content_are_no_part_of_a_stop_string() -> None:
+    """A stop string is not found in tokens that may not stop, nor across them; held text is emitted."""
+    detokenizer = Detokenizer(vocabulary([b"a", b"b"]), StopStrings(["ab"]), scores=False)
+    assert detokenizer.push(0, None).text == ""
+    assert detokenizer.push(1, None, may_stop=False).text == "ab"
+    assert not detokenizer.stopped
+    assert detokenizer.push(1, None).text == "b"
+
+
+def test_control_tokens_may_have_a_text() -> None:
+    """A control token with a name has that text, and its score has no bytes of its own."""
+    tokens = vocabulary([b"a", b""], {1: "<x>"})
+    detokenizer = Detokenizer(tokens, StopStrings([]), scores=True, names={1: b"\xef\xb7\x90<x>"})
+    piece = detokenizer.push(1, TokenScore(1, -1.0))
+    assert piece.text == "\ufdd0<x>"
+    assert [(one.token, one.bytes, one.offset) for one in piece.scored] == [("<x>", b"", 0)]
+    assert detokenizer.push(0, TokenScore(0, -1.0)).scored[0].offset == 4

@@ -267,6 +267,7 @@ def test_options_are_checked_by_name() -> None:
 
 
 def test_loaded_describes_the_model() -> None:
-    """It has the window (limited by the cells) and the kernels of the loaded model."""
+    """It has the window (limited by the cells), the kernels, the tool family and whether the model reasons."""
     loaded = fake_engine("tiny", window=300, cells=200).loaded
     assert (loaded.model, loaded.window, loaded.kernels) == ("tiny", 200, "fake")
+    assert (loaded.tools, loaded.reasoning) == ("generic", "none")

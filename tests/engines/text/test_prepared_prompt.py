@@ -13,7 +13,7 @@ from homeport.domain.text import (
     TextRequest,
 )
 from homeport.engines.text import prepared_prompt
-from homeport.engines.text.prepared_prompt import SharedStateBuilder, check_bans, check_size
+from homeport.engines.text.prepared_prompt import PreparedPrompt, SharedStateBuilder, check_bans, check_size
 from homeport.engines.text.sampling import LogitBias
 
 ENDS = frozenset({2})
@@ -23,34 +23,39 @@ def request(**changes: Any) -> TextRequest:
     return TextRequest((TextPrompt("a"),), **changes)
 
 
+def prompt(
+    *ids: int, ends: frozenset[int] = ENDS, stop: tuple[str, ...] = (), copied: tuple[int, ...] = ()
+) -> PreparedPrompt:
+    return PreparedPrompt(ids, 1, "a", ends, stop, copied)
+
+
 def test_prompts_with_the_same_ends_share_one_table() -> None:
     """Stop strings and end tokens of many prompts are built once; only an edit's own stop string needs new ones."""
     builder = SharedStateBuilder(request(stopping=StoppingCriteria(stop=("x", "y"), stop_token_ids=(7,))))
-    first, second, edit = builder.of((1, 2), ENDS), builder.of((3,), ENDS), builder.of((3,), ENDS, ("```",))
+    first, second, edit = builder.of(prompt(1, 2)), builder.of(prompt(3)), builder.of(prompt(3, stop=("```",)))
     assert first.stops is second.stops is not edit.stops
     assert first.end_ids is second.end_ids is edit.end_ids
     assert first.end_ids.tolist() == [2, 7]
-    assert (
-        SharedStateBuilder(request(stopping=StoppingCriteria(ignore_eos=True))).of((1,), ENDS, ()).ends == frozenset()
-    )
+    endless = SharedStateBuilder(request(stopping=StoppingCriteria(ignore_eos=True)))
+    assert endless.of(prompt(1)).ends == frozenset()
 
 
 def test_the_source_of_drafts() -> None:
     """The source of drafts is the prompt, or what an edit is likely to repeat; there is none without drafts."""
     builder = SharedStateBuilder(request(), speculates=True)
-    copied, own = builder.of((1, 2), ENDS, copied=(5, 6)).source, builder.of((1, 2), ENDS).source
+    copied, own = builder.of(prompt(1, 2, copied=(5, 6))).source, builder.of(prompt(1, 2)).source
     assert copied is not None
     assert own is not None
     assert (copied.tokens, copied.is_likely) == ((5, 6), True)
     assert (own.tokens, own.is_likely) == ((1, 2), False)
-    assert SharedStateBuilder(request()).of((1, 2), ENDS).source is None
+    assert SharedStateBuilder(request()).of(prompt(1, 2)).source is None
 
 
 def test_prompt_tokens_are_listed_for_the_repetition_penalty_only() -> None:
     """Each token once, ascending, and only with a repetition penalty."""
-    assert not len(SharedStateBuilder(request()).of((3, 1, 3), ENDS).prompt_ids)
+    assert not len(SharedStateBuilder(request()).of(prompt(3, 1, 3)).prompt_ids)
     penalized = SharedStateBuilder(request(sampling=SamplingParams(repetition_penalty=1.5)))
-    assert penalized.of((3, 1, 3), ENDS).prompt_ids.tolist() == [1, 3]
+    assert penalized.of(prompt(3, 1, 3)).prompt_ids.tolist() == [1, 3]
 
 
 @pytest.mark.parametrize(("min_tokens", "banned", "is_refused"), [(0, 8, True), (1, 7, True), (0, 7, False)])
@@ -58,7 +63,7 @@ def test_a_request_that_bans_all_tokens_is_refused(min_tokens: int, banned: int,
     """If no token can be sampled, by the bias alone or with the ends that `min_tokens` bans, the bias is refused."""
     banning = request(stopping=StoppingCriteria(min_tokens=min_tokens, stop_token_ids=(7,)))
     bias = LogitBias.of(dict.fromkeys(range(banned), -100.0))
-    states = [SharedStateBuilder(banning).of((1,), frozenset(), ())]
+    states = [SharedStateBuilder(banning).of(prompt(1, ends=frozenset()))]
     if not is_refused:
         check_bans(banning, bias, states, 8)
         return

@@ -207,6 +207,15 @@ def test_the_overflow_error_states_both_numbers(fake: FakeExecutor) -> None:
     assert "maximum context length is 50 tokens" in error.message
 
 
+def test_a_limit_of_the_whole_window_is_none(fake: FakeExecutor) -> None:
+    """A limit that no prompt leaves room for lets the answer fill the window; a prompt that fills it is an error."""
+    limits = StoppingCriteria(max_tokens=10)
+    prepared_prompts = PromptProcessor(fake, 10).prepare(TextRequest((TextPrompt("abc"),), stopping=limits))
+    assert prepared_prompts.budget == (6,)
+    error = refused(fake, TextRequest((TextPrompt("x" * 20),), stopping=limits), window=10)
+    assert isinstance(error, ContextOverflow)
+
+
 def test_every_prompt_ends_at_the_models_ends(fake: FakeExecutor) -> None:
     """All of the model's end tokens end any answer."""
     for prompt in (TextPrompt("a"), ChatPrompt((text_message("user", "a"),)), EditPrompt("a", "b"), EmptyPrompt()):

@@ -8,12 +8,8 @@ from numpy.typing import NDArray
 
 from homeport.domain.errors import EngineFailed
 from homeport.domain.text import SamplingParams
-from homeport.engines.text.sampling import (
-    LogitBias,
-    TokenSampler,
-    filter_candidates,
-    sample,
-)
+from homeport.engines.text.candidate_filters import filter_candidates
+from homeport.engines.text.sampling import LogitBias, TokenSampler, sample
 
 WARM = SamplingParams()
 NO_BIAS = LogitBias.of({})

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tests.system.compatibility import structured
 from tests.system.compatibility.field_trials import Effect, EndpointTrial, Probes
 
 MODEL = "smollm2-135m"
@@ -234,6 +235,7 @@ _TEXT: dict[str, Effect] = {
     "ignore_eos": _ignore_eos,
     "min_tokens": _min_tokens,
     "stop_token_ids": _stop_token_ids,
+    **structured.FORMATS,
 }
 _COMPLETIONS: dict[str, Effect] = {
     **_TEXT,
@@ -254,6 +256,7 @@ _CHAT: dict[str, Effect] = {
     "max_completion_tokens": _max_completion_tokens,
     "logprobs": _chat_logprobs,
     "top_logprobs": _top_logprobs,
+    **structured.CHAT,
 }
 _EDITS: dict[str, Effect] = {**_BOTH, "temperature": _edit_temperature, "input": _input, "instruction": _instruction}
 
@@ -264,14 +267,11 @@ _ACCEPTED: dict[str, Any] = {
     "prompt_cache_key": "a key",
     "prompt_cache_retention": "in_memory",
     "prompt_cache_options": {"mode": "implicit", "ttl": "30m"},
-    "parallel_tool_calls": True,
 }
 _ASK = {"role": "user", "content": "hi"}
 _TAKEN_BACK: dict[str, Any] = {
     "annotations": [],
     "parsed": {"answer": 42},
-    "reasoning_content": "Hm.",
-    "reasoning": "Hm.",
     "id": "chatcmpl-1-0",
     "content_parts": None,
 }
@@ -279,27 +279,12 @@ _SENT_BACK: dict[str, Any] = {
     f"messages.{name}": {"messages": [_ASK, {"role": "assistant", "content": "hello", name: value}, _ASK]}
     for name, value in _TAKEN_BACK.items()
 }
-_FUNCTION = {"name": "f", "parameters": {"type": "object", "properties": {}}}
-_CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 _REFUSED: dict[str, dict[str, Any]] = {
     "messages.audio": {"messages": [_ASK, {"role": "assistant", "audio": {"id": "audio_1"}}]},
-    "messages.tool_calls": {"messages": [_ASK, {"role": "assistant", "content": None, "tool_calls": [_CALL]}]},
-    "messages.tool_call_id": {"messages": [_ASK, {"role": "tool", "content": "x", "tool_call_id": "call_1"}]},
-    "messages.function_call": {
-        "messages": [_ASK, {"role": "assistant", "content": None, "function_call": _CALL["function"]}]
-    },
     "modalities": {"modalities": ["text", "audio"]},
-    "response_format": {"response_format": {"type": "json_object"}},
     "store": {"store": True},
-    "verbosity": {"verbosity": "low"},
-    "tools": {"tools": [{"type": "function", "function": _FUNCTION}]},
-    "tool_choice": {"tool_choice": "required"},
-    "functions": {"functions": [_FUNCTION]},
-    "function_call": {"function_call": {"name": "f"}},
     "audio": {"audio": {"voice": "alloy", "format": "mp3"}},
     "moderation": {"moderation": {"model": "omni-moderation-latest"}},
-    "prediction": {"prediction": {"type": "content", "content": "x"}},
-    "reasoning_effort": {"reasoning_effort": "high"},
     "web_search_options": {"web_search_options": {}},
 }
 _RAIN = {"role": "user", "content": "Say something about rain."}

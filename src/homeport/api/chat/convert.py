@@ -1,8 +1,11 @@
 """From the body of a chat request to the engine request, checks included. Knows no template and no model."""
 
 from homeport.api import validation
-from homeport.api.chat.messages import MAX_MESSAGES, parse_messages
+from homeport.api.chat.messages import MAX_MESSAGES, add_verbosity, parse_messages, parse_prediction
+from homeport.api.chat.reasoning import to_reasoning
+from homeport.api.chat.response_format import to_answer_format
 from homeport.api.chat.schema import CacheOptions, ChatBody
+from homeport.api.chat.tool_use import to_tool_use
 from homeport.api.request_context import RequestContext
 from homeport.api.text_generation.convert import check_generation, to_sampling, to_stopping
 from homeport.domain.errors import InvalidRequest
@@ -10,7 +13,6 @@ from homeport.domain.models import ResolvedModel
 from homeport.domain.text import ChatPrompt, TextRequest
 
 MAX_TOP_LOGPROBS = 20
-MAX_TOOLS = 128
 TIERS = ("auto", "default")
 
 
@@ -25,7 +27,7 @@ def to_request(
     source_field = "max_tokens" if body.max_completion_tokens is None else "max_completion_tokens"
     max_tokens = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
     return TextRequest(
-        prompts=(ChatPrompt(parse_messages(body.messages)),),
+        prompts=(_to_prompt(body),),
         sampling=to_sampling(body),
         stopping=to_stopping(body, max_tokens, source_field, default_tokens),
         n=body.choices,
@@ -35,6 +37,17 @@ def to_request(
         encoding=resolved.encoding,
         is_background=context.is_background,
         adapter=resolved.adapter,
+        output_format=to_answer_format(body),
+    )
+
+
+def _to_prompt(body: ChatBody) -> ChatPrompt:
+    tools = to_tool_use(body)  # before the messages, which cost more
+    return ChatPrompt(
+        add_verbosity(parse_messages(body.messages), body.verbosity),
+        tools,
+        to_reasoning(body),
+        parse_prediction(body.prediction),
     )
 
 
@@ -56,7 +69,6 @@ def _check(body: ChatBody) -> None:
         )
     _check_labels(body)
     _refuse_unserved(body)
-    _refuse_tools(body)
 
 
 def _check_labels(body: ChatBody) -> None:
@@ -68,17 +80,13 @@ def _check_labels(body: ChatBody) -> None:
 
 def _refuse_unserved(body: ChatBody) -> None:
     """Refuse features that are not served; values that ask for no more than plain text pass."""
-    for name in ("audio", "moderation", "prediction", "reasoning_effort", "web_search_options"):
+    for name in ("audio", "moderation", "web_search_options"):
         if getattr(body, name) is not None:
             raise validation.unsupported_field(name, "This feature is not served yet.")
     if body.store:
         raise validation.unsupported_field("store", "Completions are not stored yet.")
     if body.modalities not in (None, ["text"]):
         raise validation.unsupported_field("modalities", "Only ['text'] is served yet.")
-    if body.response_format and (body.response_format.type != "text" or body.response_format.json_schema):
-        raise validation.unsupported_field("response_format", "Only {'type': 'text'} is served yet.")
-    if body.verbosity not in (None, "medium"):
-        raise validation.unsupported_field("verbosity", "Only 'medium', the default, is served.")
     if body.service_tier not in (None, *TIERS):
         raise validation.unsupported_field(
             "service_tier", "There is one service tier: 'auto' and 'default' both select it."
@@ -90,17 +98,3 @@ def _refuse_unserved(body: ChatBody) -> None:
     options = body.prompt_cache_options or CacheOptions()
     if options.mode not in (None, "implicit") or options.ttl not in (None, "30m"):
         raise validation.unsupported_field("prompt_cache_options", "Only mode 'implicit' and ttl '30m' are served.")
-
-
-def _refuse_tools(body: ChatBody) -> None:
-    for name in ("tools", "functions"):
-        validation.check_items(name, getattr(body, name), MAX_TOOLS)
-        if getattr(body, name):
-            raise validation.unsupported_field(name, "Tool calls are not served yet.")
-    for name, list_name in (("tool_choice", "tools"), ("function_call", "functions")):
-        if getattr(body, name) not in (None, "none", "auto"):
-            raise InvalidRequest(
-                f"Invalid value for '{name}': '{name}' is only allowed when '{list_name}' are specified.",
-                param=name,
-                code="unsupported_parameter",
-            )

@@ -1,50 +1,83 @@
-"""The messages of a chat request, converted to plain text.
+"""The messages of a chat request, converted to values, and the texts that other fields add to them.
 
-Knows nothing of templates. Everything but text (images, audio, files, tool calls) is refused by name.
+Knows nothing of templates. Images, audio and files are refused by name.
 """
 
-from homeport.api import validation
-from homeport.api.chat.schema import ChatMessageParam, ContentPartBody
-from homeport.domain.content import Message, text_message
-from homeport.domain.errors import InvalidRequest
-from homeport.domain.history import find_unserved
+from collections.abc import Sequence
 
-ROLES = ("system", "developer", "user", "assistant")
+from homeport.api import validation
+from homeport.api.chat.schema import ChatMessageParam, ContentPartBody, PredictionBody
+from homeport.domain.content import Message, TextPart, text_message
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.format_fields import missing
+from homeport.domain.history_reader import RESULT_ROLES, HistoryReader
+
+ROLES = ("system", "developer", "user", "assistant", *RESULT_ROLES)
 MAX_MESSAGES = 2048
 MAX_PARTS = 2048
-TOOL_ROLES = ("tool", "function")
+MAX_PREDICTION_CHARS = 1_000_000
+VERBOSITIES = {"low": "Answer as briefly as possible.", "medium": "", "high": "Answer in full detail."}
+"""The sentence that each verbosity adds to the system message."""
 
 
-def parse_messages(messages: list[ChatMessageParam]) -> tuple[Message, ...]:
+def parse_messages(messages: Sequence[ChatMessageParam]) -> tuple[Message, ...]:
     """Convert all messages. Raises InvalidRequest naming the message and its field."""
-    return tuple(_message(message, f"messages[{at}]") for at, message in enumerate(messages))
+    reader = HistoryReader()
+    parsed = tuple(_message(message, f"messages[{at}]", reader) for at, message in enumerate(messages))
+    reader.finish()
+    return parsed
 
 
-def _message(message: ChatMessageParam, place: str) -> Message:
-    if message.role in TOOL_ROLES:
-        raise validation.unsupported_field(f"{place}.role", f"Messages of role '{message.role}' are not served yet.")
+def add_verbosity(messages: tuple[Message, ...], verbosity: str | None) -> tuple[Message, ...]:
+    """Add the sentence of a verbosity to the system message, or before all messages if there is none."""
+    validation.check_choice("verbosity", verbosity, tuple(VERBOSITIES))
+    sentence = VERBOSITIES[verbosity or "medium"]
+    if not sentence:
+        return messages
+    if messages[0].role not in ("system", "developer"):
+        return (text_message("system", sentence), *messages)
+    first = messages[0]
+    extended = Message(first.role, (*first.parts, TextPart(f"\n\n{sentence}" if first.text else sentence)), first.name)
+    return (extended, *messages[1:])
+
+
+def parse_prediction(prediction: PredictionBody | None) -> str:
+    """Return the text that the answer is likely to repeat. Raises InvalidRequest naming the field."""
+    if prediction is None:
+        return ""
+    if prediction.type is None:
+        raise missing("prediction.type")
+    validation.check_choice("prediction.type", prediction.type, ("content",))
+    if prediction.content is None:
+        raise missing("prediction.content")
+    text = _join(prediction.content, "user", "prediction.content")
+    validation.check_length("prediction.content", text, MAX_PREDICTION_CHARS)
+    return text
+
+
+def _message(message: ChatMessageParam, place: str, reader: HistoryReader) -> Message:
     validation.check_choice(f"{place}.role", message.role, ROLES)
-    unserved = "tool_call_id" if message.tool_call_id else find_unserved(message)
-    if unserved is not None:
-        why = "Audio is not served yet." if unserved == "audio" else "Tool calls are not served yet."
-        raise validation.unsupported_field(f"{place}.{unserved}", why)
+    if message.audio:
+        raise validation.unsupported_field(f"{place}.audio", "Audio is not served yet.")
     if message.refusal is not None and message.role != "assistant":
         raise InvalidRequest("Only an assistant's message has a 'refusal'.", param=f"{place}.refusal")
     validation.check_length(f"{place}.name", message.name, validation.LABEL_CHARS)
-    return text_message(message.role, _content(message, f"{place}.content"), message.name)
+    return reader.read(message, _content(message, f"{place}.content"))
 
 
-def _content(message: ChatMessageParam, place: str) -> str:
-    if isinstance(message.content, str):
-        return message.content
-    if message.content is None:
-        if message.role == "assistant":
-            return message.refusal or ""
-        raise InvalidRequest(
-            "Invalid value for 'content': expected a string, got null.", param=place, code="invalid_type"
-        )
-    validation.check_items(place, message.content, MAX_PARTS, 1)
-    return "".join(_text(part, message.role, place, f"{place}[{at}]") for at, part in enumerate(message.content))
+def _content(message: ChatMessageParam, place: str) -> str | None:
+    if message.content is not None:
+        return _join(message.content, message.role, place)
+    if message.role in ("assistant", "function"):
+        return message.refusal
+    raise InvalidRequest("Invalid value for 'content': expected a string, got null.", param=place, code="invalid_type")
+
+
+def _join(content: str | list[ContentPartBody], role: str, place: str) -> str:
+    if isinstance(content, str):
+        return content
+    validation.check_items(place, content, MAX_PARTS, 1)
+    return "".join(_text(part, role, place, f"{place}[{at}]") for at, part in enumerate(content))
 
 
 def _text(part: ContentPartBody, role: str, content: str, place: str) -> str:

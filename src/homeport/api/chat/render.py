@@ -10,6 +10,7 @@ from functools import partial
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from homeport.api.chat.call_render import CalledFunction, CallFields, CallRenderer, ToolCallBody, call_renderer
 from homeport.api.chat.schema import ChatBody
 from homeport.api.request_context import RequestContext
 from homeport.api.text_generation.choices import Choice
@@ -40,26 +41,34 @@ class TokenLogprob(msgspec.Struct, frozen=True):
 
 
 class ChatLogprobs(msgspec.Struct, frozen=True):
-    """Log-probabilities of a message's tokens."""
+    """Log-probabilities of a message's tokens; null if it has no content."""
 
-    content: list[TokenLogprob]
+    content: list[TokenLogprob] | None
     refusal: None = None
 
 
-class ChatMessage(msgspec.Struct, frozen=True):
-    """The model's message."""
+class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """The model's message. `content` is null beside calls or reasoning if there is no text."""
 
-    content: str
+    content: str | None
     role: str = "assistant"
     refusal: None = None
+    reasoning_content: str | UnsetType = UNSET
+    reasoning: str | UnsetType = UNSET
+    tool_calls: list[ToolCallBody] | UnsetType = UNSET
+    function_call: CalledFunction | UnsetType = UNSET
 
 
-class MessageDelta(msgspec.Struct, frozen=True):
+class MessageDelta(msgspec.Struct, frozen=True, kw_only=True):
     """The new part of a message. The first delta of a choice has the role, the last one is empty."""
 
     role: str | UnsetType = UNSET
-    content: str | UnsetType = UNSET
+    content: str | UnsetType | None = UNSET
     refusal: UnsetType | None = UNSET
+    reasoning_content: str | UnsetType = UNSET
+    reasoning: str | UnsetType = UNSET
+    tool_calls: list[ToolCallBody] | UnsetType = UNSET
+    function_call: CalledFunction | UnsetType = UNSET
 
 
 class ChatChoice(msgspec.Struct, frozen=True):
@@ -109,14 +118,20 @@ class ChatChunk(AnswerBody, frozen=True):
 
 def chat_writer(body: ChatBody, context: RequestContext) -> Writer:
     """Make the writer that the body asks for: of one answer, or of a stream of chunks."""
-    renderer = partial(ChatRenderer, has_logprobs=bool(body.logprobs), has_usage=body.has_usage, metadata=body.metadata)
+    renderer = partial(
+        ChatRenderer,
+        has_logprobs=bool(body.logprobs),
+        has_usage=body.has_usage,
+        metadata=body.metadata,
+        calls=call_renderer(body),
+    )
     if body.stream:
         return TextStreamWriter(renderer, context, is_padded=body.is_padded)
     return TextAnswerWriter(renderer, context)
 
 
 class ChatRenderer:
-    """Renders chat completions. A whole answer returns the caller's `metadata`."""
+    """Renders chat completions. A whole answer returns the caller's `metadata`; `calls` renders the tool calls."""
 
     def __init__(
         self,
@@ -125,24 +140,39 @@ class ChatRenderer:
         has_logprobs: bool,
         has_usage: bool,
         metadata: Mapping[str, str] | None = None,
+        calls: CallRenderer | None = None,
     ) -> None:
         self._id = f"chatcmpl-{uuid.uuid4().hex}"
         self._answer = answer
         self._has_logprobs = has_logprobs
         self._has_usage = has_usage
         self._metadata = metadata
+        self._calls = calls or CallRenderer()
 
-    def opening(self, choice: int) -> ChatChunk:
+    def opening(self, choice: int, *, has_text: bool) -> ChatChunk:
         """Make the chunk with the role."""
-        return self._chunk(ChunkChoice(choice, MessageDelta("assistant", "", None), None, None))
+        delta = MessageDelta(role="assistant", content="" if has_text else None, refusal=None)
+        return self._chunk(ChunkChoice(choice, delta, None, None))
 
     def delta(self, choice: int, text: str, scored: tuple[ScoredToken, ...]) -> ChatChunk:
         """Make the chunk for new text."""
         return self._chunk(ChunkChoice(choice, MessageDelta(content=text), _logprobs(scored) if scored else None, None))
 
+    def reasoning(self, choice: int, text: str) -> ChatChunk:
+        """Make the chunk for new reasoning, under both of its names."""
+        return self._chunk(ChunkChoice(choice, MessageDelta(reasoning_content=text, reasoning=text), None, None))
+
+    def call(self, choice: int, index: int, call_id: str, name: str) -> ChatChunk | None:
+        """Make the chunk that begins a tool call; None if it is omitted."""
+        return self._call_chunk(choice, self._calls.begin(choice, index, call_id, name))
+
+    def arguments(self, choice: int, index: int, text: str) -> ChatChunk | None:
+        """Make the chunk for more arguments of the call; None if it is omitted."""
+        return self._call_chunk(choice, self._calls.arguments(choice, index, text))
+
     def finish(self, choice: int, reason: str) -> ChatChunk:
         """Make the last chunk of one choice."""
-        return self._chunk(ChunkChoice(choice, MessageDelta(), None, reason))
+        return self._chunk(ChunkChoice(choice, MessageDelta(), None, self._calls.reason(reason)))
 
     def usage(self, usage: Usage) -> ChatChunk | None:
         """Make the chunk with the usage, if the caller asked for it."""
@@ -163,8 +193,27 @@ class ChatRenderer:
         )
 
     def _render_choice(self, choice: Choice) -> ChatChoice:
-        logprobs = _logprobs(choice.scored) if self._has_logprobs else None
-        return ChatChoice(choice.index, ChatMessage(choice.text), logprobs, choice.reason)
+        calls = self._calls.whole(choice.calls)
+        thought = choice.reasoning or UNSET
+        has_content = bool(choice.text or not (choice.calls or choice.reasoning))
+        message = ChatMessage(
+            content=choice.text if has_content else None,
+            reasoning_content=thought,
+            reasoning=thought,
+            tool_calls=calls.tool_calls,
+            function_call=calls.function_call,
+        )
+        logprobs = None
+        if self._has_logprobs:
+            logprobs = _logprobs(choice.scored) if has_content or choice.scored else ChatLogprobs(None)
+        reason = None if choice.reason is None else self._calls.reason(choice.reason)
+        return ChatChoice(choice.index, message, logprobs, reason)
+
+    def _call_chunk(self, choice: int, calls: CallFields | None) -> ChatChunk | None:
+        if calls is None:
+            return None
+        delta = MessageDelta(tool_calls=calls.tool_calls, function_call=calls.function_call)
+        return self._chunk(ChunkChoice(choice, delta, None, None))
 
     def _chunk(self, choice: ChunkChoice) -> ChatChunk:
         return self._render_body([choice], None if self._has_usage else UNSET)

@@ -6,6 +6,8 @@ import msgspec
 
 from homeport.api.compatibility import accepted, refused, served
 from homeport.api.text_generation.schema import GenerationFields
+from homeport.domain.history import FunctionCallFields, ToolCallFields
+from homeport.domain.tool_fields import FunctionFields, ToolFields
 
 
 class CacheBreakpoint(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -29,29 +31,90 @@ class ContentPartBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class ChatMessageParam(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """One message: the fields of every role, with those that clients send back from an answer (`AnswerFields`)."""
 
-    role: Annotated[str, served("system, developer, user, assistant; tool and function are not served yet.")]
+    role: Annotated[str, served("system, developer, user, assistant, tool or function.")]
     content: Annotated[
-        str | list[ContentPartBody] | None, served("A string or up to 2048 text parts; may be null for role assistant.")
+        str | list[ContentPartBody] | None,
+        served("A string or up to 2048 text parts; may be null for the roles assistant and function."),
     ] = None
-    name: Annotated[str | None, served("Up to 1024 characters; passed to the model's template.")] = None
+    name: Annotated[
+        str | None, served("Up to 1024 characters; passed to the model's template. Of role function: its name.")
+    ] = None
     refusal: Annotated[str | None, served("Used as the content of an assistant message that has none.")] = None
     audio: Annotated[Any, refused("Not served yet; null is accepted.")] = None
-    tool_calls: Annotated[Any, refused("Not served yet; null and an empty array are accepted.")] = None
-    tool_call_id: Annotated[Any, refused("Not served yet.")] = None
-    function_call: Annotated[Any, refused("Not served yet; null is accepted.")] = None
+    tool_calls: Annotated[
+        list[ToolCallFields] | None,
+        served("Up to 128; arguments must be a JSON object. Each needs a result of role tool right after it."),
+    ] = None
+    tool_call_id: Annotated[str | None, served("Role tool: the id of the call whose result this is.")] = None
+    function_call: Annotated[FunctionCallFields | None, served("2023's form of a call.")] = None
     annotations: Annotated[Any, accepted("Accepted because answers contain it; ignored.")] = None
     parsed: Annotated[Any, accepted("The client's parse of an answer; ignored.")] = None
-    reasoning_content: Annotated[Any, accepted("Extension. Ignored: earlier reasoning is not read.")] = None
-    reasoning: Annotated[Any, accepted("Extension. Another name of `reasoning_content`; ignored.")] = None
+    reasoning_content: Annotated[
+        str | None, served("Extension. Earlier reasoning, which many templates only keep until the next question.")
+    ] = None
+    reasoning: Annotated[str | None, served("Extension. Another name of `reasoning_content`.")] = None
     id: Annotated[Any, accepted("Part of a stored completion's message; ignored.")] = None
     content_parts: Annotated[Any, accepted("Part of a stored completion's message; ignored.")] = None
+
+
+class JsonSchemaBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The schema of an answer. Only `schema` changes the answer, which always matches it."""
+
+    name: str | None = None
+    description: str | None = None
+    schema: Any = None
+    strict: bool | None = None
 
 
 class ResponseFormat(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The format of the answer."""
 
     type: str
-    json_schema: Any = None
+    json_schema: JsonSchemaBody | None = None
+
+
+class NamedToolBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The name of a declared tool."""
+
+    name: str | None = None
+
+
+class AllowedToolBody(msgspec.Struct, kw_only=True):
+    """A declared tool. Fields besides type and name are ignored: it may repeat the whole declaration."""
+
+    type: str | None = None
+    function: Any = None
+    custom: Any = None
+
+
+class AllowedToolsBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Some of the tools."""
+
+    mode: str | None = None
+    tools: list[AllowedToolBody] | None = None
+
+
+class ToolChoiceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The tool to call, or those that may be called."""
+
+    type: str | None = None
+    function: NamedToolBody | None = None
+    custom: NamedToolBody | None = None
+    allowed_tools: AllowedToolsBody | None = None
+
+
+class PredictionBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Text that the answer is likely to repeat."""
+
+    type: str | None = None
+    content: str | list[ContentPartBody] | None = None
+
+
+class TemplateVariables(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The variables of templates that turn reasoning on and off."""
+
+    enable_thinking: bool | None = None
+    thinking: bool | None = None
 
 
 class CacheOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -65,7 +128,9 @@ class ChatBody(GenerationFields, forbid_unknown_fields=True, kw_only=True):
     """The body. Fields typed `Any` are refused unless their value has no effect."""
 
     messages: Annotated[list[ChatMessageParam], served("1 to 2048.")]
-    max_tokens: Annotated[int | None, served("Default: to the end of the context window.")] = None
+    max_tokens: Annotated[
+        int | None, served("Default: to the end of the context window, as if it is at least the whole window.")
+    ] = None
     max_completion_tokens: Annotated[int | None, served("Current name of `max_tokens`; give only one of them.")] = None
     logprobs: Annotated[bool | None, served("True adds each token's log-probability.")] = None
     top_logprobs: Annotated[int | None, served("0 to 20; only with `logprobs`.")] = None
@@ -88,16 +153,43 @@ class ChatBody(GenerationFields, forbid_unknown_fields=True, kw_only=True):
         CacheOptions | None, accepted("Mode implicit and ttl 30m have no effect; others are refused.")
     ] = None
     modalities: Annotated[list[str] | None, refused("Only ['text'] is accepted.")] = None
-    response_format: Annotated[ResponseFormat | None, refused("Only {'type': 'text'} is accepted.")] = None
+    response_format: Annotated[
+        ResponseFormat | None,
+        served("text, json_object or json_schema. The answer always matches the schema, with `strict` or without."),
+    ] = None
     store: Annotated[bool | None, refused("Completions are not stored yet; false is accepted.")] = None
-    verbosity: Annotated[str | None, refused("Only medium, the default, is accepted.")] = None
-    parallel_tool_calls: Annotated[bool | None, accepted("Has no effect without tools.")] = None
-    tools: Annotated[list[Any] | None, refused("Not served yet; an empty array is accepted.")] = None
-    tool_choice: Annotated[Any, refused("Only none and auto are accepted.")] = None
-    functions: Annotated[list[Any] | None, refused("Not served yet; an empty array is accepted.")] = None
-    function_call: Annotated[Any, refused("Only none and auto are accepted.")] = None
+    verbosity: Annotated[
+        str | None,
+        served(
+            "low and high add a sentence to the system message: 'Answer as briefly as possible.' or 'Answer in full "
+            "detail.'; medium adds nothing. Without a system message the sentence is one, in place of the template's."
+        ),
+    ] = None
+    tools: Annotated[
+        list[ToolFields] | None, served("Up to 128 functions and custom tools, of 1,000,000 characters together.")
+    ] = None
+    tool_choice: Annotated[
+        str | ToolChoiceBody | None, served("none, auto, required, a tool, or allowed_tools. Default: auto.")
+    ] = None
+    parallel_tool_calls: Annotated[bool | None, served("False: at most one call. Default: true.")] = None
+    functions: Annotated[list[FunctionFields] | None, served("2023's tools; not together with `tools`.")] = None
+    function_call: Annotated[str | NamedToolBody | None, served("none, auto, or a function's name. Default: auto.")] = (
+        None
+    )
+    prediction: Annotated[
+        PredictionBody | None, served("Up to 1,000,000 characters of text that the answer is likely to repeat.")
+    ] = None
+    reasoning_effort: Annotated[
+        str | None,
+        served("none, minimal, low, medium, high, xhigh; max means xhigh. Default: that of the model's template."),
+    ] = None
+    thinking_token_budget: Annotated[
+        int | None, served("Extension of vLLM. The limit of the reasoning in tokens; 0: no reasoning.")
+    ] = None
+    chat_template_kwargs: Annotated[
+        TemplateVariables | None,
+        served("Extension of vLLM. `enable_thinking` or `thinking`: true is effort high, false is effort none."),
+    ] = None
     audio: Annotated[Any, refused("Not served yet.")] = None
     moderation: Annotated[Any, refused("Not served yet.")] = None
-    prediction: Annotated[Any, refused("Not served yet.")] = None
-    reasoning_effort: Annotated[Any, refused("Not served yet.")] = None
     web_search_options: Annotated[Any, refused("Web search is not available.")] = None

@@ -5,6 +5,7 @@ from homeport.api.completions.schema import CompletionBody
 from homeport.api.prompts import parse_prompts
 from homeport.api.request_context import RequestContext
 from homeport.api.text_generation.convert import check_candidates, check_generation, to_sampling, to_stopping
+from homeport.api.text_generation.output_format import to_output_format
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import ResolvedModel
 from homeport.domain.text import EmptyPrompt, InfillPrompt, TextPrompt, TextRequest, TokenPrompt
@@ -37,6 +38,7 @@ def to_request(body: CompletionBody, resolved: ResolvedModel, context: RequestCo
         encoding=resolved.encoding,
         is_background=context.is_background,
         adapter=resolved.adapter,
+        output_format=to_output_format(body),
     )
 
 

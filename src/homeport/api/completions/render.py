@@ -71,12 +71,21 @@ class CompletionRenderer:
         self._starts = (0,) * len(prompt_chars) if echo else prompt_chars
         self._has_usage = has_usage
 
-    def opening(self, choice: int) -> None:
+    def opening(self, choice: int, *, has_text: bool) -> None:
         """Return nothing: completions begin with their first text."""
 
     def delta(self, choice: int, text: str, scored: tuple[ScoredToken, ...]) -> Completion:
         """Make the chunk for new text."""
         return self._chunk(CompletionChoice(text, choice, self._logprobs(choice, scored) if scored else None, None))
+
+    def reasoning(self, choice: int, text: str) -> None:
+        """Return nothing: only chats have reasoning."""
+
+    def call(self, choice: int, index: int, call_id: str, name: str) -> None:
+        """Return nothing: only chats have tool calls."""
+
+    def arguments(self, choice: int, index: int, text: str) -> None:
+        """Return nothing: only chats have tool calls."""
 
     def finish(self, choice: int, reason: str) -> Completion:
         """Make the last chunk of one choice."""

@@ -10,18 +10,23 @@ from typing import Any
 import msgspec
 
 from homeport.domain.errors import InvalidRequest, excerpt
+from homeport.domain.history import AnswerFields
+from homeport.domain.history_reader import HistoryReader
 from homeport.domain.json_text import foreign_encoding, strip_bom
+from homeport.domain.tool_fields import FunctionFields, ToolFields, to_functions, to_tools
 
 MAX_LINE_BYTES = 20_000_000
 _IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
-class _ExampleMessage(msgspec.Struct, kw_only=True):
+class _ExampleMessage(AnswerFields, kw_only=True):
     """A message of an example; training checks its other fields."""
 
     role: str
     content: Any = None
+    name: str | None = None
+    tool_call_id: str | None = None
     weight: int | None = None
 
 
@@ -29,8 +34,8 @@ class _ChatExample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """An example of today's API: a conversation."""
 
     messages: list[_ExampleMessage]
-    tools: list[Any] | None = None
-    functions: list[Any] | None = None
+    tools: list[ToolFields] | None = None
+    functions: list[FunctionFields] | None = None
     parallel_tool_calls: bool | None = None
 
 
@@ -81,7 +86,7 @@ def _check_lines(path: Path, check_line: Callable[[bytes], None]) -> None:
                 check_line(line)
             except UnicodeDecodeError as error:
                 raise _wrong(number, foreign_encoding(line) or "it is not valid UTF-8") from error
-            except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            except (msgspec.DecodeError, ValueError, RecursionError, InvalidRequest) as error:
                 raise _wrong(number, foreign_encoding(line) or str(error)) from error
     if not n_lines:
         raise InvalidRequest("Invalid file format. The file has no line.", param="file", code="invalid_file_format")
@@ -99,7 +104,7 @@ class _ExampleChecker:
         self._key_field: str | None = None
 
     def __call__(self, line: bytes) -> None:
-        """Check one example. Raises ValueError or a decoding error."""
+        """Check one example. Raises ValueError, InvalidRequest or a decoding error."""
         value = msgspec.json.decode(line.decode())
         if not isinstance(value, dict):
             raise ValueError("it is not a JSON object")
@@ -111,6 +116,8 @@ class _ExampleChecker:
         self._key_field = key_field
         example = msgspec.convert(value, _FORMATS[key_field])
         if isinstance(example, _ChatExample):
+            to_tools(example.tools or ())
+            to_functions(example.functions or ())
             _check_turns(example.messages, "messages")
             if not any(turn.role == "assistant" for turn in example.messages):
                 raise ValueError("no message has the role 'assistant'")
@@ -123,6 +130,7 @@ class _ExampleChecker:
 def _check_turns(turns: list[_ExampleMessage], name: str) -> None:
     if not turns:
         raise ValueError(f"'{name}' is empty")
+    reader = HistoryReader(name)
     for at, turn in enumerate(turns):
         if turn.role not in _ROLES:
             raise ValueError(f"{name}[{at}].role '{turn.role[:50]}' is none of {', '.join(_ROLES)}")
@@ -130,6 +138,7 @@ def _check_turns(turns: list[_ExampleMessage], name: str) -> None:
             raise ValueError(f"{name}[{at}].content is neither text nor parts")
         if turn.weight not in (None, 0, 1):
             raise ValueError(f"{name}[{at}].weight is neither 0 nor 1")
+        reader.read(turn, None)
 
 
 def _check_image(path: Path) -> None:
@@ -143,5 +152,5 @@ def _check_image(path: Path) -> None:
 
 def _wrong(number: int, why: str) -> InvalidRequest:
     return InvalidRequest(
-        f"Invalid file format. Line {number}: {excerpt(why)}.", param="file", code="invalid_file_format"
+        f"Invalid file format. Line {number}: {excerpt(why).rstrip('.')}.", param="file", code="invalid_file_format"
     )

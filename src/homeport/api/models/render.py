@@ -30,7 +30,7 @@ class ModelPermission(msgspec.Struct, kw_only=True):
 class ModelObject(msgspec.Struct, kw_only=True):
     """A model. `root`: the model that runs; `max_model_len`: the window under vLLM's name.
 
-    `kernels`, `device` and `notes` only while it is loaded.
+    `kernels`, `device` and `notes` only while it is loaded, and `tools` and `reasoning` if it also chats.
     """
 
     id: str
@@ -51,6 +51,8 @@ class ModelObject(msgspec.Struct, kw_only=True):
     kernels: str | UnsetType = UNSET
     device: str | UnsetType = UNSET
     notes: Sequence[str] | UnsetType = UNSET
+    tools: str | UnsetType = UNSET
+    reasoning: str | UnsetType = UNSET
 
 
 def render_model(name: str, model: InstalledModel, loaded: LoadedModel | None) -> ModelObject:
@@ -74,6 +76,8 @@ def render_model(name: str, model: InstalledModel, loaded: LoadedModel | None) -
         kernels=loaded.kernels if loaded else UNSET,
         device=loaded.device if loaded else UNSET,
         notes=loaded.notes if loaded else UNSET,
+        tools=(loaded.tools or UNSET) if loaded else UNSET,
+        reasoning=(loaded.reasoning or UNSET) if loaded else UNSET,
     )
 
 

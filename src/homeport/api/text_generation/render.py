@@ -19,7 +19,7 @@ class PromptDetails(msgspec.Struct, frozen=True):
 
 
 class CompletionDetails(msgspec.Struct, frozen=True):
-    """The kinds of the generated tokens; all are text."""
+    """The kinds of the generated tokens, and how many of the caller's prediction came true or did not."""
 
     reasoning_tokens: int = 0
     audio_tokens: int = 0
@@ -48,13 +48,18 @@ class UsageBody(msgspec.Struct, frozen=True):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptDetails
-    completion_tokens_details: CompletionDetails = CompletionDetails()
+    completion_tokens_details: CompletionDetails
 
 
 def render_usage(usage: Usage) -> UsageBody:
     """Render what a request cost."""
     total = usage.prompt_tokens + usage.completion_tokens
-    return UsageBody(usage.prompt_tokens, usage.completion_tokens, total, PromptDetails(usage.cached_tokens))
+    details = CompletionDetails(
+        reasoning_tokens=usage.reasoning_tokens,
+        accepted_prediction_tokens=usage.accepted_tokens,
+        rejected_prediction_tokens=usage.rejected_tokens,
+    )
+    return UsageBody(usage.prompt_tokens, usage.completion_tokens, total, PromptDetails(usage.cached_tokens), details)
 
 
 def clamp_logprob(logprob: float) -> float:

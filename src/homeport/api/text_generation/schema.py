@@ -1,6 +1,6 @@
 """The fields that completions and chat share. Every field may be null, which means its default."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,8 +14,25 @@ class StreamOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     include_obfuscation: Annotated[bool | None, served("Random `obfuscation` in each chunk; off by default.")] = None
 
 
+class StructuredOutputs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What the answer's text must be; vLLM's fields. Exactly one of them is set."""
+
+    json: Annotated[Any, served("A JSON Schema: an object, or its JSON text.")] = None
+    regex: Annotated[str | None, served("A regular expression for the whole text, of up to 100,000 characters.")] = None
+    choice: Annotated[list[str] | None, served("Up to 1024 texts, of which the answer is one.")] = None
+    grammar: Annotated[str | None, served("A grammar in Lark, of up to 100,000 characters.")] = None
+    json_object: Annotated[bool | None, served("True: any JSON object.")] = None
+
+
+class GrammarBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A grammar for the answer's text."""
+
+    type: Annotated[str | None, served("lark or regex.")] = None
+    definition: Annotated[str | None, served("Up to 100,000 characters.")] = None
+
+
 class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """How text is sampled and when it ends: OpenAI's fields, and six extensions."""
+    """How text is sampled and when it ends: OpenAI's fields, and extensions."""
 
     model: Annotated[str | None, MODEL] = None
     temperature: Annotated[float | None, served("0 to 2; 0 always chooses the most likely token.")] = None
@@ -44,6 +61,18 @@ class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
     ignore_eos: Annotated[bool | None, served("Extension. Generation continues past the end-of-sequence token.")] = None
     min_tokens: Annotated[int | None, served("Extension. Minimum number of tokens before an end token.")] = None
     stop_token_ids: Annotated[list[int] | None, served("Extension. Up to 128 ids that end the text.")] = None
+    grammar: Annotated[
+        GrammarBody | None, served("Extension. Binds the text to a grammar. Only one field may bind the text.")
+    ] = None
+    structured_outputs: Annotated[StructuredOutputs | None, served("Extension of vLLM. Binds the text.")] = None
+    guided_json: Annotated[Any, served("Extension of vLLM. Another name of `structured_outputs.json`.")] = None
+    guided_regex: Annotated[str | None, served("Extension of vLLM. Another name of `structured_outputs.regex`.")] = None
+    guided_choice: Annotated[
+        list[str] | None, served("Extension of vLLM. Another name of `structured_outputs.choice`.")
+    ] = None
+    guided_grammar: Annotated[
+        str | None, served("Extension of vLLM. Another name of `structured_outputs.grammar`.")
+    ] = None
 
     @property
     def choices(self) -> int:

@@ -1,7 +1,8 @@
 """Writers of text answers: a stream of chunks, or one body.
 
 Knows nothing of an endpoint's JSON: its renderer makes the chunks and the body. The stream writer splices plain deltas
-into a frame that was encoded once per choice; spliced frames are byte for byte what the encoder would write.
+into a frame that was encoded once per choice, or once per tool call; spliced frames are byte for byte what the encoder
+would write.
 """
 
 import secrets
@@ -19,13 +20,18 @@ from homeport.api.writer import AnswerMetadata, CollectingWriter, Delivery, Writ
 from homeport.domain.events import (
     ChoiceFinished,
     Event,
+    ReasoningDelta,
     ScoredToken,
     TextDelta,
+    ToolCallDelta,
     Usage,
 )
 
 CHANGES_HEADER = "x-homeport-messages"
 """Lists the changes to a conversation that the model's template does not accept unchanged."""
+
+_Template = tuple[bytes, ...]
+"""An encoded frame without its text: what precedes it and what follows it."""
 
 # Stands for the text while a template is encoded. No caller can guess it, so none can send it as a model name.
 _TEXT_PLACEHOLDER = f"text-placeholder-{secrets.token_hex(16)}"
@@ -45,12 +51,27 @@ class AnswerRenderer(Protocol):
 class ChunkRenderer(Protocol):
     """Makes the JSON of an endpoint's chunks."""
 
-    def opening(self, choice: int) -> msgspec.Struct | None:
-        """Make the chunk that precedes a choice's first one, if there is one."""
+    def opening(self, choice: int, *, has_text: bool) -> msgspec.Struct | None:
+        """Make the chunk that precedes a choice's first one, if there is one.
+
+        `has_text`: the first one has text or is the last; otherwise it has reasoning or a tool call.
+        """
         ...
 
     def delta(self, choice: int, text: str, scored: tuple[ScoredToken, ...]) -> msgspec.Struct:
         """Make the chunk for new text."""
+        ...
+
+    def reasoning(self, choice: int, text: str) -> msgspec.Struct | None:
+        """Make the chunk for new reasoning; None if the endpoint has none."""
+        ...
+
+    def call(self, choice: int, index: int, call_id: str, name: str) -> msgspec.Struct | None:
+        """Make the chunk that begins a tool call; None if the endpoint omits it."""
+        ...
+
+    def arguments(self, choice: int, index: int, text: str) -> msgspec.Struct | None:
+        """Make the chunk for more arguments of the call; None if the endpoint omits them."""
         ...
 
     def finish(self, choice: int, reason: str) -> msgspec.Struct:
@@ -104,7 +125,9 @@ class TextStreamWriter(Writer):
         self._context = context
         self._is_padded = is_padded
         self._encode = msgspec.json.Encoder().encode
-        self._templates: dict[int, tuple[bytes, bytes]] = {}
+        self._templates: dict[int, _Template] = {}
+        self._reasoning_templates: dict[int, _Template] = {}
+        self._arguments_templates: dict[tuple[int, int], _Template] = {}
 
     def on_admitted(self, answer: AnswerMetadata) -> Mapping[str, str]:
         """Make the renderer; return the header that lists the changes to the conversation."""
@@ -116,17 +139,18 @@ class TextStreamWriter(Writer):
         frames: list[bytes] = []
         for event in events:
             if isinstance(event, TextDelta):
-                before, after = self._templates.get(event.choice) or self._open(event.choice, frames)
+                template = self._templates.get(event.choice) or self._open(event.choice, frames, has_text=True)
                 if event.scored:
                     frames.append(self._frame(self._renderer.delta(event.choice, event.text, event.scored)))
-                elif self._is_padded:
-                    text = escape_line_ends(self._encode(event.text))
-                    frames += (before, text, after.removesuffix(_END), _padding(len(text)))
                 else:
-                    frames += (before, escape_line_ends(self._encode(event.text)), after)
+                    frames.append(self._splice(template, event.text))
+            elif isinstance(event, ReasoningDelta):
+                self._write_reasoning(event, frames)
+            elif isinstance(event, ToolCallDelta):
+                self._write_call(event, frames)
             elif isinstance(event, ChoiceFinished):
                 if event.choice not in self._templates:
-                    self._open(event.choice, frames)
+                    self._open(event.choice, frames, has_text=True)
                 last = self._renderer.finish(event.choice, event.reason)
                 frames.append(self._frame(with_limit(last, self._context.limited_by) if event.is_cut else last))
         return b"".join(frames)
@@ -136,14 +160,54 @@ class TextStreamWriter(Writer):
         chunk = self._renderer.usage(self.usage)
         return (self._frame(chunk) if chunk else b"") + DONE
 
-    def _open(self, choice: int, frames: list[bytes]) -> tuple[bytes, bytes]:
-        """Begin a choice: write its opening chunk and make its template."""
-        if chunk := self._renderer.opening(choice):
+    def _write_reasoning(self, event: ReasoningDelta, frames: list[bytes]) -> None:
+        if event.choice not in self._templates:
+            self._open(event.choice, frames, has_text=False)
+        template = self._reasoning_templates.get(event.choice)
+        if template is None:
+            template = self._make_template(self._renderer.reasoning(event.choice, _TEXT_PLACEHOLDER))
+            self._reasoning_templates[event.choice] = template
+        frames.append(self._splice(template, event.text))
+
+    def _write_call(self, event: ToolCallDelta, frames: list[bytes]) -> None:
+        choice, index = event.choice, event.index
+        if choice not in self._templates:
+            self._open(choice, frames, has_text=False)
+        template = self._arguments_templates.get((choice, index))
+        if template is None:
+            if begin := self._renderer.call(choice, index, event.id, event.name):
+                frames.append(self._frame(begin))
+            template = self._make_template(self._renderer.arguments(choice, index, _TEXT_PLACEHOLDER))
+            self._arguments_templates[choice, index] = template
+        if event.arguments:
+            frames.append(self._splice(template, event.arguments))
+
+    def _open(self, choice: int, frames: list[bytes], *, has_text: bool) -> _Template:
+        """Begin a choice: write its opening chunk and make the template of its text.
+
+        Choices with lower indexes begin before it, because the official client's stream helper needs them in order.
+        """
+        for lower in range(choice):
+            if lower not in self._templates:
+                self._open(lower, frames, has_text=True)
+        if chunk := self._renderer.opening(choice, has_text=has_text):
             frames.append(self._frame(chunk))
-        encoded = sse_event(self._encode(self._renderer.delta(choice, _TEXT_PLACEHOLDER, ())))
-        before, _, after = encoded.partition(self._encode(_TEXT_PLACEHOLDER))
-        self._templates[choice] = (before, after)
-        return before, after
+        template = self._templates[choice] = self._make_template(self._renderer.delta(choice, _TEXT_PLACEHOLDER, ()))
+        return template
+
+    def _make_template(self, chunk: msgspec.Struct | None) -> _Template:
+        """Encode a chunk whose text is the placeholder, and cut the placeholders out. None makes an empty frame."""
+        if chunk is None:
+            return ()
+        return tuple(sse_event(self._encode(chunk)).split(self._encode(_TEXT_PLACEHOLDER)))
+
+    def _splice(self, template: _Template, text: str) -> bytes:
+        """Return the frame of a template with this text in each place."""
+        encoded = escape_line_ends(self._encode(text))
+        frame = encoded.join(template)
+        if self._is_padded and frame:
+            return frame.removesuffix(_END) + _padding(len(encoded) * (len(template) - 1))
+        return frame
 
     def _frame(self, chunk: msgspec.Struct) -> bytes:
         frame = sse_event(self._encode(chunk))

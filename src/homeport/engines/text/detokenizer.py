@@ -4,7 +4,7 @@ One detokenizer per choice. Knows the vocabulary's bytes and nothing of end toke
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from homeport.domain.events import AlternativeToken, ScoredToken
@@ -27,11 +27,19 @@ class Detokenizer:
     It holds back only what may not be emitted yet: bytes of an unfinished character, and the longest end of the text
     that could become one of the strings in `stop`. With `scores`, each token is returned once its text is emitted. A
     token that a stop string cuts in two is returned with the part before the string, so that the tokens' bytes always
-    equal the text's.
+    equal the text's. `names`: the text of control tokens, which otherwise have none.
     """
 
-    def __init__(self, vocabulary: Vocabulary, stop: StopStrings, *, scores: bool) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        stop: StopStrings,
+        *,
+        scores: bool,
+        names: Mapping[int, bytes] | None = None,
+    ) -> None:
         self._vocabulary = vocabulary
+        self._names = names or {}
         self._utf8 = Utf8()
         self._stops = StopStringFinder(stop)
         self._held = ""
@@ -49,25 +57,29 @@ class Detokenizer:
         if self._offsets is not None and scores is not None:
             offsets, utf8 = _TokenOffsets(self._vocabulary, 0), Utf8()
             for token, score in zip(ids, scores, strict=True):
-                offsets.add(token, score)
-                offsets.extend(utf8.feed_measured(self._vocabulary.pieces[token])[1])
+                data = self._vocabulary.pieces[token]
+                offsets.add(token, score, len(data))
+                offsets.extend(utf8.feed_measured(data)[1])
             offsets.extend([offsets.n_bytes] * len(utf8.close()))
             scored = offsets.close()
         if self._offsets is not None:
             self._offsets = _TokenOffsets(self._vocabulary, len(text))
         return TextPiece(text, scored)
 
-    def push(self, token: int, score: TokenScore | None) -> TextPiece:
-        """Add one generated token. Raises RuntimeError after a stop string was found."""
+    def push(self, token: int, score: TokenScore | None, *, may_stop: bool = True) -> TextPiece:
+        """Add one generated token. `may_stop` False: it is no part of a stop string.
+
+        Raises RuntimeError after a stop string was found.
+        """
         if self._stopped:
             raise RuntimeError("this is a bug: a token was pushed after a stop string")
-        data = self._vocabulary.pieces[token]
+        data = self._names.get(token) or self._vocabulary.pieces[token]
         if self._offsets is None:
-            return self._release(self._utf8.feed(data))
+            return self._release(self._utf8.feed(data), may_stop=may_stop)
         text, ends = self._utf8.feed_measured(data)
-        self._offsets.add(token, score)
+        self._offsets.add(token, score, len(data))
         self._offsets.extend(ends)
-        return self._release(text)
+        return self._release(text, may_stop=may_stop)
 
     def close(self) -> TextPiece:
         """End the text, by an end token or by length: emit what was held back. Empty after a stop string."""
@@ -78,8 +90,12 @@ class Detokenizer:
             self._offsets.extend([self._offsets.n_bytes] * len(text))
         return self._release(text, is_last=True)
 
-    def _release(self, text: str, *, is_last: bool = False) -> TextPiece:
-        start = self._stops.feed(text)
+    def _release(self, text: str, *, may_stop: bool = True, is_last: bool = False) -> TextPiece:
+        if may_stop:
+            start = self._stops.feed(text)
+        else:
+            start = None
+            self._stops.reset()
         pending = self._held + text
         if start is not None:
             self._stopped = True
@@ -117,10 +133,10 @@ class _TokenOffsets:
         self._unreleased: deque[int] = deque()  # ends of the characters not yet released
         self._released = 0  # bytes whose characters are released
 
-    def add(self, token: int, score: TokenScore | None) -> None:
-        """Add the next token."""
+    def add(self, token: int, score: TokenScore | None, n_bytes: int) -> None:
+        """Add the next token, whose text has `n_bytes` bytes."""
         start = self.n_bytes
-        self.n_bytes += len(self._vocabulary.pieces[token])
+        self.n_bytes += n_bytes
         self._entries.append(_TokenEntry(token, score, start, self.n_bytes))
 
     def extend(self, ends: Sequence[int]) -> None:

@@ -107,8 +107,11 @@ class TextEngine:
         window, retained_cells = min(traits.window, traits.cells), options.retained_cells(traits)
         self._executor = executor
         self._shares_prefixes = options.share_prefixes
-        self._loaded = LoadedModel(model=model, window=window, kernels=executor.kernels, device="cpu")
         self._prompts = PromptProcessor(executor, window, speculates=options.speculate and traits.can_trim)
+        support = self._prompts.tool_support
+        self._loaded = LoadedModel(
+            model, executor.kernels, window=window, tools=support.family, reasoning=support.reasoning_switch
+        )
         self._queue = RequestQueue(RequestPreparer(executor, self._prompts).prepare)
         self._cache = KVCache(executor, retain=retained_cells, kind=_adapter_of)
         self._adapters = AdapterCache(executor, is_possible=traits.adapters)
@@ -262,17 +265,34 @@ class TextEngine:
             logger.exception("a step of %d sequences failed", len(plan.slices))
             return self._fail(plan, error.info)
         events = self._score_prompts(plan, logits)
+        failed: dict[int, ErrorInfo] = {}
         for row, run, run_scores in zip(rows, runs, scores, strict=True):
             output = self._outputs[row.candidate.request.id]
-            new_events, n_used = output.add_tokens(row.candidate, run, run_scores)
-            events += [(output.id, event) for event in new_events]
-            self._generated += n_used
-            self._scheduler.append(row, run[:n_used])
-            if output.is_finished(row.candidate):
-                self._scheduler.finish(row.candidate)
+            failure = failed.get(output.id) or output.sampler_of(row.candidate).failure
+            if failure is not None:
+                failed[output.id] = failure
+                self._scheduler.append(row, run[:1])
+            else:
+                events += self._add_tokens(output, row, run, run_scores)
+        for id, failure in failed.items():
+            events += self._fail_request(id, failure)
         for id in {row.candidate.request.id for row in rows} | {part.candidate.request.id for part in plan.slices}:
-            events += self._settle(id)
+            events += self._settle(id) if id in self._outputs else []
         return events
+
+    def _add_tokens(
+        self, output: OutputProcessor, row: LogitsRow, run: list[int], scores: list[TokenScore | None]
+    ) -> list[tuple[int, Event]]:
+        """Add the tokens sampled at one row to their answer."""
+        candidate = row.candidate
+        events, n_used = output.add_tokens(candidate, run, scores)
+        self._generated += n_used
+        self._scheduler.append(row, run[:n_used])
+        if output.is_finished(candidate):
+            self._scheduler.finish(candidate)
+        else:
+            candidate.forced = tuple(output.sampler_of(candidate).next_forced())
+        return [(output.id, event) for event in events]
 
     def _settle(self, id: int) -> list[tuple[int, Event]]:
         """Check a request's quota after its step, and end the request if it is done."""
@@ -335,6 +355,13 @@ class TextEngine:
             events.append((scheduled.id, Failed(error, self._usage(scheduled.id))))
             self._end(scheduled.id)
         return events
+
+    def _fail_request(self, id: int, error: ErrorInfo) -> list[tuple[int, Event]]:
+        """End one request whose answer cannot continue."""
+        self._scheduler.remove(self._outputs[id].scheduled)
+        usage = self._usage(id)
+        self._end(id)
+        return [(id, Failed(error, usage))]
 
     def _end(self, id: int) -> None:
         self._adapters.release(self._outputs.pop(id).scheduled.adapter)

@@ -62,6 +62,16 @@ class Vocabulary(msgspec.Struct, frozen=True):
     special: Mapping[int, str]
 
 
+class TokenizerPointers(msgspec.Struct, frozen=True):
+    """Addresses through which native code tokenizes: llama.cpp's vocabulary and its function `llama_tokenize`.
+
+    They are valid until the executor is closed.
+    """
+
+    vocabulary: int
+    tokenize: int
+
+
 class TokenBatch(msgspec.Struct, frozen=True):
     """Tokens to compute, grouped by sequence, ids and positions ascending. All arrays but the last have length N.
 
@@ -91,6 +101,15 @@ class Tokenizer(Protocol):
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Return the ids of a text, without a start or end token. `special` False: names of control tokens are text."""
+        ...
+
+
+class NativeTokenizer(Tokenizer, Protocol):
+    """The part of an executor that native code may use to tokenize, too."""
+
+    @property
+    def tokenizer_pointers(self) -> TokenizerPointers | None:
+        """The addresses of its native tokenizer; None if it has none."""
         ...
 
 
@@ -139,7 +158,7 @@ class AdapterHost(Protocol):
         ...
 
 
-class Executor(Tokenizer, KVMemory, KVSerializer, AdapterHost, Protocol):
+class Executor(NativeTokenizer, KVMemory, KVSerializer, AdapterHost, Protocol):
     """Computes logits and stores the KV of sequences."""
 
     @property

@@ -1,19 +1,13 @@
 """Turns one request's sampled tokens into events. Knows nothing of batching, cells or threads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from homeport.domain.events import (
-    Admitted,
-    ChoiceFinished,
-    Done,
-    Event,
-    QuotaLow,
-    ScoredToken,
-    TextDelta,
-    Usage,
-)
-from homeport.engines.text.detokenizer import Detokenizer, TextPiece
+from homeport.domain.events import CREDIT_FREE_EVENTS, Admitted, ChoiceFinished, Done, Event, QuotaLow, Usage
+from homeport.domain.text import ChatPrompt
+from homeport.engines.text.answer_plan import AnswerPlan
+from homeport.engines.text.choice_output import ChoiceOutput, PlainOutput
+from homeport.engines.text.detokenizer import Detokenizer
 from homeport.engines.text.executor import Vocabulary
 from homeport.engines.text.logprobs import TokenScore
 from homeport.engines.text.prompt_lookup import PromptLookup
@@ -33,11 +27,13 @@ class _ChoiceState:
     prompt: int
     sampler: TokenSampler
     detokenizer: Detokenizer
+    output: ChoiceOutput
+    plan: AnswerPlan | None
     ends: frozenset[int]
     budget: int
     echoes: bool
-    unsent: list[TextPiece] = field(default_factory=list)
     generated: int = 0
+    reasoning: int = 0  # generated tokens of reasoning
     sent_tokens: int = 0  # generated tokens that a delta was emitted for
     total: float = 0.0  # sum of the generated tokens' log-probabilities
     last: float = 0.0  # the latest sampled token's log-probability, also of an end token
@@ -64,6 +60,7 @@ class OutputProcessor:
         self._request = prepared.request
         self._prepared = prepared.prompts
         self._selects_best = self._request.best_of > self._request.n
+        self._has_prediction = any(isinstance(one, ChatPrompt) and one.prediction for one in self._request.prompts)
         scheduled.streams = not self._selects_best
         self._choices: dict[Candidate, _ChoiceState] = {}
         self._choices_by_prompt: dict[int, list[_ChoiceState]] = {}
@@ -80,6 +77,7 @@ class OutputProcessor:
                 for choice in choices:
                     candidate = scheduled.add_candidate(prompt, one.ids, scores=self.scores_prompt)
                     candidate.lookup = PromptLookup(source, choice.budget) if source else None
+                    candidate.forced = tuple(choice.sampler.next_forced())
                     self._choices[candidate] = choice
             elif self.scores_prompt:
                 scheduled.add_candidate(prompt, one.ids, scores=True, samples=False)
@@ -108,8 +106,15 @@ class OutputProcessor:
     def usage(self) -> Usage:
         """The usage so far."""
         prompt_tokens = sum(len(prepared.ids) for prepared in self._prepared.prompts)
-        generated = sum(choice.generated for choice in self._choices.values())
-        return Usage(prompt_tokens, generated, self.scheduled.cached)
+        choices = self._choices.values()
+        return Usage(
+            prompt_tokens,
+            sum(choice.generated for choice in choices),
+            self.scheduled.cached,
+            sum(choice.reasoning for choice in choices),
+            self.scheduled.accepted if self._has_prediction else 0,
+            self.scheduled.drafted - self.scheduled.accepted if self._has_prediction else 0,
+        )
 
     @property
     def is_done(self) -> bool:
@@ -139,23 +144,21 @@ class OutputProcessor:
 
     def finish_without_tokens(self, prompt: int) -> list[Event]:
         """Complete a prompt without a budget: only the prompt is emitted."""
-        return [
-            event
-            for choice in self._choices_by_prompt[prompt]
-            for event in self._emit_choice(choice, self._echo_prompt(choice), "length")
-        ]
+        return [event for choice in self._choices_by_prompt[prompt] for event in self._finish_without_tokens(choice)]
 
     def add_tokens(
         self, candidate: Candidate, tokens: Sequence[int], scores: Sequence[TokenScore | None]
     ) -> tuple[list[Event], int]:
         """Add tokens that a candidate sampled; return events and the number of tokens used, fewer if it finishes."""
         choice = self._choices[candidate]
-        pieces = self._echo_prompt(choice)
+        self._echo_prompt(choice)
         n_used, reason = 0, None
         while reason is None and n_used < len(tokens):
-            reason = self._add_token(choice, pieces, tokens[n_used], scores[n_used])
+            # The sampler is already at the end of the tokens, so only for the last one it knows whether it is complete.
+            is_last = n_used == len(tokens) - 1 and choice.sampler.is_complete
+            reason = self._add_token(choice, tokens[n_used], scores[n_used], is_last=is_last)
             n_used += 1
-        return self._emit_choice(choice, pieces, reason), n_used
+        return self._emit_choice(choice, reason), n_used
 
     def grant(self, n: int) -> None:
         """Add quota; 0 means that there is no more."""
@@ -182,28 +185,48 @@ class OutputProcessor:
         """Return whether this candidate needs no more tokens."""
         return self._choices[candidate].reason is not None
 
-    def _add_token(
-        self, choice: _ChoiceState, pieces: list[TextPiece], token: int, score: TokenScore | None
-    ) -> str | None:
-        """Append one sampled token's text to `pieces`; return the finish reason, None if the choice continues."""
+    def _add_token(self, choice: _ChoiceState, token: int, score: TokenScore | None, *, is_last: bool) -> str | None:
+        """Append one sampled token's text; return the finish reason, None if the choice continues."""
         choice.last = score.logprob if score is not None and score.logprob is not None else 0.0
-        if token in choice.ends:
-            pieces.append(choice.detokenizer.close())
-            return "stop"
+        if token in choice.ends and self._ends_here(choice, token):
+            return self._close(choice, "stop")
         choice.generated += 1
         if self.scheduled.quota is not None:
             self.scheduled.quota -= 1
         choice.total += choice.last
-        pieces.append(choice.detokenizer.push(token, score if self._request.logprobs is not None else None))
-        if choice.detokenizer.stopped:
-            return "stop"
+        output, was_in_reasoning = choice.output, choice.output.in_reasoning
+        shown = score if self._request.logprobs is not None else None
+        output.add(choice.detokenizer.push(token, shown, may_stop=output.in_content))
+        choice.reasoning += was_in_reasoning or output.in_reasoning
+        if choice.detokenizer.stopped or is_last or output.repeats_calls:
+            return self._close(choice, "stop")
         if choice.generated == choice.budget:
-            pieces.append(choice.detokenizer.close())
-            return "length"
+            return self._close(choice, "length")
+        self._limit_reasoning(choice)
         return None
+
+    def _ends_here(self, choice: _ChoiceState, token: int) -> bool:
+        """Return whether a token of `ends` ends the answer here: the caller's do, like stop strings, in content."""
+        return choice.output.in_content or token in self._prepared.prompts[choice.prompt].end_tokens
+
+    @staticmethod
+    def _close(choice: _ChoiceState, reason: str) -> str:
+        """End a choice's text; return why it ended: an answer that ended with tool calls says so."""
+        is_complete = reason == "stop"
+        choice.output.add(choice.detokenizer.close())
+        choice.output.close(is_complete=is_complete)
+        return choice.plan.finish_reason(choice.output.calls) if is_complete and choice.plan else reason
+
+    @staticmethod
+    def _limit_reasoning(choice: _ChoiceState) -> None:
+        """If reasoning has used up its tokens, force its end."""
+        limit = choice.plan.reasoning_limit if choice.plan else None
+        if limit is not None and choice.reasoning == limit.tokens and choice.output.in_reasoning:
+            choice.sampler.force(limit.end)
 
     def _choice(self, number: int, prompt: int, vocabulary: Vocabulary, seed: int) -> _ChoiceState:
         request, shared = self._request, self._prepared.shares[prompt]
+        plan = shared.plan
         sampler = TokenSampler(
             request.sampling,
             seed=seed,
@@ -213,32 +236,41 @@ class OutputProcessor:
             ends=shared.end_ids,
             min_tokens=request.stopping.min_tokens,
         )
-        detokenizer = Detokenizer(vocabulary, shared.stops, scores=request.logprobs is not None)
+        if plan is not None:
+            sampler.constraint = plan.start_constraint()
+        names = plan.names if plan else None
+        detokenizer = Detokenizer(vocabulary, shared.stops, scores=request.logprobs is not None, names=names)
+        output = plan.start_output() if plan else PlainOutput()
         budget = self._prepared.budget[prompt]
-        return _ChoiceState(number, prompt, sampler, detokenizer, shared.ends, budget, echoes=request.echo)
+        return _ChoiceState(
+            number, prompt, sampler, detokenizer, output, plan, shared.ends, budget, echoes=request.echo
+        )
 
     def _cut(self, choice: _ChoiceState) -> list[Event]:
         choice.is_cut = True
-        return self._emit_choice(choice, [*self._echo_prompt(choice), choice.detokenizer.close()], "length")
+        self._echo_prompt(choice)
+        return self._emit_choice(choice, self._close(choice, "length"))
 
-    def _echo_prompt(self, choice: _ChoiceState) -> list[TextPiece]:
-        """Return the prompt if it is to be echoed and the choice has emitted nothing yet."""
-        if not choice.echoes:
-            return []
-        choice.echoes = False
-        prepared = self._prepared.prompts[choice.prompt]
-        return [choice.detokenizer.echo(prepared.text, prepared.ids, self._scores.get(choice.prompt))]
+    def _finish_without_tokens(self, choice: _ChoiceState) -> list[Event]:
+        self._echo_prompt(choice)
+        return self._emit_choice(choice, "length")
 
-    def _emit_choice(self, choice: _ChoiceState, pieces: list[TextPiece], reason: str | None) -> list[Event]:
-        """Return the events of new pieces of a choice. `reason`: its finish reason, None if it continues."""
+    def _echo_prompt(self, choice: _ChoiceState) -> None:
+        """Add the prompt if it is to be echoed and has not been."""
+        if choice.echoes:
+            choice.echoes = False
+            prepared = self._prepared.prompts[choice.prompt]
+            choice.output.add(choice.detokenizer.echo(prepared.text, prepared.ids, self._scores.get(choice.prompt)))
+
+    def _emit_choice(self, choice: _ChoiceState, reason: str | None) -> list[Event]:
+        """Return the events of a choice's new output. `reason`: its finish reason, None if it continues."""
         choice.reason = reason
         self._unfinished -= reason is not None
         if not self._selects_best:
-            events = self._events(choice.number, choice, pieces, reason)
+            events = self._events(choice.number, choice)
         else:
-            choice.unsent += pieces
             events = self._best_candidates(choice.prompt) if reason is not None else []
-        self.scheduled.credit -= sum(isinstance(event, TextDelta) for event in events)
+        self.scheduled.credit -= sum(not isinstance(event, CREDIT_FREE_EVENTS) for event in events)
         if self.is_done:
             events.append(Done(self.usage))
         return events
@@ -250,17 +282,14 @@ class OutputProcessor:
             return []
         ranked = sorted(choices, key=lambda choice: -choice.mean_logprob)[: self._request.n]
         first = prompt * self._request.n
-        best = (self._events(first + rank, one, one.unsent, one.reason) for rank, one in enumerate(ranked))
+        best = (self._events(first + rank, one) for rank, one in enumerate(ranked))
         return [event for events in best for event in events]
 
     @staticmethod
-    def _events(number: int, choice: _ChoiceState, pieces: list[TextPiece], reason: str | None) -> list[Event]:
-        text = "".join(piece.text for piece in pieces)
-        scored: tuple[ScoredToken, ...] = tuple(one for piece in pieces for one in piece.scored)
-        events: list[Event] = []
-        if text or scored:
-            events.append(TextDelta(number, text, scored, choice.generated - choice.sent_tokens))
+    def _events(number: int, choice: _ChoiceState) -> list[Event]:
+        events: list[Event] = [*choice.output.take(number, choice.generated - choice.sent_tokens)]
+        if events:
             choice.sent_tokens = choice.generated
-        if reason is not None:
-            events.append(ChoiceFinished(number, reason, choice.is_cut))
+        if choice.reason is not None:
+            events.append(ChoiceFinished(number, choice.reason, choice.is_cut))
         return events

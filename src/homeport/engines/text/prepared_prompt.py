@@ -12,6 +12,7 @@ import numpy as np
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import TextRequest
+from homeport.engines.text.answer_plan import AnswerPlan
 from homeport.engines.text.prompt_lookup import LookupSource
 from homeport.engines.text.sampling import NO_TOKENS, LogitBias, Tokens
 from homeport.engines.text.stop_strings import StopStrings
@@ -27,7 +28,7 @@ class PreparedPrompt(msgspec.Struct, frozen=True):
 
     `text` is the prompt as echo returns it and `chars` its length. `stop` are stop strings in addition to the
     caller's; `end_tokens` are the ids that end the answer. `copy_source` holds ids that the answer is likely to repeat.
-    `changes` names the changes made to a conversation for the model's template.
+    `changes` names the changes made to a conversation for the model's template. `plan` as in `SharedState`.
     """
 
     ids: tuple[int, ...]
@@ -37,12 +38,14 @@ class PreparedPrompt(msgspec.Struct, frozen=True):
     stop: tuple[str, ...] = ()
     copy_source: tuple[int, ...] = ()
     changes: tuple[str, ...] = ()
+    plan: AnswerPlan | None = None
 
 
 class SharedState(NamedTuple):
     """What the answers to one prompt share: `ends` end them, `prompt_ids` are penalized (each once, ascending).
 
-    `source` is the text that drafts may copy; None if nothing is drafted.
+    `source` is the text that drafts may copy; None if nothing is drafted. `plan`: how the answers are constrained and
+    parsed; None if any text may follow, all of it content.
     """
 
     stops: StopStrings
@@ -50,6 +53,7 @@ class SharedState(NamedTuple):
     end_ids: Tokens
     prompt_ids: Tokens
     source: LookupSource | None = None
+    plan: AnswerPlan | None = None
 
 
 class PreparedPrompts(msgspec.Struct, frozen=True):
@@ -70,15 +74,11 @@ class SharedStateBuilder:
         self._stops: dict[tuple[str, ...], StopStrings] = {}
         self._ends: dict[frozenset[int], tuple[frozenset[int], Tokens]] = {}
 
-    def of(
-        self, ids: Sequence[int], ends: frozenset[int], stop: tuple[str, ...] = (), copied: Sequence[int] = ()
-    ) -> SharedState:
-        """Return the shared state of a prompt of tokens `ids`, with its own end tokens and stop strings.
-
-        `copied`: ids that the answers are likely to repeat. If it is empty, drafts may copy the prompt.
-        """
+    def of(self, prompt: PreparedPrompt) -> SharedState:
+        """Return the shared state of a prompt. If the answers are likely to repeat nothing, drafts may copy it."""
         stopping = self._request.stopping
-        strings = (*stopping.stop, *stop)
+        ids, ends, copied = prompt.ids, prompt.end_tokens, prompt.copy_source
+        strings = (*stopping.stop, *prompt.stop)
         if strings not in self._stops:
             self._stops[strings] = StopStrings(strings)
         if ends not in self._ends:
@@ -87,7 +87,7 @@ class SharedStateBuilder:
         repeats = self._request.sampling.repetition_penalty != 1.0
         prompt_ids = np.unique(np.array(ids, dtype=np.int32)) if repeats else NO_TOKENS
         source = LookupSource(copied or ids, is_likely=bool(copied)) if self._speculates else None
-        return SharedState(self._stops[strings], *self._ends[ends], prompt_ids, source)
+        return SharedState(self._stops[strings], *self._ends[ends], prompt_ids, source, prompt.plan)
 
 
 def check_bans(request: TextRequest, bias: LogitBias, shares: Sequence[SharedState], vocabulary: int) -> None:

@@ -4,10 +4,12 @@ Uses the CPU only and keeps nothing between requests, so any thread may prepare.
 refused before it is tokenized (`prompt_length_limits`). Knows nothing of scheduling.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from homeport.domain.content import check_text_only
+import msgspec
+
+from homeport.domain.content import Message, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, check_text_only
 from homeport.domain.errors import ContextOverflow, InvalidRequest
 from homeport.domain.text import (
     ChatPrompt,
@@ -20,9 +22,10 @@ from homeport.domain.text import (
     TokenPrompt,
     TokenRequest,
 )
+from homeport.domain.tools import OutputFormat, Reasoning
 from homeport.engines import encodings
 from homeport.engines.text import edit_prompts
-from homeport.engines.text.chat_template import ChatTemplate
+from homeport.engines.text.answer_plan import AnswerPlanner
 from homeport.engines.text.executor import Executor
 from homeport.engines.text.prepared_prompt import (
     PreparedPrompt,
@@ -38,6 +41,7 @@ from homeport.engines.text.prompt_length_limits import (
     no_check,
 )
 from homeport.engines.text.sampling import LogitBias
+from homeport.engines.text.templates.chat_template import ChatTemplate, ToolSupport
 
 _PART_CHARACTERS = 64  # one more message or prompt takes as long as this many characters of text
 MIN_EDIT_TOKENS = 512
@@ -53,6 +57,7 @@ class PromptProcessor:
         self._vocabulary = executor.vocabulary
         self._window = window
         self._template = ChatTemplate(executor)
+        self._planner = AnswerPlanner(executor)
         self._lengths = LengthLimits(executor)
 
     def prepare(self, request: TextRequest, check: Check = no_check) -> PreparedPrompts:
@@ -74,8 +79,7 @@ class PromptProcessor:
             if isinstance(prompt, TokenPrompt) and request.encoding is None:
                 limit.spend(len(prompt.ids))
         prompts = tuple(
-            self._prepare_prompt(prompt, request.encoding, limit)
-            for prompt, limit in zip(request.prompts, limits, strict=True)
+            self._prepare_prompt(request, prompt, limit) for prompt, limit in zip(request.prompts, limits, strict=True)
         )
         budget = tuple(
             self._budget(prepared, request.stopping.max_tokens, prompt)
@@ -85,30 +89,49 @@ class PromptProcessor:
             budget = tuple(min(each, request.stopping.default_tokens) for each in budget)
         check_size(request, [len(each.ids) for each in prompts], [each.chars for each in prompts])
         states = SharedStateBuilder(request, speculates=self._speculates)
-        shares = tuple(states.of(each.ids, each.end_tokens, each.stop, each.copy_source) for each in prompts)
+        shares = tuple(states.of(each) for each in prompts)
         check_bans(request, bias, shares, self._vocabulary.size)
         return PreparedPrompts(prompts, bias, budget, shares)
 
-    def close(self) -> None:
-        """Free the chat template's resources."""
-        self._template.close()
+    @property
+    def tool_support(self) -> ToolSupport:
+        """What the model's template supports, for users."""
+        return self._template.support
 
-    def _prepare_prompt(self, prompt: Prompt, encoding: str | None, limit: TokenLimit) -> PreparedPrompt:
+    def close(self) -> None:
+        """Free the resources of the chat template and of the planner."""
+        self._template.close()
+        self._planner.close()
+
+    def _prepare_prompt(self, request: TextRequest, prompt: Prompt, limit: TokenLimit) -> PreparedPrompt:
         limit.check()
+        encoding = request.encoding
         match prompt:
-            case ChatPrompt(messages):
-                ids, text, changes = self._template.render(messages, limit)
-                return PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.end_tokens, changes=changes)
+            case ChatPrompt():
+                return self._chat(prompt, request.output_format, limit)
             case EditPrompt():
                 return self._edit(prompt, limit)
             case InfillPrompt(before, after):
-                return self._infill(before, after, encoding)
+                prepared = self._infill(before, after, encoding)
             case TextPrompt() | TokenPrompt() | EmptyPrompt():
                 ids, text = self._document(prompt, encoding)
                 if isinstance(prompt, TextPrompt) or encoding is not None:
                     ids = [*self._start, *ids]
                 ids = ids or [self._vocabulary.document_token]
-                return PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.end_tokens)
+                prepared = PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.end_tokens)
+        return msgspec.structs.replace(prepared, plan=self._planner.plan_text(request.output_format))
+
+    def _chat(self, prompt: ChatPrompt, output: OutputFormat | None, limit: TokenLimit) -> PreparedPrompt:
+        rendered = self._template.render(prompt, limit)
+        return PreparedPrompt(
+            tuple(rendered.ids),
+            len(rendered.text),
+            rendered.text,
+            self._vocabulary.end_tokens,
+            copy_source=tuple(self._executor.tokenize(prompt.prediction, special=False)),
+            changes=rendered.changes,
+            plan=self._planner.plan_chat(prompt, output, self._template.answer_format, rendered),
+        )
 
     @property
     def _start(self) -> list[int]:
@@ -158,18 +181,21 @@ class PromptProcessor:
         if not self._template.can_chat:
             raise InvalidRequest("This model has no chat template: it cannot follow instructions.", param="model")
         edit = edit_prompts.build_edit_conversation(prompt)
-        ids, text, _ = self._template.render(edit.messages, limit)
-        ids = ids + self._executor.tokenize(edit.answer_prefix, special=False)
+        rendered = self._template.render(ChatPrompt(edit.messages, reasoning=Reasoning("none")), limit)
+        ids, text = rendered.ids + self._executor.tokenize(edit.answer_prefix, special=False), rendered.text
         source = tuple(self._executor.tokenize(prompt.input, special=False))
         return PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.end_tokens, (edit.stop,), source)
 
     def _budget(self, prepared: PreparedPrompt, max_tokens: int | None, prompt: Prompt) -> int:
         """Return how many tokens may be generated after a prompt. The errors have OpenAI's wording.
 
-        Clients cannot limit an edit, and a model that finds no end must not fill the window with one.
+        Clients cannot limit an edit, and a model that finds no end must not fill the window with one. A limit that no
+        prompt leaves room for is a client's default for larger models, so it counts as none.
         """
         size = len(prepared.ids)
         room = self._window - size
+        if max_tokens is not None and max_tokens >= self._window:
+            max_tokens = None
         if max_tokens is not None and max_tokens <= room:
             return max_tokens
         if max_tokens is None and room > 0:
@@ -230,7 +256,7 @@ def texts_of(prompt: Prompt) -> Sequence[str]:
     """Return the texts of a prompt."""
     match prompt:
         case ChatPrompt(messages):
-            return [message.text for message in messages]
+            return [*(text for message in messages for text in _texts_of(message)), *_tool_texts(prompt)]
         case EditPrompt(input, instruction):
             return (input, instruction)
         case InfillPrompt(before, after):
@@ -239,6 +265,21 @@ def texts_of(prompt: Prompt) -> Sequence[str]:
             return (text,)
         case TokenPrompt() | EmptyPrompt():
             return ()
+
+
+def _texts_of(message: Message) -> Iterator[str]:
+    """Yield the texts of a message's parts; one for each part, since a part without text also takes tokens."""
+    for part in message.parts:
+        match part:
+            case TextPart(text) | ReasoningPart(text) | ToolResultPart(_, text):
+                yield text
+            case ToolCallPart(_, name, arguments):
+                yield name + arguments
+
+
+def _tool_texts(prompt: ChatPrompt) -> Iterator[str]:
+    for tool in prompt.tools.tools if prompt.tools else ():
+        yield tool.name + tool.description + (tool.parameters or "")
 
 
 def estimate_work(request: TextRequest | TokenRequest) -> int:

@@ -3,17 +3,24 @@
 Order, per row: repetition penalty, OpenAI's penalties, bias, temperature, min-p, top-k, top-p, Gumbel-max. A row that
 needs none of them costs one argmax and is never copied. Knows nothing of sequences, stop strings or what end tokens
 mean.
+
+Under a constraint, a token is sampled as without it. Only if the grammar forbids it, the row is masked and sampled
+again with other noise: so an allowed token is as likely as if the row had been masked at once, which costs more. Tokens
+that are known to come next are not sampled at all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from homeport.domain.errors import EngineFailed
+from homeport.domain.errors import EngineFailed, ErrorInfo
 from homeport.domain.text import SamplingParams
 from homeport.engines.text import gumbel_noise
+from homeport.engines.text.candidate_filters import filter_candidates
+from homeport.engines.text.constraint import Constraint, ConstraintFailed
 from homeport.engines.text.executor import Logits
 from homeport.engines.text.step_plan import LogitsRow
 
@@ -26,9 +33,7 @@ DECISIVE_BIAS = 100.0
 MIN_TEMPERATURE = 1e-5
 # A block of tokens is sampled first, so that noise is computed for hundreds of ids and not for the whole vocabulary.
 _BLOCK = 512
-_GROWTH = 16.0  # factor by which the threshold for candidates falls
 _MIN_PENALTY = 1e-30  # a logit divided by less may overflow float32
-_MAX_SORTED = 1024  # up to this many weights are sorted at once
 
 
 class LogitBias(NamedTuple):
@@ -98,7 +103,9 @@ class TokenSampler:
     """One candidate's sampling state: the parameters, and the token counts that penalties need.
 
     `bias` applies to model ids. Only the repetition penalty uses `prompt_ids` (each once, ascending). `ends` are banned
-    until `min_tokens` tokens are accepted.
+    until `min_tokens` tokens are accepted, unless the constraint allows nothing else. `constraint`: the answer's
+    position in its grammar, set before the first token; None: anything may come. If it fails, `failure` says why, and
+    the tokens sampled since then are meaningless.
     """
 
     def __init__(
@@ -113,6 +120,9 @@ class TokenSampler:
         min_tokens: int = 0,
     ) -> None:
         self.sampling = sampling
+        self.constraint: Constraint | None = None
+        self.failure: ErrorInfo | None = None
+        self._queue: deque[int] = deque()  # tokens that come next whatever is sampled
         self.position = 0
         self._seed = seed
         self._choice = choice
@@ -126,8 +136,48 @@ class TokenSampler:
     def accept(self, token: int) -> None:
         """Record a generated token: penalties count it, and the next position has its own noise."""
         self.position += 1
+        if self._queue and self._queue[0] == token:
+            self._queue.popleft()
+        if self.constraint is not None:
+            try:
+                self.constraint.accept(token)
+            except ConstraintFailed as error:
+                self.fail(error)
         if self._counts is not None:
             self._counts.add(token)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the answer's grammar is complete and allows nothing more: the answer ends without another token."""
+        return self.constraint is not None and self.constraint.is_complete
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the answer needs another token: its grammar is neither complete nor has it failed."""
+        return self.failure is None and not self.is_complete
+
+    def force(self, tokens: Iterable[int]) -> None:
+        """Make the next tokens these, whatever is likely. They end where the constraint forbids one."""
+        self._queue.extend(tokens)
+
+    def next_forced(self) -> Sequence[int]:
+        """Return the tokens that are known to come next: those of `force`, else those of the constraint."""
+        if self.constraint is None:
+            return tuple(self._queue)
+        try:
+            if self._queue and self.constraint.allows(self._queue[0]):
+                return tuple(self._queue)
+        except ConstraintFailed as error:
+            self.fail(error)
+            return ()
+        self._queue.clear()
+        return self.constraint.forced()
+
+    def fail(self, error: ConstraintFailed) -> None:
+        """Give up the constraint: this answer fails, and no other one."""
+        self.failure = self.failure or EngineFailed(str(error)).info
+        self.constraint = None
+        self._queue.clear()
 
     @property
     def is_greedy(self) -> bool:
@@ -138,6 +188,11 @@ class TokenSampler:
     def key(self) -> int:
         """The noise key of the token to be sampled next."""
         return gumbel_noise.key(self._seed, self._choice, self.position)
+
+    @property
+    def masked_key(self) -> int:
+        """The noise key of the token to be sampled next if the constraint forbids the first one."""
+        return gumbel_noise.key(self._seed, self._choice, -1 - self.position)
 
     def process_logits(self, row: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the row with penalties, bias and bans applied: a copy, or the row itself if nothing applies."""
@@ -177,8 +232,8 @@ def sample_runs(logits: Logits, rows: Sequence[LogitsRow], samplers: Sequence[To
     """Sample for each row the tokens that agree with its draft, and one more.
 
     Each token is sampled from the logits that follow the tokens sampled before it, with the noise of its own position,
-    so the tokens are those that would be sampled without drafts. `logits` (M, V) is only read; samplers accept their
-    tokens. Raises EngineFailed if a row has no finite logit.
+    so the tokens are those that would be sampled without drafts. A run also ends where its grammar is complete.
+    `logits` (M, V) is only read; samplers accept their tokens. Raises EngineFailed if a row has no finite logit.
     """
     runs: list[list[int]] = [[] for _ in rows]
     depth = 0
@@ -188,7 +243,11 @@ def sample_runs(logits: Logits, rows: Sequence[LogitsRow], samplers: Sequence[To
         for place, token in zip(agreed, sample(views, [samplers[place] for place in agreed]).tolist(), strict=True):
             samplers[place].accept(token)
             runs[place].append(token)
-        agreed = [place for place in agreed if rows[place].draft[depth : depth + 1] == (runs[place][depth],)]
+        agreed = [
+            place
+            for place in agreed
+            if rows[place].draft[depth : depth + 1] == (runs[place][depth],) and samplers[place].goes_on
+        ]
         depth += 1
     return runs
 
@@ -196,29 +255,55 @@ def sample_runs(logits: Logits, rows: Sequence[LogitsRow], samplers: Sequence[To
 def sample(logits: Logits | Sequence[Logits], samplers: Sequence[TokenSampler]) -> NDArray[np.int32]:
     """Sample one token per row: (M, V) logits, or M rows (V), and M samplers to (M,) ids. `logits` is only read.
 
-    Raises EngineFailed if a row has no finite logit.
+    Raises EngineFailed if a row has no finite logit. A constraint that fails fails only its own sampler.
     """
     chosen = np.empty(len(samplers), dtype=np.int32)
     for index, (row, sampler) in enumerate(zip(logits, samplers, strict=True)):
-        adjusted = sampler.process_logits(row)
-        best = int(adjusted.argmax())
-        if adjusted is not row and not np.isfinite(adjusted[best]):  # the bans leave no token, so they are ignored
-            adjusted, best = row, int(row.argmax())
-        if not np.isfinite(adjusted[best]):
-            raise EngineFailed("The model computed no usable probabilities for the next token.")
-        chosen[index] = best if sampler.is_greedy else _sample_row(adjusted, adjusted[best], sampler)
+        try:
+            chosen[index] = _next_token(row, sampler)
+        except ConstraintFailed as error:
+            sampler.fail(error)
+            chosen[index] = int(row.argmax())
     return chosen
 
 
-def _sample_row(row: NDArray[np.float32], best: np.float32, sampler: TokenSampler) -> int:
+def _next_token(row: Logits, sampler: TokenSampler) -> int:
+    """Return the token that is known to come next, or sample one that the constraint allows."""
+    constraint = sampler.constraint
+    forced = sampler.next_forced()
+    if forced:
+        return forced[0]
+    adjusted = sampler.process_logits(row)
+    token = _choose(adjusted, row, sampler, sampler.key)
+    if constraint is None or constraint.allows(token):
+        return token
+    allowed = constraint.mask()
+    remaining = np.where(allowed, adjusted, np.float32(-np.inf))
+    if not np.isfinite(remaining.max()):  # bans and bias leave nothing that the grammar allows
+        remaining = np.where(allowed, row, np.float32(-np.inf))
+    if not np.isfinite(remaining.max()):
+        raise ConstraintFailed("The answer's grammar allows no token that the model can compute.")
+    return _choose(remaining, remaining, sampler, sampler.masked_key)
+
+
+def _choose(adjusted: Logits, row: Logits, sampler: TokenSampler, key: int) -> int:
+    """Choose a token from processed logits; from the raw `row` if bans leave none."""
+    best = int(adjusted.argmax())
+    if adjusted is not row and not np.isfinite(adjusted[best]):
+        adjusted, best = row, int(row.argmax())
+    if not np.isfinite(adjusted[best]):
+        raise EngineFailed("The model computed no usable probabilities for the next token.")
+    return best if sampler.is_greedy else _sample_row(adjusted, adjusted[best], sampler.sampling, key)
+
+
+def _sample_row(row: Logits, best: np.float32, params: SamplingParams, key: int) -> int:
     """Sample one token from softmax(row / temperature), filtered by min-p, top-k and top-p."""
     size = len(row)
     with np.errstate(over="ignore"):  # very low logits may overflow to -inf, whose weight is zero
-        scaled = (row - best) / np.float32(sampler.sampling.temperature)
+        scaled = (row - best) / np.float32(params.temperature)
     # Padded with zeros to whole blocks.
     weights = np.zeros(-(-size // _BLOCK) * _BLOCK, dtype=np.float32)
     np.exp(scaled, out=weights[:size])
-    params = sampler.sampling
     candidates = None
     if params.top_p < 1.0 or params.top_k > 0 or params.min_p > 0.0:
         candidates = filter_candidates(weights[:size], top_k=params.top_k, top_p=params.top_p, min_p=params.min_p)
@@ -232,68 +317,6 @@ def _sample_row(row: NDArray[np.float32], best: np.float32, sampler: TokenSample
         masses = weights.reshape(-1, _BLOCK).sum(axis=1, dtype=np.float64)
         with np.errstate(divide="ignore"):
             logs = np.log(masses)
-        block = int((logs + gumbel_noise.gumbel(sampler.key, size + np.arange(len(masses)))).argmax()) * _BLOCK
+        block = int((logs + gumbel_noise.gumbel(key, size + np.arange(len(masses)))).argmax()) * _BLOCK
         candidates = block + np.flatnonzero(weights[block : block + _BLOCK])
-    return int(candidates[(scaled[candidates] + gumbel_noise.gumbel(sampler.key, candidates)).argmax()])
-
-
-def filter_candidates(weights: NDArray[np.float32], *, top_k: int, top_p: float, min_p: float) -> NDArray[np.int64]:
-    """Return the ids that pass the filters, unordered, ties broken by lower id; at least one.
-
-    `weights` are probabilities relative to the likeliest token's, which is 1. top-p counts the mass of what min-p and
-    top-k leave. Only candidates above a falling threshold are considered, and only those near the cut are sorted.
-    """
-    enough_mass = top_p * float(weights.sum(dtype=np.float64)) if not (top_k or min_p) else np.inf
-    threshold = 1.0 / _GROWTH
-    while True:
-        ids = np.flatnonzero(weights >= max(threshold, min_p))
-        selected = weights[ids]
-        is_enough = top_k > 0 and len(ids) >= top_k
-        if is_enough or threshold <= min_p or threshold == 0.0 or selected.sum(dtype=np.float64) >= enough_mass:
-            break
-        threshold = threshold / _GROWTH if threshold > 1e-30 else 0.0
-    if top_k:
-        ids, selected = _largest(ids, selected, top_k)
-    if top_k or min_p:
-        enough_mass = top_p * float(selected.sum(dtype=np.float64))
-    return _nucleus(ids, selected, enough_mass)
-
-
-def _largest(
-    ids: NDArray[np.int64], weights: NDArray[np.float32], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the `count` largest weights with their ids; of equal ones the first."""
-    if len(ids) <= count:
-        return ids, weights
-    least = np.partition(weights, len(weights) - count)[len(weights) - count]
-    taken = weights > least
-    taken[np.flatnonzero(weights == least)[: count - int(taken.sum())]] = True
-    return ids[taken], weights[taken]
-
-
-def _nucleus(ids: NDArray[np.int64], weights: NDArray[np.float32], enough: float) -> NDArray[np.int64]:
-    """Return the ids of the largest weights that together reach the mass `enough`, or all; of equal ones the first.
-
-    The cut is searched between bounds: weights that are certainly inside are summed and never sorted.
-    """
-    inside: list[NDArray[np.int64]] = []
-    mass = 0.0
-    while len(ids) > _MAX_SORTED:
-        middle = np.sort(weights[:: len(weights) // 64])[32]
-        upper = weights >= middle
-        if upper.all():  # the sample's smallest weight is the smallest of all
-            upper = weights > middle
-        places = np.flatnonzero(upper)  # indexing by integers takes a quarter of the time of a mask
-        if not len(places):
-            break  # all are equal
-        larger = weights[places]
-        above = mass + float(larger.sum(dtype=np.float64))
-        if above >= enough:
-            ids, weights = ids[places], larger
-            continue
-        inside.append(ids[places])
-        mass, places = above, np.flatnonzero(~upper)
-        ids, weights = ids[places], weights[places]
-    order = np.argsort(-weights, kind="stable")
-    masses = mass + np.cumsum(weights[order], dtype=np.float64)
-    return np.concatenate([*inside, ids[order[: int(np.searchsorted(masses, enough)) + 1]]])
+    return int(candidates[(scaled[candidates] + gumbel_noise.gumbel(key, candidates)).argmax()])

@@ -13,7 +13,7 @@ class ScheduledRequest:
     Prefixes are shared within `namespace` only; requests of one `fair_share_key` share one place in the fair queue.
     `cached` counts prompt tokens that were not computed, each prompt once. `adapter` names the adapter to compute with
     (empty: none). `background`: no caller waits for it. `quota`: tokens its candidates may still sample together; None:
-    no limit.
+    no limit. `drafted` and `accepted` count the draft tokens that were computed, and those of them that were sampled.
     """
 
     id: int
@@ -25,6 +25,8 @@ class ScheduledRequest:
     adapter: str = ""
     quota: int | None = None
     cached: int = 0
+    drafted: int = 0
+    accepted: int = 0
     planned_rows: int = 0  # rows of the current step, each of which may become a delta or use one token of the quota
     candidates: "list[Candidate]" = field(default_factory=list)
     leaders: "dict[int, Candidate]" = field(default_factory=dict)  # by prompt
@@ -54,7 +56,7 @@ class Candidate:
 
     `leader` is the first candidate of the same prompt, None for that one itself. `scores_prompt`: the logits of every
     prompt position are needed; `scored` positions are done. `samples` False: nothing else is needed. `lookup` drafts
-    its next tokens.
+    its next tokens; `forced` are those that certainly come next.
     """
 
     request: ScheduledRequest
@@ -75,6 +77,7 @@ class Candidate:
     awaited: "Candidate | None" = None  # the candidate that computes a prefix this one needs too …
     awaited_length: int = 0  # … and that prefix's length
     lookup: PromptLookup | None = None
+    forced: tuple[int, ...] = ()
 
     @property
     def pending(self) -> int:

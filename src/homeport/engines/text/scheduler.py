@@ -113,8 +113,11 @@ class Scheduler:
         """Append the tokens sampled at a row to its candidate: all but the last repeat its draft, so are computed."""
         candidate, n_accepted = row.candidate, len(tokens) - 1
         if row.draft:
-            self.counters.drafted += len(row.draft)
-            self.counters.accepted += n_accepted
+            if not row.is_forced:
+                self.counters.drafted += len(row.draft)
+                self.counters.accepted += n_accepted
+                candidate.request.drafted += len(row.draft)
+                candidate.request.accepted += n_accepted
             slot = require_value(candidate.slot, "a draft was computed without a sequence")
             self._cache.confirm(slot, row.draft[:n_accepted], len(row.draft))
             candidate.computed += n_accepted
@@ -189,7 +192,7 @@ class Scheduler:
             rows += len(part.rows)
             if candidate.pending == 0 and candidate.samples:
                 index = rows - 1 - len(part.draft)
-                sampled.append(LogitsRow(index, candidate, part.draft))
+                sampled.append(LogitsRow(index, candidate, part.draft, part.is_forced))
                 if part.stop == candidate.prompt_length:
                     sampled += [LogitsRow(index, twin) for twin in self._start_twins(candidate)]
         return sampled
@@ -240,20 +243,31 @@ class Scheduler:
         threshold = self._min_acceptance(max(plan.decode, 1))
         for index, part in enumerate(plan.slices):
             candidate = part.candidate
-            if candidate.lookup is None or part.stop < len(candidate.tokens) or candidate.is_scoring:
+            if part.stop < len(candidate.tokens) or candidate.is_scoring:
                 continue
             room = min(self._traits.batch - total, self._traits.window - part.stop)
             request = candidate.request
             if request.quota is not None:
                 room = min(room, request.quota - request.planned_rows)
-            draft = candidate.lookup.draft(room, threshold)
-            draft = draft[: max(0, len(draft) - (total + len(draft)) % TILE)]
+            draft = self._draft(candidate, room, threshold, total)
             if draft and self._cache.reserve(len(draft)):
                 rows = range(part.rows.start, part.stop + len(draft))
-                plan.slices[index] = StepSlice(candidate, part.start, part.stop, rows, draft)
+                plan.slices[index] = StepSlice(candidate, part.start, part.stop, rows, draft, bool(candidate.forced))
                 total += len(draft)
                 request.planned_rows += len(draft) if request.quota is not None else 0
                 plan.drafted += len(draft)
+
+    def _draft(self, candidate: Candidate, room: int, threshold: float, total: int) -> tuple[int, ...]:
+        """Return at most `room` draft tokens: all that certainly come next, else those worth computing.
+
+        `total`: the tokens of the step so far.
+        """
+        if candidate.forced:
+            return candidate.forced[: max(0, room)] if self._traits.can_trim else ()
+        if candidate.lookup is None:
+            return ()
+        draft = candidate.lookup.draft(room, threshold)
+        return draft[: max(0, len(draft) - (total + len(draft)) % TILE)]
 
     def _preempt(self, plan: StepPlan, by: Candidate | None) -> bool:
         """Take the slot of a candidate without credit, or else of the youngest one that is younger than `by`."""

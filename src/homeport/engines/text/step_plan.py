@@ -15,7 +15,7 @@ from homeport.engines.text.scheduled_request import Candidate
 class StepSlice:
     """Tokens `start`..`stop` of a candidate, computed in this step; `rows`: the positions whose logits are read.
 
-    `draft`: tokens computed after them because they may come next.
+    `draft`: tokens computed after them because they may come next, or (`is_forced`) because they certainly do.
     """
 
     candidate: Candidate
@@ -23,6 +23,7 @@ class StepSlice:
     stop: int
     rows: range
     draft: tuple[int, ...] = ()
+    is_forced: bool = False
 
 
 @dataclass(slots=True)
@@ -64,11 +65,13 @@ class LogitsRow:
     """Row `index` of the step's logits predicts a candidate's next token.
 
     Each following row predicts the token after one more token of `draft`, if the tokens sampled so far agree with it.
+    `is_forced`: they certainly do, so it is no speculation.
     """
 
     index: int
     candidate: Candidate
     draft: tuple[int, ...] = ()
+    is_forced: bool = False
 
 
 def _token_batch(adapter: str, slices: Iterable[StepSlice]) -> TokenBatch:

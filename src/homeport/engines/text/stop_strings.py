@@ -39,6 +39,11 @@ class StopStringFinder:
                 return index + 1 - longest
         return None
 
+    def reset(self) -> None:
+        """Forget the text so far."""
+        for automaton in self._automata:
+            automaton.matched = 0
+
 
 class _Automaton:
     """One stop string: `matched` is the longest prefix of it that the text so far ends with."""

@@ -15,11 +15,11 @@ from homeport.domain.text import (
     TokenRequest,
 )
 from homeport.engines import encodings
-from homeport.engines.text.control_tokens import find_special_token
 from homeport.engines.text.executor import Tokenizer
 from homeport.engines.text.prepared_prompt import PreparedPrompts
 from homeport.engines.text.prompt_length_limits import Check
 from homeport.engines.text.prompt_processor import PromptProcessor
+from homeport.engines.text.templates.control_tokens import find_special_token
 from homeport.engines.text.utf8 import token_text
 
 MAX_TEXT_BYTES = 4_000_000

@@ -23,6 +23,7 @@ from homeport.engines.text.executor import (
     ExecutorTraits,
     Logits,
     TokenBatch,
+    TokenizerPointers,
     Vocabulary,
 )
 from homeport.engines.text.executors.llama import kv_sizing, vocabulary
@@ -119,6 +120,14 @@ class LlamaExecutor:
     def kernels(self) -> str:
         """A description of the kernels."""
         return str(self._library)
+
+    @property
+    def tokenizer_pointers(self) -> TokenizerPointers:
+        """The addresses of llama.cpp's tokenizer."""
+        ffi, api = self._library.ffi, self._library.api
+        vocab = api.llama_model_get_vocab(self._model.handle)
+        function = ffi.addressof(api, "llama_tokenize")
+        return TokenizerPointers(int(ffi.cast("uintptr_t", vocab)), int(ffi.cast("uintptr_t", function)))
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Return the ids of a text, from any thread. Raises InvalidRequest for half a surrogate pair."""

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homeport.domain.content import Message
+from homeport.domain.text import ChatPrompt
+from homeport.domain.tools import ToolUse
 from homeport.engines.llama.library import kernels
 from homeport.engines.llama.model import LlamaModel
-from homeport.engines.text.chat_template import ChatTemplate
 from homeport.engines.text.executor import Vocabulary
 from homeport.engines.text.executors.llama import requantize, vocabulary
+from homeport.engines.text.templates.chat_template import ChatTemplate
 
 
 class GgufTrainingReader:
@@ -62,12 +64,12 @@ class GgufTrainingReader:
         """Return the ids of a text in which names of control tokens are plain text."""
         return self.tokenize(text, special=False)
 
-    def render_conversation(self, messages: Sequence[Message]) -> list[int]:
+    def render_conversation(self, messages: Sequence[Message], tools: ToolUse | None = None) -> list[int]:
         """Return the ids of a conversation up to the start of the answer.
 
         Raises InvalidRequest if the template refuses it.
         """
-        return self._template.render(messages).ids
+        return self._template.render(ChatPrompt(tuple(messages), tools)).ids
 
     def tensors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Iterate over the tensors of the file, each with its name, as float32 rows."""

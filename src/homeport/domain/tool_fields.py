@@ -1,0 +1,191 @@
+"""The JSON fields of tools, as chats and training examples declare them, converted to values with all checks.
+
+Errors have OpenAI's texts and name the field. Knows nothing of endpoints or of which tools may be called.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest, excerpt
+from homeport.domain.format_fields import (
+    MAX_JSON_CHARS,
+    GrammarFields,
+    missing,
+    to_grammar,
+    to_schema_text,
+    too_large,
+    unknown_value,
+)
+from homeport.domain.tools import GrammarFormat, Tool
+
+MAX_TOOLS = 128
+MAX_NAME_CHARS = 64
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]+")
+_COMBINATORS = {"$ref", "allOf", "anyOf", "oneOf"}
+
+
+class FunctionFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A function: of `tools`, or of 2023's `functions`."""
+
+    name: str | None = None
+    description: str | None = None
+    parameters: Any = None
+    strict: bool | None = None
+
+
+class InputFormatFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The form of a custom tool's input."""
+
+    type: str | None = None
+    grammar: GrammarFields | None = None
+
+
+class CustomToolFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A tool that takes text."""
+
+    name: str | None = None
+    description: str | None = None
+    format: InputFormatFields | None = None
+
+
+class ToolFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """One of `tools`."""
+
+    type: str | None = None
+    function: FunctionFields | None = None
+    custom: CustomToolFields | None = None
+
+
+def to_tools(fields: Sequence[ToolFields], place: str = "tools") -> tuple[Tool, ...]:
+    """Convert `tools`. Raises InvalidRequest naming the field."""
+    _check_count(fields, place)
+    return _check_all([_to_tool(each, f"{place}[{at}]") for at, each in enumerate(fields)])
+
+
+def to_functions(fields: Sequence[FunctionFields], place: str = "functions") -> tuple[Tool, ...]:
+    """Convert 2023's `functions`. Raises InvalidRequest naming the field."""
+    _check_count(fields, place)
+    return _check_all([_to_function(each, f"{place}[{at}]") for at, each in enumerate(fields)])
+
+
+def check_name(name: str | None, place: str) -> str:
+    """Return a name of letters, digits, `_` and `-`, at most 64. Raises InvalidRequest naming `place`."""
+    if name is None:
+        raise missing(place)
+    if not name:
+        raise InvalidRequest(
+            f"Invalid '{place}': empty string. Expected a string with minimum length 1, but got an empty string "
+            "instead.",
+            param=place,
+            code="empty_string",
+        )
+    if len(name) > MAX_NAME_CHARS:
+        raise InvalidRequest(
+            f"Invalid '{place}': string too long. Expected a string with maximum length {MAX_NAME_CHARS}, but got a "
+            f"string with length {len(name)} instead.",
+            param=place,
+            code="string_above_max_length",
+        )
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"Invalid '{place}': string does not match pattern. Expected a string that matches the pattern "
+            "'^[a-zA-Z0-9_-]+$'.",
+            param=place,
+            code="invalid_value",
+        )
+    return name
+
+
+def _to_tool(fields: ToolFields, place: str) -> Tool:
+    if fields.type is None:
+        raise missing(f"{place}.type")
+    if fields.type not in ("function", "custom"):
+        raise unknown_value(fields.type, ("function", "custom"), f"{place}.type")
+    stray = "custom" if fields.type == "function" else "function"
+    if getattr(fields, stray) is not None:
+        raise InvalidRequest(f"A tool of type '{fields.type}' has no '{stray}'.", param=f"{place}.{stray}")
+    if fields.type == "function":
+        if fields.function is None:
+            raise missing(f"{place}.function")
+        return _to_function(fields.function, f"{place}.function")
+    if fields.custom is None:
+        raise missing(f"{place}.custom")
+    return _to_custom(fields.custom, f"{place}.custom")
+
+
+def _to_function(fields: FunctionFields, place: str) -> Tool:
+    name = check_name(fields.name, f"{place}.name")
+    parameters = None
+    if fields.parameters is not None:
+        parameters = to_schema_text(_of_objects(fields.parameters, name, f"{place}.parameters"), f"{place}.parameters")
+    return Tool(name, fields.description or "", parameters, is_strict=bool(fields.strict), param=place)
+
+
+def _of_objects(schema: object, name: str, place: str) -> object:
+    """Return a schema that describes only objects. Raises InvalidRequest if it describes other values."""
+    if not isinstance(schema, dict) or schema.get("type") == "object":
+        return schema
+    if "type" in schema:
+        kind = excerpt(msgspec.json.encode(schema["type"]).decode().strip('"'))
+        raise InvalidRequest(
+            f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', got "
+            f"'type: \"{kind}\"'.",
+            param=place,
+            code="invalid_function_parameters",
+        )
+    return schema if _COMBINATORS & schema.keys() else {"type": "object", **schema}
+
+
+def _to_custom(fields: CustomToolFields, place: str) -> Tool:
+    name = check_name(fields.name, f"{place}.name")
+    return Tool(name, fields.description or "", is_custom=True, input=_to_input(fields.format, place), param=place)
+
+
+def _to_input(fields: InputFormatFields | None, place: str) -> GrammarFormat | None:
+    if fields is None:
+        return None
+    place = f"{place}.format"
+    if fields.type is None:
+        raise missing(f"{place}.type")
+    if fields.type not in ("text", "grammar"):
+        raise unknown_value(fields.type, ("text", "grammar"), f"{place}.type")
+    if fields.type == "text":
+        if fields.grammar is not None:
+            raise InvalidRequest("A format of type 'text' has no 'grammar'.", param=f"{place}.grammar")
+        return None
+    if fields.grammar is None:
+        raise missing(f"{place}.grammar")
+    return to_grammar(fields.grammar, f"{place}.grammar")
+
+
+def _check_count(fields: Sequence[object], place: str) -> None:
+    if len(fields) > MAX_TOOLS:
+        raise InvalidRequest(
+            f"Invalid '{place}': array too long. Expected an array with maximum length {MAX_TOOLS}, but got an array "
+            f"with length {len(fields)} instead.",
+            param=place,
+            code="array_above_max_length",
+        )
+
+
+def _check_all(tools: Sequence[Tool]) -> tuple[Tool, ...]:
+    """Check that names are unique and that all tools together are not too large."""
+    names: set[str] = set()
+    size = 0
+    for tool in tools:
+        if tool.name in names:
+            place = f"{tool.param}.name"
+            raise InvalidRequest(
+                f"Invalid '{place}': each tool must have a name of its own, and '{tool.name}' is declared twice.",
+                param=place,
+                code="invalid_value",
+            )
+        names.add(tool.name)
+        size += sum(map(len, (tool.description, tool.parameters or "", tool.input.definition if tool.input else "")))
+    if size > MAX_JSON_CHARS:
+        raise too_large(tools[0].param.partition("[")[0], size)
+    return tuple(tools)

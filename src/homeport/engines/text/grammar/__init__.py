@@ -1,0 +1,1 @@
+"""Grammars that constrain answers, compiled by llguidance: the implementation of the ports in `constraint`."""
