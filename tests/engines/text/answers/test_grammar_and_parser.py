@@ -2,7 +2,7 @@
 
 import json
 import random
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -37,13 +37,11 @@ def assert_valid(arguments: dict[str, Any]) -> None:
     assert isinstance(arguments.get("either", ""), str | int | float)
 
 
-@pytest.mark.parametrize("family", sorted(CORPUS))
-@pytest.mark.parametrize("mode", ["required", "auto"])
-def test_random_answers_are_read(family: str, mode: str) -> None:
-    """Random answers under a grammar have no mark in content, and all their calls are complete and match the schema."""
+def grammar_of(family: str, choice: ToolChoice) -> ByteGrammar:
+    """Return the grammar of a family's answers with all tools."""
     source = build(
         FORMATS[family],
-        ToolUse(tuple(ALL.values()), ToolChoice(mode)),  # type: ignore[arg-type]
+        ToolUse(tuple(ALL.values()), choice),
         None,
         special=controls(family),
         starts_in_reasoning=False,
@@ -51,7 +49,14 @@ def test_random_answers_are_read(family: str, mode: str) -> None:
         to_lark=to_lark,
     )
     assert source is not None
-    grammar = ByteGrammar(source, controls(family))
+    return ByteGrammar(source, controls(family))
+
+
+@pytest.mark.parametrize("family", sorted(CORPUS))
+@pytest.mark.parametrize("mode", ["required", "auto"])
+def test_random_answers_are_read(family: str, mode: Literal["required", "auto"]) -> None:
+    """Random answers under a grammar have no mark in content, and all their calls are complete and match the schema."""
+    grammar = grammar_of(family, ToolChoice(mode))
     draw, calls = random.Random(family), 0
     for _ in range(12):
         text = grammar.walk(draw)
@@ -75,17 +80,7 @@ def test_random_answers_are_read(family: str, mode: str) -> None:
 @pytest.mark.parametrize("family", ["generic", "hermes", "qwen3"])
 def test_random_unmarked_calls_are_read(family: str) -> None:
     """Random answers that begin like a call without marks are calls alone, complete and of the schema."""
-    source = build(
-        FORMATS[family],
-        ToolUse(tuple(ALL.values())),
-        None,
-        special=controls(family),
-        starts_in_reasoning=False,
-        may_reason=True,
-        to_lark=to_lark,
-    )
-    assert source is not None
-    grammar = ByteGrammar(source, controls(family))
+    grammar = grammar_of(family, ToolChoice())
     draw, calls = random.Random(family), 0
     fenced = '\n```json\n{\n  "name":"f",\n  "arguments":'
     for begin in ('{"name": "f", "arguments":', fenced, '{{"name": "f", "arguments":'):
