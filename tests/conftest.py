@@ -1,10 +1,12 @@
 """Fixtures that the tests of all packages share: where the installed weights are."""
 
+import gc
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import platformdirs
+import psutil
 import pytest
 
 from homeport.domain.child_environment import limit_thread_spinning
@@ -12,6 +14,7 @@ from homeport.domain.weight_layouts import ORIGINAL
 from homeport.models.model_store import ModelStore
 
 Scale = Callable[[int, int], int]
+NewChildren = Callable[[], list[psutil.Process]]
 WEIGHT_FIXTURES = {"kokoro", "smollm2", "qwen", "moderation", "multilingual_e5", "whisper", "installed"}
 SYSTEM_TESTS = Path(__file__).parent / "system"
 limit_thread_spinning()
@@ -36,6 +39,34 @@ def scale(request: pytest.FixtureRequest) -> Scale:
     """Return the first of two lengths, or the second with `--full`."""
     full = bool(request.config.getoption("--full"))
     return lambda short, long: long if full else short
+
+
+def live_children() -> set[psutil.Process]:
+    """Return the child processes of this process that have not ended."""
+    return {child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE}
+
+
+@pytest.fixture
+def new_children() -> NewChildren:
+    """Return a function that lists the live child processes started since, oldest first: other tests may have some."""
+    before = live_children()
+    return lambda: sorted(live_children() - before, key=lambda child: child.pid)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_process_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check that the tests of each module end all processes they started: other modules count theirs.
+
+    System tests share servers, which run until the session ends.
+    """
+    before = live_children()
+    yield
+    if SYSTEM_TESTS in request.path.parents:
+        return
+    if live_children() - before:
+        gc.collect()  # ends the processes of objects that a test left in a cycle
+    left = live_children() - before
+    assert not left, [child.cmdline() for child in left]
 
 
 def home_folder() -> Path:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import msgspec
-import psutil
 
 from homeport.domain.errors import EngineFailed, HomeportError, Overloaded, Unavailable
 from homeport.serving.worker_serving import WorkerServing
+from tests.conftest import NewChildren
 from tests.serving.conftest import QUICK, answer, n_leases, prompt, scripted, until
 
 Serve = Callable[..., Awaitable[WorkerServing]]
@@ -36,12 +36,7 @@ async def run_client(serving: WorkerServing, chance: random.Random) -> str:
     return "answered"
 
 
-def workers() -> Counter[str]:
-    """Return live child processes by state."""
-    return Counter(child.status() for child in psutil.Process().children())
-
-
-async def test_mixed_traffic(serve: Serve) -> None:
+async def test_mixed_traffic(serve: Serve, new_children: NewChildren) -> None:
     """Every request ends in its answer or an error of its own; afterwards nothing is leased, and all models answer."""
     serving = await serve(OPTIONS)
     chance = random.Random(7)
@@ -73,7 +68,7 @@ async def test_mixed_traffic(serve: Serve) -> None:
         assert await answer(serving, "count 1", model) == "1 "
     await until(lambda: serving.is_ready)
     await until(lambda: not serving.worker_status())
-    await until(lambda: not workers() - Counter({psutil.STATUS_ZOMBIE: 99}))
+    await until(lambda: not new_children())
     stream = await serving.open(MODELS[0], prompt("wait"))
     await stream.admitted()
     await stream.aclose()

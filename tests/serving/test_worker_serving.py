@@ -28,6 +28,7 @@ from homeport.domain.events import (
 from homeport.domain.ports.serving import Serving
 from homeport.serving.options import ServingOptions
 from homeport.serving.worker_serving import WorkerServing
+from tests.conftest import NewChildren
 from tests.serving.conftest import DEADLINE_S, QUICK, answer, events, n_leases, prompt, scripted, until
 
 Serve = Callable[..., Awaitable[WorkerServing]]
@@ -244,7 +245,7 @@ async def test_crash_loop_pauses(serve: Serve, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "message"), [("missing", r"weights\.gguf"), ("abort", "SIGABRT"), ("hang", "not loaded within")]
 )
-async def test_load_failures_report_the_reason(serve: Serve, how: str, message: str) -> None:
+async def test_load_failures_report_the_reason(serve: Serve, how: str, message: str, new_children: NewChildren) -> None:
     """A model that does not load is Unavailable with the reason, and leaves no process."""
     limit_s = 1.0 if how == "hang" else DEADLINE_S
     serving = await serve(msgspec.structs.replace(QUICK, load_limit_s=limit_s), load=how)
@@ -252,7 +253,7 @@ async def test_load_failures_report_the_reason(serve: Serve, how: str, message: 
         await serving.open(scripted(), prompt("count 1"))
     assert serving.worker_status() == ()
     assert serving.is_ready
-    assert not [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    assert not new_children()
 
 
 async def test_load_failures_are_retried_after_a_pause(serve: Serve, tmp_path: Path) -> None:

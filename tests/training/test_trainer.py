@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import psutil
 import pytest
 
 from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
@@ -27,6 +26,7 @@ from homeport.engines.text.executor import TokenBatch
 from homeport.engines.text.executors.llama import training_reader
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.training.process import TrainingProcess
+from tests.conftest import NewChildren
 from tests.training import examples
 
 pytestmark = pytest.mark.training
@@ -162,7 +162,7 @@ def test_a_killed_run_resumes_with_the_same_result(tmp_path: Path, smollm2: Path
     assert (cut.folder / done.results).read_text().count("\n") == 9
 
 
-def test_a_killed_child_is_followed_by_another(tmp_path: Path, smollm2: Path) -> None:
+def test_a_killed_child_is_followed_by_another(tmp_path: Path, smollm2: Path, new_children: NewChildren) -> None:
     """If only the training process is killed, training resumes by itself, unless it makes no progress."""
     trainer = TrainingProcess(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 10)))
     events: list[TrainingEvent] = []
@@ -170,7 +170,7 @@ def test_a_killed_child_is_followed_by_another(tmp_path: Path, smollm2: Path) ->
     def hear(event: TrainingEvent) -> None:
         events.append(event)
         if isinstance(event, CheckpointSaved) and len(events) < 5:
-            (child,) = psutil.Process().children()
+            (child,) = new_children()
             child.kill()
 
     assert trainer.run(hear)
@@ -179,7 +179,7 @@ def test_a_killed_child_is_followed_by_another(tmp_path: Path, smollm2: Path) ->
 
     def kill(event: TrainingEvent) -> None:
         if isinstance(event, TrainingPrepared):
-            (child,) = psutil.Process().children()
+            (child,) = new_children()
             child.kill()
 
     other = msgspec.structs.replace(job(tmp_path, smollm2, tmp_path / "raw.jsonl"), folder=tmp_path / "other")
@@ -187,14 +187,14 @@ def test_a_killed_child_is_followed_by_another(tmp_path: Path, smollm2: Path) ->
         TrainingProcess(other).run(kill)
 
 
-def test_it_computes_only_on_idle_processors(tmp_path: Path, smollm2: Path) -> None:
+def test_it_computes_only_on_idle_processors(tmp_path: Path, smollm2: Path, new_children: NewChildren) -> None:
     """All threads of the training process have a lower priority than any other."""
     trainer = TrainingProcess(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 2)))
     seen: list[tuple[int, set[int]]] = []
 
     def hear(event: TrainingEvent) -> None:
         if isinstance(event, StepMetrics):
-            (child,) = psutil.Process().children()
+            (child,) = new_children()
             seen.append((child.nice(), {os.sched_getscheduler(thread.id) for thread in child.threads()}))
 
     assert trainer.run(hear)

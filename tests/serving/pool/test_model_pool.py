@@ -15,7 +15,7 @@ from homeport.serving.pool.pooled_model import PooledModel
 from homeport.serving.worker_serving import WorkerServing
 from homeport.serving.workers.frames import LaunchMessage
 from homeport.serving.workers.session import WorkerSession
-from tests.conftest import Scale
+from tests.conftest import NewChildren, Scale
 from tests.serving.conftest import DEADLINE_S, QUICK, answer, prompt, scripted, until
 
 Serve = Callable[..., Awaitable[WorkerServing]]
@@ -165,10 +165,9 @@ async def test_replaced_files_are_reloaded(serve: Serve) -> None:
     assert names(serving) == ["m"]
 
 
-async def cycle(serving: WorkerServing, times: int) -> None:
+async def cycle(serving: WorkerServing, times: int, new_children: NewChildren) -> None:
     """Load, serve and unload; then descriptors, children and tasks are as few as after the first time."""
     this = psutil.Process()
-    before = set(this.children())  # of other tests in this process
 
     async def once() -> None:
         assert set(await asyncio.gather(*(answer(serving, "count 2") for _ in range(4)))) == {"1 2 "}
@@ -179,23 +178,23 @@ async def cycle(serving: WorkerServing, times: int) -> None:
     for _ in range(times):
         await once()
     await until(lambda: this.num_fds() <= fds and len(asyncio.all_tasks()) <= tasks)
-    assert set(this.children()) <= before
+    assert not new_children()
 
 
-async def test_cycles_leak_nothing(serve: Serve, tmp_path: Path) -> None:
+async def test_cycles_leak_nothing(serve: Serve, tmp_path: Path, new_children: NewChildren) -> None:
     """Ten loads and unloads leave no descriptor, process or task, and load once each."""
     diary = tmp_path / "diary"
-    await cycle(await serve(diary=str(diary)), 10)
+    await cycle(await serve(diary=str(diary)), 10, new_children)
     assert len(diary.read_text().split()) == 11
 
 
 @pytest.mark.soak
-async def test_many_cycles_leak_nothing(serve: Serve, scale: Scale) -> None:
+async def test_many_cycles_leak_nothing(serve: Serve, scale: Scale, new_children: NewChildren) -> None:
     """Many loads and unloads leave nothing, and memory within 5 % of the beginning."""
     serving = await serve()
-    await cycle(serving, 20)
+    await cycle(serving, 20, new_children)
     before = psutil.Process(os.getpid()).memory_info().rss
-    await cycle(serving, scale(60, 200))
+    await cycle(serving, scale(60, 200), new_children)
     assert psutil.Process(os.getpid()).memory_info().rss <= before * 1.05
 
 

@@ -18,7 +18,7 @@ def compiler() -> Iterator[LlguidanceCompiler]:
     compiler.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def real_compiler(small: LlamaExecutor) -> Iterator[LlguidanceCompiler]:
     """Compiles for the smallest model's vocabulary."""
     compiler = LlguidanceCompiler(small)
