@@ -14,6 +14,7 @@ import msgspec
 
 from homeport.api import json_codec
 from homeport.api.compatibility import without_notes
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -60,9 +61,7 @@ class Form:
         """Return the file of a field. Raises InvalidRequest if there is none, more than one, or an empty one."""
         files = self.files.get(name, ())
         if not files:
-            raise InvalidRequest(
-                f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
-            )
+            raise validation.missing(name)
         if len(files) > 1:
             raise InvalidRequest(f"Invalid '{name}': expected one file, but got {len(files)}.", param=name)
         if not files[0].size:

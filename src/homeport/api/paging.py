@@ -7,9 +7,9 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from starlette.requests import Request
 
-from homeport.api import validation
 from homeport.api.json_response import JsonResponse
 from homeport.api.query_params import read_query
+from homeport.domain import validation
 from homeport.domain.paging import Page, PageRequest
 
 

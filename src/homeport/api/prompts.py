@@ -5,7 +5,7 @@ Arrays of token ids may be long, so they are checked without a Python statement 
 
 from typing import Any
 
-from homeport.api import validation
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import TextPrompt, TokenPrompt
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from homeport.domain.errors import InvalidRequest, excerpt
+from homeport.domain import validation
+from homeport.domain.errors import InvalidRequest
 from homeport.domain.tools import GrammarFormat, GrammarSyntax
 
 MAX_JSON_CHARS = 1_000_000
@@ -64,39 +65,18 @@ def to_grammar(fields: GrammarFields, place: str, syntax_name: str = "syntax") -
     """Convert a grammar, which is not compiled here. Raises InvalidRequest naming the field."""
     syntax, definition = fields.syntax, fields.definition
     if syntax is None:
-        raise missing(f"{place}.{syntax_name}")
+        raise validation.missing(f"{place}.{syntax_name}")
     if definition is None:
-        raise missing(f"{place}.definition")
-    known = next((each for each in _SYNTAXES if each == syntax), None)
-    if known is None:
-        raise unknown_value(syntax, _SYNTAXES, f"{place}.{syntax_name}")
+        raise validation.missing(f"{place}.definition")
+    validation.check_choice(f"{place}.{syntax_name}", syntax, _SYNTAXES)
+    known = next(each for each in _SYNTAXES if each == syntax)
     return to_definition(known, definition, f"{place}.definition")
 
 
 def to_definition(syntax: GrammarSyntax, definition: str, place: str) -> GrammarFormat:
     """Make the format of a grammar's text. Raises InvalidRequest naming `place` if it is empty or too long."""
-    if not 0 < len(definition) <= MAX_GRAMMAR_CHARS:
-        what = "string too long" if definition else "empty string"
-        raise InvalidRequest(
-            f"Invalid '{place}': {what}. Expected 1 to {MAX_GRAMMAR_CHARS} characters, but got {len(definition)} "
-            "instead.",
-            param=place,
-            code="string_above_max_length" if definition else "empty_string",
-        )
+    validation.check_length(place, definition, MAX_GRAMMAR_CHARS, 1)
     return GrammarFormat(syntax, definition, place)
-
-
-def missing(place: str) -> InvalidRequest:
-    """Make the error for a field that is required and absent."""
-    return InvalidRequest(f"Missing required parameter: '{place}'.", param=place, code="missing_required_parameter")
-
-
-def unknown_value(value: str, known: Sequence[str], place: str) -> InvalidRequest:
-    """Make the error for a value that is none of `known`."""
-    listed = ", ".join(f"'{each}'" for each in known)
-    return InvalidRequest(
-        f"Invalid value: '{excerpt(value)}'. Supported values are: {listed}.", param=place, code="invalid_value"
-    )
 
 
 def too_large(place: str, size: int) -> InvalidRequest:

@@ -7,9 +7,10 @@ from typing import Protocol
 
 import msgspec
 
+from homeport.domain import validation
 from homeport.domain.content import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from homeport.domain.errors import InvalidRequest, excerpt
-from homeport.domain.format_fields import MAX_JSON_CHARS, check_depth, missing
+from homeport.domain.format_fields import MAX_JSON_CHARS, check_depth
 from homeport.domain.history import CustomCallFields, FunctionCallFields, ToolCallFields
 from homeport.domain.tool_fields import MAX_TOOLS, check_name
 
@@ -92,13 +93,7 @@ class HistoryReader:
 
     def _to_calls(self, fields: MessageFields, place: str) -> list[ToolCallPart]:
         given = fields.tool_calls or []
-        if len(given) > MAX_TOOLS:
-            raise _invalid(
-                f"{place}.tool_calls",
-                f"array too long. Expected an array with maximum length {MAX_TOOLS}, but got an array with length "
-                f"{len(given)} instead.",
-                "array_above_max_length",
-            )
+        validation.check_items(f"{place}.tool_calls", given, MAX_TOOLS)
         calls = [_to_call(each, f"{place}.tool_calls[{at}]") for at, each in enumerate(given)]
         self._unanswered = [call.id for call in calls]
         self._function_calls = {}
@@ -119,7 +114,7 @@ class HistoryReader:
             name = check_name(fields.name, f"{place}.name")
             return ToolResultPart(self._function_calls.pop(name, f"call_function_{self._n_messages}"), text)
         if fields.tool_call_id is None:
-            raise missing(f"{place}.tool_call_id")
+            raise validation.missing(f"{place}.tool_call_id")
         if not self._unanswered:
             raise InvalidRequest(
                 "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with "
@@ -157,22 +152,15 @@ def _check_role(fields: MessageFields, place: str) -> None:
 
 def _to_call(fields: ToolCallFields, place: str) -> ToolCallPart:
     if fields.id is None:
-        raise missing(f"{place}.id")
-    if not 0 < len(fields.id) <= _ID_CHARS:
-        code = "string_above_max_length" if fields.id else "empty_string"
-        raise _invalid(f"{place}.id", f"expected a string of 1 to {_ID_CHARS} characters.", code)
-    if fields.type not in (None, "function", "custom"):
-        raise InvalidRequest(
-            f"Invalid value: '{excerpt(str(fields.type))}'. Supported values are: 'function', 'custom'.",
-            param=f"{place}.type",
-            code="invalid_value",
-        )
+        raise validation.missing(f"{place}.id")
+    validation.check_length(f"{place}.id", fields.id, _ID_CHARS, 1)
+    validation.check_choice(f"{place}.type", fields.type, ("function", "custom"))
     if fields.type == "custom":
         if fields.custom is None:
-            raise missing(f"{place}.custom")
+            raise validation.missing(f"{place}.custom")
         return _to_custom_call(fields.id, fields.custom, f"{place}.custom")
     if fields.function is None:
-        raise missing(f"{place}.function")
+        raise validation.missing(f"{place}.function")
     return _to_function_call(fields.id, fields.function, f"{place}.function")
 
 
@@ -180,8 +168,8 @@ def _to_custom_call(call_id: str, fields: CustomCallFields, place: str) -> ToolC
     """Make the call of a custom tool: for a model it is a function whose only argument is `input`."""
     name = check_name(fields.name, f"{place}.name")
     if fields.input is None:
-        raise missing(f"{place}.input")
-    _check_size(fields.input, f"{place}.input")
+        raise validation.missing(f"{place}.input")
+    validation.check_length(f"{place}.input", fields.input, MAX_JSON_CHARS)
     return ToolCallPart(call_id, name, msgspec.json.encode({"input": fields.input}).decode())
 
 
@@ -189,8 +177,8 @@ def _to_function_call(call_id: str, fields: FunctionCallFields, place: str) -> T
     name = check_name(fields.name, f"{place}.name")
     place = f"{place}.arguments"
     if fields.arguments is None:
-        raise missing(place)
-    _check_size(fields.arguments, place)
+        raise validation.missing(place)
+    validation.check_length(place, fields.arguments, MAX_JSON_CHARS)
     # Several servers and clients write a call without arguments as an empty text.
     arguments = fields.arguments if fields.arguments.strip() else "{}"
     try:
@@ -202,16 +190,6 @@ def _to_function_call(call_id: str, fields: FunctionCallFields, place: str) -> T
         raise _invalid(place, "the arguments of a call must be a JSON object.")
     check_depth(decoded, place)
     return ToolCallPart(call_id, name, arguments)
-
-
-def _check_size(text: str, place: str) -> None:
-    if len(text) > MAX_JSON_CHARS:
-        raise _invalid(
-            place,
-            f"string too long. Expected a string with maximum length {MAX_JSON_CHARS}, but got a string with length "
-            f"{len(text)} instead.",
-            "string_above_max_length",
-        )
 
 
 def _invalid(place: str, why: str, code: str = "invalid_value") -> InvalidRequest:

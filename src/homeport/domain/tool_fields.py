@@ -9,15 +9,14 @@ from typing import Any
 
 import msgspec
 
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.format_fields import (
     MAX_JSON_CHARS,
     GrammarFields,
-    missing,
     to_grammar,
     to_schema_text,
     too_large,
-    unknown_value,
 )
 from homeport.domain.tools import GrammarFormat, Tool
 
@@ -62,34 +61,21 @@ class ToolFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 def to_tools(fields: Sequence[ToolFields], place: str = "tools") -> tuple[Tool, ...]:
     """Convert `tools`. Raises InvalidRequest naming the field."""
-    _check_count(fields, place)
+    validation.check_items(place, fields, MAX_TOOLS)
     return _check_all([_to_tool(each, f"{place}[{at}]") for at, each in enumerate(fields)])
 
 
 def to_functions(fields: Sequence[FunctionFields], place: str = "functions") -> tuple[Tool, ...]:
     """Convert 2023's `functions`. Raises InvalidRequest naming the field."""
-    _check_count(fields, place)
+    validation.check_items(place, fields, MAX_TOOLS)
     return _check_all([_to_function(each, f"{place}[{at}]") for at, each in enumerate(fields)])
 
 
 def check_name(name: str | None, place: str) -> str:
     """Return a name of letters, digits, `_` and `-`, at most 64. Raises InvalidRequest naming `place`."""
     if name is None:
-        raise missing(place)
-    if not name:
-        raise InvalidRequest(
-            f"Invalid '{place}': empty string. Expected a string with minimum length 1, but got an empty string "
-            "instead.",
-            param=place,
-            code="empty_string",
-        )
-    if len(name) > MAX_NAME_CHARS:
-        raise InvalidRequest(
-            f"Invalid '{place}': string too long. Expected a string with maximum length {MAX_NAME_CHARS}, but got a "
-            f"string with length {len(name)} instead.",
-            param=place,
-            code="string_above_max_length",
-        )
+        raise validation.missing(place)
+    validation.check_length(place, name, MAX_NAME_CHARS, 1)
     if not _NAME.fullmatch(name):
         raise InvalidRequest(
             f"Invalid '{place}': string does not match pattern. Expected a string that matches the pattern "
@@ -102,18 +88,17 @@ def check_name(name: str | None, place: str) -> str:
 
 def _to_tool(fields: ToolFields, place: str) -> Tool:
     if fields.type is None:
-        raise missing(f"{place}.type")
-    if fields.type not in ("function", "custom"):
-        raise unknown_value(fields.type, ("function", "custom"), f"{place}.type")
+        raise validation.missing(f"{place}.type")
+    validation.check_choice(f"{place}.type", fields.type, ("function", "custom"))
     stray = "custom" if fields.type == "function" else "function"
     if getattr(fields, stray) is not None:
         raise InvalidRequest(f"A tool of type '{fields.type}' has no '{stray}'.", param=f"{place}.{stray}")
     if fields.type == "function":
         if fields.function is None:
-            raise missing(f"{place}.function")
+            raise validation.missing(f"{place}.function")
         return _to_function(fields.function, f"{place}.function")
     if fields.custom is None:
-        raise missing(f"{place}.custom")
+        raise validation.missing(f"{place}.custom")
     return _to_custom(fields.custom, f"{place}.custom")
 
 
@@ -150,26 +135,15 @@ def _to_input(fields: InputFormatFields | None, place: str) -> GrammarFormat | N
         return None
     place = f"{place}.format"
     if fields.type is None:
-        raise missing(f"{place}.type")
-    if fields.type not in ("text", "grammar"):
-        raise unknown_value(fields.type, ("text", "grammar"), f"{place}.type")
+        raise validation.missing(f"{place}.type")
+    validation.check_choice(f"{place}.type", fields.type, ("text", "grammar"))
     if fields.type == "text":
         if fields.grammar is not None:
             raise InvalidRequest("A format of type 'text' has no 'grammar'.", param=f"{place}.grammar")
         return None
     if fields.grammar is None:
-        raise missing(f"{place}.grammar")
+        raise validation.missing(f"{place}.grammar")
     return to_grammar(fields.grammar, f"{place}.grammar")
-
-
-def _check_count(fields: Sequence[object], place: str) -> None:
-    if len(fields) > MAX_TOOLS:
-        raise InvalidRequest(
-            f"Invalid '{place}': array too long. Expected an array with maximum length {MAX_TOOLS}, but got an array "
-            f"with length {len(fields)} instead.",
-            param=place,
-            code="array_above_max_length",
-        )
 
 
 def _check_all(tools: Sequence[Tool]) -> tuple[Tool, ...]:

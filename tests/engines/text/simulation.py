@@ -47,7 +47,10 @@ def alone(executor: FakeExecutor, prompt: list[int], choice: int, n: int, adapte
 
 @dataclass
 class Ask:
-    """One simulated request: its prompts, the number of candidates of each, and the length of each answer."""
+    """One simulated request: its prompts, the number of candidates of each, and the length of each answer.
+
+    `forced`: how many tokens follow each run of sampled ones without being sampled.
+    """
 
     prompts: list[list[int]]
     candidates: int = 1
@@ -57,6 +60,7 @@ class Ask:
     credit: int = 1_000_000
     adapter: str = ""
     copies: list[int] | None = None  # the source of drafts; empty: the prompt
+    forced: int = 0
 
 
 @dataclass
@@ -152,7 +156,11 @@ class Simulation:
                 break
             run.append(choose(logits[row.index + depth], choice))
         answer = [*one.tokens[one.prompt_length :], *run][: ask.length]
-        self.scheduler.append(row, answer[len(one.tokens) - one.prompt_length :])
+        prompt, known = one.tokens[: one.prompt_length], len(one.tokens) - one.prompt_length
+        n_forced = min(ask.forced, ask.length - len(answer))
+        forced = alone(self.executor, [*prompt, *answer], choice, n_forced, ask.adapter)
+        self.scheduler.append(row, answer[known:], forced)
+        answer += forced
         one.request.credit -= 1  # the tokens of a step are one delta
         assert one.request.credit >= 0, "stepped without credit"
         if len(answer) == ask.length:

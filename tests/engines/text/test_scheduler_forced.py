@@ -13,7 +13,7 @@ from homeport.domain.tools import Tool, ToolChoice, ToolUse
 from homeport.engines.text import output_processor
 from homeport.engines.text.constraint import ConstraintFailed
 from homeport.engines.text.sampling import TokenSampler
-from homeport.engines.text.scheduler import TILE
+from homeport.engines.text.scheduler import MAX_FORCED, TILE
 from tests.engines.text.engine_runner import TextEngineRunner
 from tests.engines.text.fake_executor import END, IM_END, SIZE, FakeExecutor
 from tests.engines.text.simulation import Ask, Simulation, alone, traits
@@ -81,6 +81,32 @@ def test_nothing_is_drafted_where_it_cannot_be_undone() -> None:
     assert steps == 6
 
 
+def test_what_follows_a_sampled_token_is_computed_with_it() -> None:
+    """Tokens that follow a sampled one are appended at once, and take no step and no row of logits of their own."""
+    simulation = Simulation(traits(can_trim=False))
+    simulation.ask(Ask([[1, 2, 3]], length=12, forced=3))
+    plans = [simulation.step() for _ in range(3)]
+    assert [(part.stop - part.start, len(part.rows)) for plan in plans for part in plan.slices] == [
+        (3, 1),
+        (4, 1),
+        (4, 1),
+    ]
+    assert simulation.scheduler.is_idle
+    simulation.check_answers()
+
+
+def test_many_tokens_do_not_stall_other_streams() -> None:
+    """More of them than a stream's part of a step are computed in several steps, beside the other streams."""
+    simulation = Simulation(traits(), prefill_slice=16)
+    simulation.ask(Ask([[1, 2, 3]], length=60))
+    simulation.step()
+    simulation.ask(Ask([[5, 6]], length=50, forced=2 * MAX_FORCED))
+    sizes = [max(part.stop - part.start for part in simulation.step().slices) for _ in range(8)]
+    assert max(sizes) <= 16
+    simulation.run()
+    simulation.check_answers()
+
+
 class Script:
     """A grammar of one text, then nothing; or one that fails after it."""
 
@@ -94,7 +120,7 @@ class Script:
 
     def forced(self) -> Sequence[int]:
         """Return what is left of the text."""
-        return self._left
+        return tuple(self._left)
 
     def allows(self, token: int) -> bool:
         """Allow the text and then the end."""

@@ -51,6 +51,7 @@ def arrivals(draw: st.DrawFn) -> Arrival:
         adapter=draw(st.sampled_from(("", *ADAPTERS))),
         scores=draw(st.booleans()),
         credit=draw(st.sampled_from((0, 2, 1_000))),
+        forced=draw(st.sampled_from((0, 0, 1, 5))),
     )
     ask.copies = draw(st.none() | st.just([]) | sources(ask))
     canceled = draw(st.none() | st.integers(0, 12))
@@ -130,7 +131,7 @@ def test_cached_tokens_are_those_not_computed(scenario: list[Arrival]) -> None:
     simulation = Simulation(roomy, prefill_slice=16)
     asks = [arrival.ask for arrival in scenario]
     for ask in asks:
-        ask.credit = 1_000
+        ask.credit, ask.forced = 1_000, 0
         simulation.ask(ask)
     simulation.run()
     cached = sum(request.cached for request in simulation.requests.values())

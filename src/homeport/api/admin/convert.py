@@ -2,8 +2,8 @@
 
 import msgspec
 
-from homeport.api import validation
 from homeport.api.admin.schema import AdminUsageQuery, OrganizationUsageQuery
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.kinds import KINDS
 from homeport.domain.usage import GROUPS, UsageQuery

@@ -1,10 +1,10 @@
 """From the body of a batch to the batch to create, checks included. Knows nothing of how batches run."""
 
-from homeport.api import validation
 from homeport.api.batches.render import WINDOW
 from homeport.api.batches.schema import BatchBody
 from homeport.api.files.convert import check_expiry
 from homeport.api.request_context import Caller
+from homeport.domain import validation
 from homeport.domain.batches import NewBatch
 
 ENDPOINTS = (

@@ -1,6 +1,5 @@
 """From the body of a chat request to the engine request, checks included. Knows no template and no model."""
 
-from homeport.api import validation
 from homeport.api.chat.messages import MAX_MESSAGES, add_verbosity, parse_messages, parse_prediction
 from homeport.api.chat.reasoning import to_reasoning
 from homeport.api.chat.response_format import to_answer_format
@@ -8,6 +7,7 @@ from homeport.api.chat.schema import CacheOptions, ChatBody
 from homeport.api.chat.tool_use import to_tool_use
 from homeport.api.request_context import RequestContext
 from homeport.api.text_generation.convert import check_generation, to_sampling, to_stopping
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import ResolvedModel
 from homeport.domain.text import ChatPrompt, TextRequest

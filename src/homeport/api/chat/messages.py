@@ -5,11 +5,10 @@ Knows nothing of templates. Images, audio and files are refused by name.
 
 from collections.abc import Sequence
 
-from homeport.api import validation
 from homeport.api.chat.schema import ChatMessageParam, ContentPartBody, PredictionBody
+from homeport.domain import validation
 from homeport.domain.content import Message, TextPart, text_message
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.format_fields import missing
 from homeport.domain.history_reader import RESULT_ROLES, HistoryReader
 
 ROLES = ("system", "developer", "user", "assistant", *RESULT_ROLES)
@@ -46,10 +45,10 @@ def parse_prediction(prediction: PredictionBody | None) -> str:
     if prediction is None:
         return ""
     if prediction.type is None:
-        raise missing("prediction.type")
+        raise validation.missing("prediction.type")
     validation.check_choice("prediction.type", prediction.type, ("content",))
     if prediction.content is None:
-        raise missing("prediction.content")
+        raise validation.missing("prediction.content")
     text = _join(prediction.content, "user", "prediction.content")
     validation.check_length("prediction.content", text, MAX_PREDICTION_CHARS)
     return text
@@ -99,9 +98,5 @@ def _text(part: ContentPartBody, role: str, content: str, place: str) -> str:
         if getattr(part, name) is not None:
             raise InvalidRequest(f"A part of type '{part.type}' has no '{name}'.", param=f"{place}.{name}")
     if text is None:
-        raise InvalidRequest(
-            f"Missing required parameter: '{place}.{part.type}'.",
-            param=f"{place}.{part.type}",
-            code="missing_required_parameter",
-        )
+        raise validation.missing(f"{place}.{part.type}")
     return text

@@ -1,7 +1,7 @@
 """How much a chat's answer may think: OpenAI's `reasoning_effort`, and the switches of other servers' clients."""
 
-from homeport.api import validation
 from homeport.api.chat.schema import ChatBody
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.tools import Reasoning
 

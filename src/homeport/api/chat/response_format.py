@@ -1,10 +1,10 @@
 """The format that a chat's answer must have: OpenAI's `response_format`, or one of the extensions."""
 
-from homeport.api import validation
 from homeport.api.chat.schema import ChatBody, JsonSchemaBody
 from homeport.api.text_generation.output_format import to_output_format
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.format_fields import missing, to_schema_text
+from homeport.domain.format_fields import to_schema_text
 from homeport.domain.tool_fields import check_name
 from homeport.domain.tools import JsonFormat, OutputFormat
 
@@ -21,7 +21,7 @@ def to_answer_format(body: ChatBody) -> OutputFormat | None:
     validation.check_choice(f"{_PLACE}.type", fields.type, _TYPES)
     if fields.type == "json_schema":
         if fields.json_schema is None:
-            raise missing(f"{_PLACE}.json_schema")
+            raise validation.missing(f"{_PLACE}.json_schema")
         found = _to_json_format(fields.json_schema, f"{_PLACE}.json_schema")
     elif fields.json_schema is not None:
         raise InvalidRequest(
@@ -43,5 +43,5 @@ def to_answer_format(body: ChatBody) -> OutputFormat | None:
 def _to_json_format(fields: JsonSchemaBody, place: str) -> JsonFormat:
     check_name(fields.name, f"{place}.name")
     if fields.schema is None:
-        raise missing(f"{place}.schema")
+        raise validation.missing(f"{place}.schema")
     return JsonFormat(to_schema_text(fields.schema, f"{place}.schema"), f"{place}.schema")

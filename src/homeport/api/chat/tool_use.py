@@ -1,9 +1,8 @@
 """The tools of a chat request and which of them may be called, in today's fields and in 2023's. Knows no template."""
 
-from homeport.api import validation
 from homeport.api.chat.schema import AllowedToolBody, AllowedToolsBody, ChatBody, NamedToolBody, ToolChoiceBody
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest, excerpt
-from homeport.domain.format_fields import missing
 from homeport.domain.tool_fields import to_functions, to_tools
 from homeport.domain.tools import Tool, ToolChoice, ToolUse
 
@@ -45,12 +44,12 @@ def _to_choice(choice: str | ToolChoiceBody | None, tools: tuple[Tool, ...]) -> 
     if choice is None or isinstance(choice, str):
         return _to_mode("tool_choice", choice, _MODES)
     if choice.type is None:
-        raise missing("tool_choice.type")
+        raise validation.missing("tool_choice.type")
     validation.check_choice("tool_choice.type", choice.type, _CHOICE_TYPES)
     for name in _CHOICE_TYPES:
         value = getattr(choice, name)
         if name == choice.type and value is None:
-            raise missing(f"tool_choice.{name}")
+            raise validation.missing(f"tool_choice.{name}")
         if name != choice.type and value is not None:
             raise InvalidRequest(f"A choice of type '{choice.type}' has no '{name}'.", param=f"tool_choice.{name}")
     if choice.allowed_tools is not None:
@@ -63,10 +62,10 @@ def _to_choice(choice: str | ToolChoiceBody | None, tools: tuple[Tool, ...]) -> 
 def _to_allowed(allowed: AllowedToolsBody, tools: tuple[Tool, ...]) -> ToolChoice:
     place = "tool_choice.allowed_tools"
     if allowed.mode is None:
-        raise missing(f"{place}.mode")
+        raise validation.missing(f"{place}.mode")
     mode = _to_mode(f"{place}.mode", allowed.mode, ("auto", "required")).mode
     if allowed.tools is None:
-        raise missing(f"{place}.tools")
+        raise validation.missing(f"{place}.tools")
     validation.check_items(f"{place}.tools", allowed.tools, len(tools), 1)
     names = [_allowed_name(each, tools, f"{place}.tools[{at}]") for at, each in enumerate(allowed.tools)]
     return ToolChoice(mode, tuple(dict.fromkeys(names)))
@@ -74,12 +73,12 @@ def _to_allowed(allowed: AllowedToolsBody, tools: tuple[Tool, ...]) -> ToolChoic
 
 def _allowed_name(allowed: AllowedToolBody, tools: tuple[Tool, ...], place: str) -> str:
     if allowed.type is None:
-        raise missing(f"{place}.type")
+        raise validation.missing(f"{place}.type")
     validation.check_choice(f"{place}.type", allowed.type, ("function", "custom"))
     place = f"{place}.{allowed.type}"
     declaration = getattr(allowed, allowed.type)
     if not isinstance(declaration, dict):
-        raise missing(place)
+        raise validation.missing(place)
     name = declaration.get("name")
     return _check_declared(
         name if isinstance(name, str) else None, tools, f"{place}.name", is_custom=allowed.type == "custom"
@@ -101,7 +100,7 @@ def _to_mode(place: str, choice: str | None, known: tuple[str, ...]) -> ToolChoi
 
 def _check_declared(name: str | None, tools: tuple[Tool, ...], place: str, *, is_custom: bool) -> str:
     if name is None:
-        raise missing(place)
+        raise validation.missing(place)
     if not any(tool.name == name and tool.is_custom == is_custom for tool in tools):
         choice, _, _ = place.partition(".")
         source = "tools" if choice == "tool_choice" else "functions"

@@ -1,11 +1,11 @@
 """From the body of a completions request to the engine request, checks included. Knows no model and no tokens."""
 
-from homeport.api import validation
 from homeport.api.completions.schema import CompletionBody
 from homeport.api.prompts import parse_prompts
 from homeport.api.request_context import RequestContext
 from homeport.api.text_generation.convert import check_candidates, check_generation, to_sampling, to_stopping
 from homeport.api.text_generation.output_format import to_output_format
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import ResolvedModel
 from homeport.domain.text import EmptyPrompt, InfillPrompt, TextPrompt, TextRequest, TokenPrompt

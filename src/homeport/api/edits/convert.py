@@ -1,8 +1,8 @@
 """From the body of an edits request to the engine request, checks included. Knows no model."""
 
-from homeport.api import validation
 from homeport.api.edits.schema import EditBody
 from homeport.api.request_context import RequestContext
+from homeport.domain import validation
 from homeport.domain.models import ResolvedModel
 from homeport.domain.text import EditPrompt, SamplingParams, TextRequest
 

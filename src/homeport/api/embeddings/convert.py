@@ -2,9 +2,9 @@
 
 import re
 
-from homeport.api import validation
 from homeport.api.embeddings.schema import CreateEmbeddingBody
 from homeport.api.prompts import parse_prompts
+from homeport.domain import validation
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.models import ResolvedModel
 

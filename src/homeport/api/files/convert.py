@@ -1,9 +1,9 @@
 """From the form of a file to the file to store, checks included. Knows nothing of how files are stored."""
 
-from homeport.api import validation
 from homeport.api.files import content_check
 from homeport.api.files.schema import ExpiresAfter, FileForm
 from homeport.api.form_values import UploadedFile
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.files import PURPOSES, NewFile
 

@@ -6,7 +6,6 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api import validation
 from homeport.api.files.convert import to_new_file
 from homeport.api.files.render import DeletedObject, render_file, stream_content
 from homeport.api.files.schema import MAX_PAGE_SIZE, FileForm, FilesQuery
@@ -15,6 +14,7 @@ from homeport.api.json_response import JsonResponse
 from homeport.api.paging import parse_page, render_page
 from homeport.api.services import caller, services
 from homeport.api.streaming import ByteStream
+from homeport.domain import validation
 from homeport.domain.errors import Unavailable
 from homeport.domain.files import File
 from homeport.domain.ports.store import FileRepository

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from homeport.api import validation
 from homeport.api.fine_tuning.schema import (
     FineTuneBody,
     HyperparametersBody,
@@ -16,6 +15,7 @@ from homeport.api.fine_tuning.schema import (
     MethodBody,
     PreferenceHyperparametersBody,
 )
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.fine_tuning import NewFineTuningJob
 from homeport.domain.models import ResolvedModel

@@ -5,7 +5,7 @@ Looks at the size and first bytes of a file; the worker decodes it. Blocks while
 
 from pathlib import Path
 
-from homeport.api import data_url, validation
+from homeport.api import data_url
 from homeport.api.form_values import Form
 from homeport.api.images import model_rules
 from homeport.api.images.schema import (
@@ -17,6 +17,7 @@ from homeport.api.images.schema import (
     ImageVariationForm,
     PromptedImageFields,
 )
+from homeport.domain import validation
 from homeport.domain.content import Attachment
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.images import ImageFormat, ImageOutput, ImageRequest, ImageSource
@@ -158,11 +159,7 @@ def _check_reference(image: ImageReference, param: str) -> None:
     if image.file_id is not None:
         raise validation.unsupported_field(f"{param}.file_id", "Uploaded files are not read: send a data: URL.")
     if image.image_url is None:
-        raise InvalidRequest(
-            f"Missing required parameter: '{param}.image_url'.",
-            param=f"{param}.image_url",
-            code="missing_required_parameter",
-        )
+        raise validation.missing(f"{param}.image_url")
 
 
 def _write_image(image: ImageReference, path: Path, param: str) -> Path:

@@ -6,7 +6,7 @@ A model's own name allows all that this server can do. Knows nothing of requests
 import re
 from typing import NamedTuple
 
-from homeport.api import validation
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.images import (
     EDGE_MAX,

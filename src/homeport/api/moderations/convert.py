@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from homeport.api import data_url, validation
+from homeport.api import data_url
 from homeport.api.moderations.render import is_text_only
 from homeport.api.moderations.schema import DEFAULT_MODEL, ImageItem, ModerationBody, ModerationItem
+from homeport.domain import validation
 from homeport.domain.content import Attachment, ImagePart, TextPart
 from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.models import ResolvedModel

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from homeport.api import validation
 from homeport.api.speech.schema import SpeechBody
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.speech import AUDIO_FORMATS, AudioFormat, SpeechRequest
 

@@ -2,8 +2,8 @@
 
 from typing import TypeVar
 
-from homeport.api import validation
 from homeport.api.text_generation.schema import GenerationFields
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import SamplingParams, StoppingCriteria
 

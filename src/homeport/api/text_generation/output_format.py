@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from homeport.api import validation
 from homeport.api.text_generation.schema import GenerationFields, StructuredOutputs
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.format_fields import MAX_JSON_CHARS, GrammarFields, to_definition, to_grammar, to_schema_text
 from homeport.domain.tools import GrammarFormat, JsonFormat, OutputFormat

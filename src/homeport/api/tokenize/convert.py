@@ -1,8 +1,8 @@
 """From the bodies of the tokenizer endpoints to the engine request, checks included. Knows no vocabulary."""
 
-from homeport.api import validation
 from homeport.api.chat.messages import MAX_MESSAGES, parse_messages
 from homeport.api.tokenize.schema import DetokenizeBody, TokenizeBody
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import ResolvedModel
 from homeport.domain.text import ChatPrompt, TextPrompt, TokenPrompt, TokenRequest

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.api import json_codec, validation
+from homeport.api import json_codec
 from homeport.api.transcriptions.languages import SCRIPTS, check_language
 from homeport.api.transcriptions.schema import ServerVad, TranscriptionForm, TranslationForm
+from homeport.domain import validation
 from homeport.domain.content import Attachment
 from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.transcription import TranscriptionRequest, VadSettings

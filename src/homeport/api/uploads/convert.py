@@ -3,10 +3,10 @@
 import hashlib
 from pathlib import Path
 
-from homeport.api import validation
 from homeport.api.files import content_check
 from homeport.api.files.convert import BATCH_BYTES, check_name, check_purpose
 from homeport.api.uploads.schema import CompleteUploadBody, UploadBody
+from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.files import NewUpload
 

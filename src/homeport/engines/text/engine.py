@@ -283,11 +283,11 @@ class TextEngine:
     def _add_tokens(
         self, output: OutputProcessor, row: LogitsRow, run: list[int], scores: list[TokenScore | None]
     ) -> list[tuple[int, Event]]:
-        """Add the tokens sampled at one row to their answer."""
+        """Add the tokens sampled at one row to their answer, and those that certainly follow."""
         candidate = row.candidate
-        events, n_used = output.add_tokens(candidate, run, scores)
-        self._generated += n_used
-        self._scheduler.append(row, run[:n_used])
+        events, n_used, forced = output.add_tokens(candidate, run, scores)
+        self._generated += n_used + len(forced)
+        self._scheduler.append(row, run[:n_used], forced)
         if output.is_finished(candidate):
             self._scheduler.finish(candidate)
         else:

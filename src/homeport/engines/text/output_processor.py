@@ -148,17 +148,22 @@ class OutputProcessor:
 
     def add_tokens(
         self, candidate: Candidate, tokens: Sequence[int], scores: Sequence[TokenScore | None]
-    ) -> tuple[list[Event], int]:
-        """Add tokens that a candidate sampled; return events and the number of tokens used, fewer if it finishes."""
+    ) -> tuple[list[Event], int, list[int]]:
+        """Add tokens that a candidate sampled, and those that certainly follow them.
+
+        Returns events, the number of `tokens` used, fewer if it finishes, and the tokens added after them, which the
+        sampler has accepted. No token is added ahead of its logits if its log-probability is needed.
+        """
         choice = self._choices[candidate]
         self._echo_prompt(choice)
-        n_used, reason = 0, None
-        while reason is None and n_used < len(tokens):
-            # The sampler is already at the end of the tokens, so only for the last one it knows whether it is complete.
-            is_last = n_used == len(tokens) - 1 and choice.sampler.is_complete
-            reason = self._add_token(choice, tokens[n_used], scores[n_used], is_last=is_last)
-            n_used += 1
-        return self._emit_choice(choice, reason), n_used
+        n_used, reason = self._add_run(choice, tokens, scores)
+        added: list[int] = []
+        while reason is None and (forced := self._forced(choice)):
+            for token in forced:
+                choice.sampler.accept(token)
+            n_added, reason = self._add_run(choice, forced, [None] * len(forced))
+            added += forced[:n_added]
+        return self._emit_choice(choice, reason), n_used, added
 
     def grant(self, n: int) -> None:
         """Add quota; 0 means that there is no more."""
@@ -184,6 +189,26 @@ class OutputProcessor:
     def is_finished(self, candidate: Candidate) -> bool:
         """Return whether this candidate needs no more tokens."""
         return self._choices[candidate].reason is not None
+
+    def _add_run(
+        self, choice: _ChoiceState, tokens: Sequence[int], scores: Sequence[TokenScore | None]
+    ) -> tuple[int, str | None]:
+        """Append tokens that the sampler has accepted; return how many were used, and the finish reason if any."""
+        n_used, reason = 0, None
+        while reason is None and n_used < len(tokens):
+            # The sampler is already at the end of the tokens, so only for the last one it knows whether it is complete.
+            is_last = n_used == len(tokens) - 1 and choice.sampler.is_complete
+            reason = self._add_token(choice, tokens[n_used], scores[n_used], is_last=is_last)
+            n_used += 1
+        return n_used, reason
+
+    def _forced(self, choice: _ChoiceState) -> Sequence[int]:
+        """Return the tokens that certainly come next, within the quota; none if their log-probabilities are needed."""
+        if self.wants_scores:
+            return ()
+        forced = choice.sampler.next_forced()
+        quota = self.scheduled.quota
+        return forced if quota is None else forced[: max(0, quota)]
 
     def _add_token(self, choice: _ChoiceState, token: int, score: TokenScore | None, *, is_last: bool) -> str | None:
         """Append one sampled token's text; return the finish reason, None if the choice continues."""

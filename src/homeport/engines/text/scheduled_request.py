@@ -56,7 +56,7 @@ class Candidate:
 
     `leader` is the first candidate of the same prompt, None for that one itself. `scores_prompt`: the logits of every
     prompt position are needed; `scored` positions are done. `samples` False: nothing else is needed. `lookup` drafts
-    its next tokens; `forced` are those that certainly come next.
+    its next tokens; `forced` are those that certainly come next, where they are not appended to `tokens` at once.
     """
 
     request: ScheduledRequest
@@ -83,6 +83,11 @@ class Candidate:
     def pending(self) -> int:
         """Tokens to compute before the next one can be sampled."""
         return len(self.tokens) - self.computed
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether its prompt is computed."""
+        return self.computed >= self.prompt_length
 
     @property
     def is_scoring(self) -> bool:

@@ -19,6 +19,7 @@ from homeport.engines.text.step_plan import LogitsRow, StepPlan, StepSlice
 from homeport.engines.text.waiting_queue import WaitingQueue
 
 HEADROOM = 8  # cells per running candidate left free at admission, so that none is preempted at once
+MAX_FORCED = 32  # pending tokens of an answer up to which it is a stream: more are computed like a prompt's
 MIN_SHARED_TOKENS = 16  # a candidate waits for another one's prefix only if it saves this many tokens
 TILE = 4  # tokens that the kernels multiply together: a step of 5 to 7 costs about as much as one of 8
 
@@ -52,8 +53,8 @@ def _count_runnable(candidates: Iterable[Candidate]) -> int:
 
 
 def _choose_decoding(running: Sequence[Candidate], batch: int) -> list[Candidate]:
-    """Return candidates with one token to compute before they sample, at most a batch of them, oldest first."""
-    ready = [one for one in running if one.pending == 1]
+    """Return candidates with few tokens to compute before they sample, at most a batch of them, oldest first."""
+    ready = [one for one in running if one.pending == 1 or (one.is_answering and one.pending <= MAX_FORCED)]
     # If credit or the batch is too small for all, those that waited longest come first.
     chosen: list[Candidate] = []
     for candidate in sorted(ready, key=lambda one: one.last_step):
@@ -109,8 +110,11 @@ class Scheduler:
         """Queue a request's candidates."""
         self._waiting.add(request)
 
-    def append(self, row: LogitsRow, tokens: Sequence[int]) -> None:
-        """Append the tokens sampled at a row to its candidate: all but the last repeat its draft, so are computed."""
+    def append(self, row: LogitsRow, tokens: Sequence[int], forced: Sequence[int] = ()) -> None:
+        """Append the tokens sampled at a row to its candidate: all but the last repeat its draft, so are computed.
+
+        `forced` come after them without having been sampled.
+        """
         candidate, n_accepted = row.candidate, len(tokens) - 1
         if row.draft:
             if not row.is_forced:
@@ -122,8 +126,9 @@ class Scheduler:
             self._cache.confirm(slot, row.draft[:n_accepted], len(row.draft))
             candidate.computed += n_accepted
         candidate.tokens += tokens
+        candidate.tokens += forced
         if candidate.lookup is not None:
-            for token in tokens:
+            for token in (*tokens, *forced):
                 candidate.lookup.feed(token)
 
     def finish(self, candidate: Candidate) -> None:
@@ -164,7 +169,7 @@ class Scheduler:
         plan.decode = len(plan.slices)
         starting = min(_count_runnable(self._waiting), self._traits.sequences - len(self._running))
         prompts = _count_runnable(self._running) - plan.decode + starting
-        plan.prefill = min(self._traits.batch - plan.decode, self._prefill_budget(plan.decode, prompts))
+        plan.prefill = min(plan.prefill, self._prefill_budget(plan.decode, prompts))
         self._plan_prefill(plan)
         plan.prompt = sum(part.stop - part.start for part in plan.slices) - plan.decode
         self._add_drafts(plan)

@@ -30,7 +30,8 @@ class StepSlice:
 class StepPlan:
     """One step. `prefill` and `rows` are what is left of the budgets while the plan is built.
 
-    `decode`, `drafted` and `prompt` count its tokens of streams, of their drafts and of prompts.
+    `decode` counts the streams, `drafted` the tokens of their drafts, `prompt` all others: those of prompts, and those
+    of streams that were appended without having been sampled.
     """
 
     prefill: int

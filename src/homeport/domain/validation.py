@@ -117,6 +117,11 @@ def check_metadata(name: str, value: Mapping[str, str] | None) -> None:
         check_length(f"{name}.{key}", text, MAX_METADATA_VALUE)
 
 
+def missing(name: str) -> InvalidRequest:
+    """Make the error for a field that is required and absent."""
+    return InvalidRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+
+
 def unsupported_field(name: str, why: str) -> InvalidRequest:
     """Make the error for a field, or a value of it, that asks for a feature that is not served."""
     return InvalidRequest(f"Unsupported parameter: '{name}'. {why}", param=name, code="unsupported_parameter")
