@@ -95,6 +95,19 @@ def test_what_follows_a_sampled_token_is_computed_with_it() -> None:
     simulation.check_answers()
 
 
+def test_streams_fill_whole_tiles() -> None:
+    """Beside many streams, no step computes a few more tokens than whole tiles: these are left to the next one."""
+    simulation = Simulation(traits(sequences=16))
+    for start in range(TILE):
+        simulation.ask(Ask([[start + 1]], length=16, forced=0 if start else 2))
+    sizes = []
+    while not simulation.scheduler.is_idle:
+        plan = simulation.step()
+        sizes.append((len(plan.slices), sum(part.stop - part.start for part in plan.slices)))
+    assert {size for streams, size in sizes if streams == TILE} == {TILE}
+    simulation.check_answers()
+
+
 def test_many_tokens_do_not_stall_other_streams() -> None:
     """More of them than a stream's part of a step are computed in several steps, beside the other streams."""
     simulation = Simulation(traits(), prefill_slice=16)

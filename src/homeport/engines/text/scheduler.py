@@ -66,6 +66,22 @@ def _choose_decoding(running: Sequence[Candidate], batch: int) -> list[Candidate
     return sorted(chosen, key=lambda one: one.arrival)
 
 
+def _postpone(streams: Sequence[Candidate]) -> dict[Candidate, int]:
+    """Return how many pending tokens of each stream to leave to a later step, so that the others fill whole tiles.
+
+    A stream that keeps one samples nothing in this step, which costs less than the tokens beside whole tiles.
+    """
+    total = sum(one.pending for one in streams)
+    surplus = total % TILE if total > TILE else 0
+    postponed: dict[Candidate, int] = {}
+    for one in sorted(streams, key=lambda each: -each.pending):
+        if not surplus or one.pending == 1:
+            break
+        postponed[one] = min(surplus, one.pending - 1)
+        surplus -= postponed[one]
+    return postponed
+
+
 class Scheduler:
     """Plans the steps of all requests. `score_rows`: rows of prompt logits that one step may read.
 
@@ -163,9 +179,11 @@ class Scheduler:
             request.planned_rows = 0
         self._counted.clear()
         plan = StepPlan(prefill=self._traits.batch, rows=self._score_rows)
-        for candidate in _choose_decoding(self._running, self._traits.batch):
+        chosen = _choose_decoding(self._running, self._traits.batch)
+        postponed = _postpone(chosen) if len(chosen) == len(self._running) and not len(self._waiting) else {}
+        for candidate in chosen:
             if candidate.slot is not None:
-                self._plan_tokens(plan, candidate)
+                self._plan_tokens(plan, candidate, postponed.get(candidate, 0))
         plan.decode = len(plan.slices)
         starting = min(_count_runnable(self._waiting), self._traits.sequences - len(self._running))
         prompts = _count_runnable(self._running) - plan.decode + starting
@@ -210,11 +228,14 @@ class Scheduler:
             require(candidate.computed == self._cache.length(slot), "the KV has another length than its candidate")
         require(bool(self._running) or self._cache.running_cells == 0, "cells are held by no candidate")
 
-    def _plan_tokens(self, plan: StepPlan, candidate: Candidate) -> int:
-        """Plan a candidate's next tokens, as many as budgets and cells allow; return their number."""
+    def _plan_tokens(self, plan: StepPlan, candidate: Candidate, postponed: int = 0) -> int:
+        """Plan a candidate's next tokens, as many as budgets and cells allow; return their number.
+
+        `postponed`: how many of its pending ones are left to a later step.
+        """
         if not candidate.request.may_step:
             return 0
-        wanted = min(candidate.pending, plan.prefill)
+        wanted = min(candidate.pending - postponed, plan.prefill)
         if candidate.is_scoring:
             wanted = min(wanted, plan.rows)
         while wanted > 0 and not self._cache.reserve(wanted):
