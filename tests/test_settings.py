@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from homeport.app import options
 from homeport.settings import SETTINGS, Settings, SettingsError, check_exposure, load
 
 
@@ -123,6 +124,9 @@ def test_unreadable_file_is_an_error(file: Path, content: str | None, message: s
         ("log_level", "inof", "did you mean info"),
         ("hub_order", "hf,mz", "'mz' is not one of hf, ms, pypi, file"),
         ("host", 5, "is not text"),
+        ("response_days", "forever", "is neither a whole number of days nor `never`"),
+        ("response_days", -1, "is below 0"),
+        ("response_days", 36_501, "is above 36500"),
     ],
 )
 def test_invalid_value_is_named_with_its_origin(name: str, value: object, message: str) -> None:
@@ -140,6 +144,12 @@ def test_invalid_value_is_named_with_its_origin(name: str, value: object, messag
 def test_sizes_have_units(value: object, n_bytes: int) -> None:
     """Sizes have decimal or binary units, or are plain bytes."""
     assert load({"memory_budget_bytes": value}, {}).memory_budget_bytes == n_bytes
+
+
+@pytest.mark.parametrize(("value", "keep_s"), [("7", 604_800), (0, 0), (" Never ", None), ("", 30 * 86_400)])
+def test_responses_are_kept_for_days_or_without_an_end(value: object, keep_s: int | None) -> None:
+    """Responses are kept for whole days, 30 by default; 0 stores none, and `never` has no end."""
+    assert options.response_keep_s(load(environ={"HOMEPORT_RESPONSE_DAYS": str(value)})) == keep_s
 
 
 def test_lists_and_maps_from_one_string() -> None:

@@ -19,6 +19,7 @@ import yaml
 
 from homeport.domain.security import is_loopback, mask_secret
 from homeport.domain.setting_parsers import (
+    parse_days,
     parse_folder,
     parse_int,
     parse_number,
@@ -165,11 +166,20 @@ class Settings:
     project_storage_bytes: Annotated[
         int,
         SettingSpec(
-            "Storage for a project's files, images and fine-tuned models; a key may set another limit.",
+            "Storage for a project's files, images, responses and fine-tuned models; a key may set another limit.",
             parse_size,
             minimum=0,
         ),
     ] = 100_000_000_000
+    response_days: Annotated[
+        int | None,
+        SettingSpec(
+            "Days for which responses and chat completions are stored; `never`: they never expire; 0: none is stored.",
+            parse_days,
+            minimum=0,
+            maximum=36_500,
+        ),
+    ] = 30
     max_connections: Annotated[
         int, SettingSpec("Simultaneous connections; at most 3/4 of the allowed file descriptors.", minimum=1)
     ] = 4096
@@ -407,6 +417,8 @@ def _parse(setting: Setting, value: object, origin: str) -> Any:
     except ValueError as error:
         shown = "the value" if spec.secret else repr(value)
         raise SettingsError(f"{name}: {shown} {error} (set by {origin})") from None
+    if parsed is None:
+        return None
     if spec.minimum is not None and parsed < spec.minimum:
         raise SettingsError(f"{name}: {value!r} is below {spec.minimum} (set by {origin})")
     if spec.maximum is not None and parsed > spec.maximum:

@@ -105,3 +105,11 @@ async def test_nothing_else_is_reached(path: str) -> None:
         path, CHAT, application(AccessPolicy.from_keys(admin_keys=(KEY,))), authorization=f"Bearer {KEY}"
     )
     assert (response.status, response.error["code"]) == (404, "unknown_url")
+
+
+@pytest.mark.parametrize("path", ["/openai/responses?api-version=2025-03-01-preview", "/openai/v1/responses"])
+async def test_responses_name_their_model_in_the_body(path: str) -> None:
+    """Responses have no deployment in the path; those of Azure's clients are answered like OpenAI's."""
+    response = await ask(path, {"model": "gpt-35-turbo", "input": "Hi", "store": False})
+    assert (response.status, response.headers["x-homeport-model"]) == (200, "tiny")
+    assert response.json["object"] == "response"

@@ -4,6 +4,7 @@ import pytest
 
 from homeport.api.error_responses import STATUS, envelope, error_response
 from homeport.domain.errors import (
+    Conflict,
     ContextOverflow,
     EngineFailed,
     HomeportError,
@@ -34,7 +35,7 @@ def test_responses_tell_clients_whether_to_retry(kind: type[HomeportError]) -> N
     """A refusal says that a retry is useless, or if the server is busy, when to retry."""
     response = error_response(kind("No."))
     retries = response.headers.get("x-should-retry") != "false"
-    assert retries == (kind in (HomeportError, RateLimited, Overloaded, EngineFailed, Unavailable))
+    assert retries == (kind in (HomeportError, Conflict, RateLimited, Overloaded, EngineFailed, Unavailable))
     assert ("retry-after" in response.headers) == (retries and response.status_code in (429, 503))
 
 

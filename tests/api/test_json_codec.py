@@ -223,3 +223,21 @@ def test_a_long_name_is_explained_at_once(name: str) -> None:
     """Input that looks like a path or is as long as a body is shortened, in constant time."""
     error = refused(msgspec.json.encode({"model": "a", name: 1}))
     assert (error.code, len(error.param or "")) == ("unknown_parameter", 200)
+
+
+@pytest.mark.parametrize(
+    ("part", "param", "words"),
+    [
+        ("[]", "messages[3]", "expected an object"),
+        ("{}", "messages[3].role", "Missing"),
+        ('{"role":"user","content":[{"text":1}]}', "messages[3].content[0]", "expected a string"),
+        ('{"role":"user","x":1}', "messages[3].x", "Unrecognized"),
+    ],
+)
+def test_a_part_of_a_body_is_named_by_its_place(part: str, param: str, words: str) -> None:
+    """The errors of a value inside a body name its place in the body."""
+    for source in (part, msgspec.Raw(part.encode())):
+        with pytest.raises(InvalidRequest) as caught:
+            json_codec.decode_part(source, Turn, "messages[3]")
+        assert caught.value.param == param
+        assert words in caught.value.message

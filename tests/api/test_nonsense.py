@@ -19,6 +19,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "/v1/completions": ('"prompt": "Hello", "max_tokens": 3', "prompt"),
     "/v1/chat/completions": ('"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3', "messages"),
     "/v1/edits": ('"input": "a", "instruction": "b"', "input"),
+    "/v1/responses": ('"input": "Hi", "max_output_tokens": 3', "input"),
 }
 OTHERS: dict[str, str] = {
     "/v1/embeddings": '"input": "a"',
@@ -45,6 +46,10 @@ FIELDS: dict[str, Sequence[str]] = {
     ),
     "/v1/chat/completions": ("messages", "max_completion_tokens", "top_logprobs", "logprobs", "metadata", "n", "seed"),
     "/v1/edits": ("input", "instruction", "n", "temperature", "top_p"),
+    "/v1/responses": (
+        *("input", "max_output_tokens", "temperature", "metadata", "include", "text", "reasoning", "tools", "stream"),
+        *("tool_choice", "previous_response_id", "conversation", "top_logprobs", "instructions", "store", "background"),
+    ),
     "/v1/embeddings": ("input", "dimensions", "encoding_format", "user"),
     "/v1/moderations": ("input", "model"),
     "/v1/audio/speech": ("input", "voice", "speed", "response_format"),

@@ -1,12 +1,14 @@
 """Transactions and their errors."""
 
 import stat
+import time
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from homeport.domain.errors import InvalidRequest, StorageFull, Unavailable
+from homeport.store import migration
 from homeport.store.database import Database
 from homeport.store.schema import PROJECTS
 
@@ -57,6 +59,42 @@ def test_the_file_is_this_users_alone(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Unavailable, match="cannot be opened"):
         Database(f"sqlite:///{tmp_path}/file/homeport.db")
+
+
+def test_a_file_that_others_may_read_is_made_private(tmp_path: Path) -> None:
+    """Opening a SQLite database takes all permissions from group and others, also on the files next to it."""
+    paths = [tmp_path / f"homeport.db{suffix}" for suffix in ("", "-wal", "-shm")]
+    for path in paths:
+        path.touch()
+        path.chmod(0o644)
+    Database(f"sqlite:///{paths[0]}").close()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o600] * 3
+
+
+def test_sqlites_other_files_are_private_too(tmp_path: Path) -> None:
+    """The write-ahead log, which has prompts and answers too, is readable by this user alone."""
+    database = Database(f"sqlite:///{tmp_path}/homeport.db")
+    migration.upgrade(database)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("homeport.db*")}
+    assert modes == {"homeport.db": 0o600, "homeport.db-wal": 0o600, "homeport.db-shm": 0o600}
+    database.close()
+
+
+def test_erasing_waits_for_nobody(database: Database) -> None:
+    """While another transaction reads, the log is left as it is, without an error and without waiting."""
+    with database.write_transaction() as connection:
+        connection.execute(sa.insert(PROJECTS).values(id="a", created_at=1))
+    with database.read_transaction() as reader:
+        reader.execute(sa.select(PROJECTS)).all()
+        with database.write_transaction() as connection:
+            connection.execute(sa.delete(PROJECTS))
+        start = time.monotonic()
+        database.erase_deleted()
+        assert time.monotonic() - start < 5
+        assert len(reader.execute(sa.select(PROJECTS)).all()) == (1 if database.is_sqlite else 0)
+    database.erase_deleted()
+    if database.path is not None:
+        assert database.path.with_name(f"{database.path.name}-wal").stat().st_size == 0
 
 
 def test_a_full_disk_is_said_and_breaks_nothing(database: Database) -> None:

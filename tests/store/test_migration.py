@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -13,7 +14,8 @@ from alembic.script import ScriptDirectory
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.store import migration
 from homeport.store.database import Database
-from homeport.store.schema import METADATA, REVISION
+from homeport.store.schema import FILES, METADATA, REVISION
+from tests.store.response_store import ResponseStore
 
 
 def steps() -> ScriptDirectory:
@@ -44,6 +46,25 @@ def test_the_steps_lead_to_the_tables(empty: Database) -> None:
     walk_from(empty, None)
     assert migration.revision(empty) == REVISION == steps().get_current_head()
     assert differences(empty) == []
+
+
+def test_a_database_before_responses_is_upgraded(empty: Database) -> None:
+    """A database without the tables of responses gets them, keeps its records, and stores responses."""
+    with empty.write_transaction() as connection:
+        config = Config()
+        config.set_main_option("script_location", "homeport.store:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "r0005")
+        file = {"id": "file-1", "project": "one", "purpose": "batch", "filename": "a", "bytes": 7, "created_at": 1}
+        connection.execute(sa.insert(FILES).values(**file))
+    assert migration.find_faults(empty) == [f"it is at r0005, not at {REVISION}: run `homeport db upgrade`"]
+    assert migration.upgrade(empty) == ("r0005", REVISION)
+    assert migration.find_faults(empty) == []
+    assert differences(empty) == []
+    store = ResponseStore(empty)
+    assert store.storage.of("one").files == 7
+    stored = store.added("a")
+    assert store.responses.chain("one", "a") == [stored]
 
 
 def test_a_new_database_is_made_at_once(empty: Database) -> None:

@@ -10,15 +10,17 @@ from homeport.domain.errors import InvalidRequest
 from homeport.domain.files import NewFile, NewUpload
 from homeport.domain.images import ImageFormat
 from homeport.domain.keys import KeyLimits, NewKey
+from homeport.domain.responses import ResponseEnd
 from homeport.domain.storage import ProjectUsage
 from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
 from homeport.store.files import SqlFileRepository
 from homeport.store.images import ImageFolder
 from homeport.store.keys import SqlKeyRepository
-from homeport.store.project_storage import SqlProjectStorage
+from homeport.store.project_storage import ESTIMATE_S, SqlProjectStorage
 from homeport.store.schema import KEYS
 from homeport.store.uploads import SqlUploadRepository
+from tests.store.response_store import ResponseStore, events, item
 
 FILE = NewFile(project="one", purpose="user_data", filename="a")
 UPLOAD = NewUpload(
@@ -159,3 +161,82 @@ def test_a_damaged_key_keeps_no_file_out(stores: ProjectStores, database: Databa
     stores.files.create(FILE, stores.content(400))
     with pytest.raises(InvalidRequest, match="may store 500 bytes"):
         stores.files.create(FILE, stores.content(200))
+
+
+def test_responses_conversations_and_completions_are_counted(database: Database) -> None:
+    """Their texts count for their own project, items of conversations and events too, until they are deleted."""
+    store = ResponseStore(database)
+    assert store.storage.list_all() == []
+    conversation = store.conversation("x")
+    before = store.storage.of("one").responses
+    assert before == len("{}") + len(item("x").body.encode())
+    store.completed("c", project="two")
+    store.queued("a", conversation_id=conversation.id, project="one")
+    queued = store.storage.of("one").responses
+    assert queued > before
+    assert store.claimed() == "a"
+    store.responses.add_events("me", "a", events(0, 9))
+    assert store.storage.of("one").responses >= queued + sum(len(each.body) for each in events(0, 9))
+    usages = store.storage.list_all()
+    assert [(each.project, each.responses == each.total > 0) for each in usages] == [("one", True), ("two", True)]
+    store.responses.delete("one", "a")
+    assert store.storage.of("one").responses == before
+    store.conversations.delete("one", conversation.id)
+    store.completions.delete("two", "c")
+    assert store.storage.list_all() == []
+
+
+def test_what_exceeds_the_limit_is_not_stored(database: Database) -> None:
+    """A response, a conversation, an item or a completion over the limit is refused; an end is always stored."""
+    store = ResponseStore(database, 3000)
+    conversation = store.conversation("x")
+    store.queued("a", input=(item("in", "x" * 2000),))
+    large = item("large", "x" * 1000)
+    for act, param in (
+        (lambda: store.added("b", input=(large,)), "store"),
+        (lambda: store.queued("b", input=(large,)), "store"),
+        (lambda: store.conversations.create("one", {}, [large]), "items"),
+        (lambda: store.conversations.add_items("one", conversation.id, [large]), "items"),
+        (lambda: store.completed("c", body=large.body), "store"),
+    ):
+        with pytest.raises(InvalidRequest, match="Storage limit exceeded") as refused:
+            act()
+        assert (refused.value.param, refused.value.code) == (param, "storage_limit_exceeded")
+    assert store.item_ids(conversation) == ["x"]
+    store.added("other", project="other", input=(large,))
+    assert store.claimed() == "a"
+    end = ResponseEnd(status="completed", body="{}", output=(large,))
+    store.responses.finish("me", "a", end)
+    assert store.responses.get("one", "a").output == (large,)
+    assert store.storage.of("one").total > 3000
+
+
+def test_many_responses_at_once_keep_the_limit(database: Database) -> None:
+    """Of 12 responses that are stored at the same time, as many are stored as fit."""
+    store = ResponseStore(database, 3500)
+
+    def added(number: int) -> bool:
+        try:
+            store.added(f"r{number}", input=(item("in", "x" * 800),), output=())
+        except InvalidRequest:
+            return False
+        return True
+
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(added, range(12))) == 3
+
+
+def test_a_project_far_from_its_limit_is_summed_rarely(database: Database) -> None:
+    """Rows of such a project are added to a recent sum; near the limit, and after a while, all is summed again."""
+    store = ResponseStore(database, 10_000)
+    sums: list[str] = []
+    store.storage._pictures = lambda: sums.append("sum") or {}  # type: ignore[func-returns-value]
+    for number in range(10):
+        store.added(f"r{number}")
+    assert len(sums) == 1
+    store.clock.now += ESTIMATE_S
+    store.added("later")
+    assert len(sums) == 2
+    store.added("large", input=(item("in", "x" * 4000),))
+    store.added("after")
+    assert len(sums) == 4

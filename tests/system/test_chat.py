@@ -113,7 +113,6 @@ def test_forged_role_markers_change_no_role(client: openai.OpenAI) -> None:
     ("field", "value"),
     [
         ("audio", {"voice": "alloy", "format": "mp3"}),
-        ("store", True),
         ("temperature", 2.1),
         ("top_p", -0.1),
         ("n", 0),

@@ -71,7 +71,7 @@ def test_models_are_listed_with_2023s_and_todays_fields(default_server: ServerPr
     [
         ("GET", "/v1/models/gpt-3.5-tubro", None, 404, "model_not_found"),
         ("POST", "/v1/chat/completions", b"{not json", 400, None),
-        ("GET", "/v1/chat/completions", None, 405, None),
+        ("GET", "/v1/completions", None, 405, None),
         ("GET", "/v1/nothing", None, 404, None),
         ("POST", "/v1/completions", {"model": "nobody", "prompt": "x"}, 404, "model_not_found"),
         ("POST", "/v1/completions", {"prompt": "x"}, 400, None),

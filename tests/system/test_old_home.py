@@ -23,6 +23,7 @@ pytestmark = pytest.mark.soak
 ARCHIVES = Path(__file__).parents[1] / "data" / "old_home"
 CHANGING = {"id", "created", "system_fingerprint", "service_tier", "usage"}
 OF_KERNELS = {"kernels", "device", "notes", "loaded", "permission"}
+NEWER = "made by a newer Homeport"
 BEGUN = {"queued", "validating_files", "pending"}
 COMMANDS = {
     "ps": letters.NAME,
@@ -218,20 +219,32 @@ def _check_batch(server: Server, batch: Any, key: str) -> None:
 def test_commands_and_servers_of_both_commits_understand_each_other(
     request: pytest.FixtureRequest, tmp_path: Path, old_source: Path, is_server_old: bool
 ) -> None:
-    """The earlier commit's commands work on this one's server and the reverse, or ask for a restart of the server."""
+    """This commit's commands work on the earlier one's server; the reverse works too, or the command refuses to touch
+    the newer database. Either may ask for a restart of the server.
+    """
     expected = write.restore(ARCHIVES / "sqlite.tar.xz", tmp_path, None)
     environment = {"HOMEPORT_MODELS": letters.NAME}
     old, new = Program(old_source, tmp_path, environment), Program(write.ROOT, tmp_path, environment)
     old.prepare()
     serving, commanding = (old, new) if is_server_old else (new, old)
     commands = MORE_COMMANDS | COMMANDS if request.config.getoption("--full") else COMMANDS
+    refusals = ("restart",) if is_server_old else ("restart", NEWER)
     with serving.serve() as server:
+        if not is_server_old:
+            refused = commanding.run("keys", "create", "later")
+            assert refused.returncode != 0
+            assert NEWER in refused.stderr
+            commanding = new
         made = json.loads(commanding.read("keys", "create", "later", "--json"))["secret"]
         server.wait("the new key opens", lambda: server.call("GET", "/v1/models", key=made)[0] == 200)
         for command, word in commands.items():
-            done = commanding.run(*command.split(), stdin="abc\n" if command.startswith("run") else "")
+            done = (new if is_server_old else old).run(
+                *command.split(), stdin="abc\n" if command.startswith("run") else ""
+            )
             said = done.stdout + done.stderr
-            assert (done.returncode == 0 and word in said) or "restart" in said, f"{command}: {said}"
+            assert (done.returncode == 0 and word in said) or any(each in said for each in refusals), (
+                f"{command}: {said}"
+            )
             assert "Traceback" not in said, said
         commanding.read("keys", "revoke", "app")
         app = expected["keys"]["app"]["secret"]

@@ -14,7 +14,9 @@ from homeport.api.admin import keys, usage, workers
 from homeport.api.azure import AzureMiddleware
 from homeport.api.batches import routes as batches
 from homeport.api.chat import routes as chat
+from homeport.api.chat import stored_routes as stored_chats
 from homeport.api.completions import routes as completions
+from homeport.api.conversations import routes as conversations
 from homeport.api.edits import routes as edits
 from homeport.api.embeddings import routes as embeddings
 from homeport.api.error_responses import error_response
@@ -30,6 +32,8 @@ from homeport.api.middleware.headers import HeadersMiddleware
 from homeport.api.models import routes as models
 from homeport.api.moderations import routes as moderations
 from homeport.api.request_context import context_of
+from homeport.api.responses import background, compaction, counting
+from homeport.api.responses import routes as responses
 from homeport.api.services import Services
 from homeport.api.speech import routes as speech
 from homeport.api.tokenize import routes as tokenize
@@ -49,7 +53,30 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/models": {"GET": models.list_models},
     "/v1/models/{model:path}": {"GET": models.retrieve, "DELETE": models.delete},
     "/v1/completions": {"POST": completions.create},
-    "/v1/chat/completions": {"POST": chat.create},
+    "/v1/chat/completions": {"GET": stored_chats.list_completions, "POST": chat.create},
+    "/v1/chat/completions/{completion_id}": {
+        "GET": stored_chats.retrieve,
+        "POST": stored_chats.update,
+        "DELETE": stored_chats.delete,
+    },
+    "/v1/chat/completions/{completion_id}/messages": {"GET": stored_chats.list_messages},
+    "/v1/responses": {"POST": responses.create},
+    "/v1/responses/input_tokens": {"POST": counting.count},
+    "/v1/responses/compact": {"POST": compaction.compact},
+    "/v1/responses/{response_id}": {"GET": responses.retrieve, "DELETE": responses.delete},
+    "/v1/responses/{response_id}/cancel": {"POST": background.cancel},
+    "/v1/responses/{response_id}/input_items": {"GET": responses.input_items},
+    "/v1/conversations": {"POST": conversations.create},
+    "/v1/conversations/{conversation_id}": {
+        "GET": conversations.retrieve,
+        "POST": conversations.update,
+        "DELETE": conversations.delete,
+    },
+    "/v1/conversations/{conversation_id}/items": {"GET": conversations.list_items, "POST": conversations.create_items},
+    "/v1/conversations/{conversation_id}/items/{item_id}": {
+        "GET": conversations.retrieve_item,
+        "DELETE": conversations.delete_item,
+    },
     "/v1/edits": {"POST": edits.create},
     "/tokenize": {"POST": tokenize.tokenize},
     "/detokenize": {"POST": tokenize.detokenize},

@@ -8,10 +8,12 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
 from starlette.responses import Response
 
 from homeport.api import json_codec
 from homeport.domain.errors import (
+    Conflict,
     ContextOverflow,
     EngineFailed,
     ExtraNotInstalled,
@@ -56,6 +58,7 @@ STATUS: Mapping[type[HomeportError], ErrorStatus] = {
     NotFound: ErrorStatus(404, "invalid_request_error"),
     ModelNotFound: ErrorStatus(404, "invalid_request_error"),
     MethodNotAllowed: ErrorStatus(405, "invalid_request_error"),
+    Conflict: ErrorStatus(409, "invalid_request_error", can_retry=True),
     TooSlow: ErrorStatus(408, "invalid_request_error"),
     PayloadTooLarge: ErrorStatus(413, "invalid_request_error"),
     TargetTooLong: ErrorStatus(414, "invalid_request_error"),
@@ -69,6 +72,39 @@ STATUS: Mapping[type[HomeportError], ErrorStatus] = {
     Unavailable: ErrorStatus(503, "server_error", can_retry=True),
     ExtraNotInstalled: ErrorStatus(501, "server_error"),
 }
+
+
+_CLASSES: Mapping[tuple[int, str], type[HomeportError]] = {
+    (each.status, each.type): kind for kind, each in reversed(tuple(STATUS.items()))
+}
+"""The class of each status and type; of several, the one that `STATUS` has first, which is the most general."""
+
+
+class _ErrorFields(msgspec.Struct):
+    """The error in a response's body."""
+
+    message: str = ""
+    type: str = ""
+    param: str | None = None
+    code: str | None = None
+
+
+class _Envelope(msgspec.Struct):
+    error: _ErrorFields
+
+
+def error_from_response(status: int, body: bytes, retry_after: str | None = None) -> HomeportError:
+    """Return the error that one of this server's own responses describes: the reverse of `error_response`.
+
+    `retry_after`: the header of this name. A body that is not an envelope becomes an EngineFailed.
+    """
+    try:
+        fields = msgspec.json.decode(body, type=_Envelope).error
+    except msgspec.DecodeError:
+        return EngineFailed("The server had an error while it answered.")
+    kind = _CLASSES.get((status, fields.type), EngineFailed)
+    retry_after_s = float(retry_after) if retry_after and retry_after.isdecimal() else None
+    return kind(fields.message, param=fields.param, code=fields.code, retry_after_s=retry_after_s)
 
 
 def error_to_report(error: BaseException) -> HomeportError | None:

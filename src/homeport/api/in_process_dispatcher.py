@@ -48,13 +48,14 @@ class InProcessDispatcher:
             sent.append(message)
 
         await self._app(
-            with_internal_caller(_scope(self._host(), path, len(body)), InternalCaller(project, key)), receive, send
+            with_internal_caller(post_scope(self._host(), path, len(body)), InternalCaller(project, key)), receive, send
         )
         headers = Headers(raw=list(sent[0]["headers"]))
         return _to_response(sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]))
 
 
-def _scope(host: str, path: str, n_bytes: int) -> Scope:
+def post_scope(host: str, path: str, n_bytes: int) -> Scope:
+    """Return the ASGI scope of a POST request with a JSON body of `n_bytes`, from nowhere."""
     return {
         "type": "http",
         "asgi": {"version": "3.0"},

@@ -50,16 +50,29 @@ def decode(body: bytes, kind: type[T]) -> T:
     Unknown fields are refused only in structs with `forbid_unknown_fields=True`. `param` is the field's path as OpenAI
     writes it: `messages[0].content`.
     """
+    return _decode(strip_bom(body), kind)
+
+
+def decode_part(part: msgspec.Raw | str, kind: type[T], place: str) -> T:
+    """Decode a value inside a body as `decode` does. `place`: the path of the value, with which `param` begins."""
+    return _decode(part, kind, place)
+
+
+def _decode(body: bytes | msgspec.Raw | str, kind: type[T], root: str = "") -> T:
     try:
-        return msgspec.json.decode(strip_bom(body), type=kind)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise _translate_error(str(error)) from error
+        raise _translate_error(str(error), root) from error
     except RecursionError as error:
         raise _invalid_json("it is nested too deeply") from error
     except UnicodeDecodeError as error:
-        raise _invalid_json(foreign_encoding(body) or "it is not valid UTF-8") from error
+        raise _invalid_json(_foreign_encoding(body) or "it is not valid UTF-8") from error
     except msgspec.DecodeError as error:
-        raise _invalid_json(foreign_encoding(body) or str(error)) from error
+        raise _invalid_json(_foreign_encoding(body) or str(error)) from error
+
+
+def _foreign_encoding(body: bytes | msgspec.Raw | str) -> str | None:
+    return foreign_encoding(body) if isinstance(body, bytes) else None
 
 
 def check_values(body: bytes) -> None:
@@ -100,15 +113,16 @@ def _invalid_json(why: str) -> InvalidRequest:
     )
 
 
-def _translate_error(message: str) -> InvalidRequest:
-    """Translate an error of msgspec to OpenAI's words."""
+def _translate_error(message: str, root: str = "") -> InvalidRequest:
+    """Translate an error of msgspec to OpenAI's words. `root`: the path of the decoded value inside the body."""
     # The message may quote the body at any length; the path is at its end and has only names of our structs.
     path_start = message.rfind(" - at ")
     place = _PLACE.fullmatch(message, path_start) if path_start >= 0 else None
-    what, param = message, None
+    what, path = message, ""
     if place:
         what = message[:path_start]
-        param = place["path"].removeprefix("$").removeprefix(".").replace("[...]", "") or None
+        path = place["path"].removeprefix("$").replace("[...]", "")
+    param = f"{root}{path}".removeprefix(".") or None
     if match := _UNKNOWN.fullmatch(what):
         name = excerpt(_inside(param, match[1]))
         return InvalidRequest(f"Unrecognized request argument supplied: {name}", param=name, code="unknown_parameter")

@@ -10,6 +10,9 @@ from homeport.api import json_codec
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+METADATA_FILTER = re.compile(r"metadata\[([^\[\]]*)\]")
+"""The names of query parameters that select objects by their metadata."""
+
 
 def read_query(request: Request, kind: type[T], ignore: re.Pattern[str] | None = None) -> T:
     """Read a query string as `kind`. A field that is a tuple may be repeated, with or without `[]` after its name.
@@ -28,3 +31,9 @@ def read_query(request: Request, kind: type[T], ignore: re.Pattern[str] | None =
         else:
             values[written] = value
     return json_codec.decode_form(values, kind)
+
+
+def read_metadata_filter(request: Request) -> dict[str, str]:
+    """Return the pairs of all parameters `metadata[key]=value`; of a key that is repeated, the last value."""
+    parameters = request.query_params.multi_items()
+    return {match[1]: value for name, value in parameters if (match := METADATA_FILTER.fullmatch(name))}

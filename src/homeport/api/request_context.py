@@ -50,10 +50,14 @@ ANYONE = Caller(LOCAL_PROJECT)
 
 @dataclass(frozen=True)
 class InternalCaller:
-    """The caller of a request that the server itself sends: a project, and the id of a stored key, empty for none."""
+    """The caller of a request that the server itself sends: a project, and the id of a stored key, empty for none.
+
+    `response_id`: the background response that the request runs; empty: the request is a line of a batch.
+    """
 
     project: str
     key_id: str
+    response_id: str = ""
 
 
 def with_internal_caller(scope: Scope, caller: InternalCaller) -> Scope:
@@ -85,7 +89,8 @@ class RequestContext:
     """What is known of a request so far. `route`: the path's template, so that logs and metrics stay bounded.
 
     `rate_ticket`: its share of the key's limits; `limited_by`: the limit that ended its answer; `is_background`: no
-    caller waits for it; `is_large`: threads process its body.
+    caller waits for it; `is_large`: threads process its body; `response_id`: the stored background response whose run
+    it is, empty for every other request.
     """
 
     id: str = field(default_factory=_fresh_id)
@@ -98,6 +103,7 @@ class RequestContext:
     model: str = "-"
     is_background: bool = False
     is_large: bool = False
+    response_id: str = ""
 
     @property
     def elapsed_ms(self) -> float:

@@ -71,7 +71,9 @@ async def run(
     parts = _parts(request, resolved, engine_request, writer, headers, endpoint, user)
     limits = services(request).limits
     if writer.delivery is Delivery.SSE:
-        return EventStream(parts, headers, ping_s=limits.ping_s, stall_s=limits.stall_s)
+        return EventStream(
+            parts, headers, ping_s=limits.ping_s, stall_s=limits.stall_s, render_error=writer.render_error
+        )
     if writer.delivery is Delivery.BYTES:
         return ByteStream(parts, headers, writer.media_type, stall_s=limits.stall_s)
     body = await run_until_disconnect(request.receive, _join(parts))
@@ -107,7 +109,7 @@ async def _parts(
             context.rate_ticket.admit(admitted.prompt_tokens, has_answer=answer_tokens(engine_request) != 0)
             counter.on_admitted(admitted)
             headers.update(writer.on_admitted(_metadata(request, resolved, admitted)))
-            yield b""
+            yield writer.opening()
             async for events in stream:
                 counter.count(events)
                 if counter.is_cut:

@@ -4,6 +4,7 @@ Knows no endpoint. `app` creates them once; handlers get them from the request.
 """
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from homeport.api.request_context import Caller, context_of
 from homeport.api.visible_models import CallerRegistry
 from homeport.domain.models import ResolvedModel
 from homeport.domain.ports.models import ModelRegistry
+from homeport.domain.ports.responses import CompletionRepository, ConversationRepository, ResponseRepository
 from homeport.domain.ports.serving import Serving
 from homeport.domain.ports.store import (
     BatchRepository,
@@ -32,6 +34,7 @@ from homeport.domain.ports.store import (
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.fine_tuning.service import FineTuningService
 from homeport.serving.rate_limits import RateLimiter
+from homeport.serving.responses.signals import ResponseSignals
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,9 @@ class Services:
     `organization`: the value of a response header; `list_aliases`: the aliases in the list of models (all, common,
     none). Without `keys` and `usage`, these parts of `/admin` are unavailable; without `ledger`, usage is counted in
     the metrics only; without `fine_tuning`, models cannot be fine-tuned. `loops`: the background loops to report.
+    `response_keep_s`: how long responses are stored; None: until they are deleted, 0: they are not stored.
+    `secret`: seals what callers keep for the server. `response_signals`: what the runner of background responses and
+    their streams tell each other.
     """
 
     serving: Serving
@@ -81,6 +87,12 @@ class Services:
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     fine_tuning: FineTuningService | None = None
     loops: BackgroundLoops = field(default_factory=BackgroundLoops)
+    responses: ResponseRepository | None = None
+    conversations: ConversationRepository | None = None
+    completions: CompletionRepository | None = None
+    secret: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
+    response_keep_s: int | None = 30 * 86_400
+    response_signals: ResponseSignals = field(default_factory=ResponseSignals)
 
     def fingerprint(self, resolved: ResolvedModel) -> str:
         """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""

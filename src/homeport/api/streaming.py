@@ -6,7 +6,7 @@ for a client runs in one task that owns all resources, so cancelling the task re
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from homeport.api.error_responses import envelope, error_to_report
-from homeport.domain.errors import EngineFailed
+from homeport.domain.errors import EngineFailed, HomeportError
 
 T = TypeVar("T")
 
@@ -114,10 +114,10 @@ class ByteStream(Response):
                 async for frames in source:
                     await writer.write(frames)
             except Exception as error:
-                await writer.write(self._render_error(error))
+                await writer.write(await self._render_error(error))
             await writer.end()
 
-    def _render_error(self, error: Exception) -> bytes:
+    async def _render_error(self, error: Exception) -> bytes:
         """Return what reports an error after the start of the stream, or raise it to close the connection."""
         raise error
 
@@ -135,23 +135,31 @@ class EventStream(ByteStream):
     """Sends the events of `source`, as `ByteStream` does.
 
     An error after the first item becomes an event, after which the stream ends without `[DONE]`. After `ping_s` of
-    silence a comment is sent.
+    silence a comment is sent. `render_error` makes the event of an error; without it, it is the error's envelope.
     """
 
     def __init__(
-        self, source: AsyncGenerator[bytes, None], headers: Mapping[str, str], *, ping_s: float, stall_s: float
+        self,
+        source: AsyncGenerator[bytes, None],
+        headers: Mapping[str, str],
+        *,
+        ping_s: float,
+        stall_s: float,
+        render_error: Callable[[HomeportError], Awaitable[bytes]] | None = None,
     ) -> None:
         super().__init__(source, headers, "text/event-stream", stall_s=stall_s)
         self._ping_s = ping_s
+        self._render_event = render_error
 
     def _watches(self, writer: "_ResponseWriter") -> tuple[Coroutine[object, object, None], ...]:
         return (self._ping(writer), self._stall(writer))
 
-    def _render_error(self, error: Exception) -> bytes:
+    async def _render_error(self, error: Exception) -> bytes:
         reported = error_to_report(error)
         if reported is not error:
             _log.error("a stream broke", exc_info=error)
-        return sse_event(envelope(reported or EngineFailed("The server had an error while it answered.")))
+        shown = reported or EngineFailed("The server had an error while it answered.")
+        return sse_event(envelope(shown)) if self._render_event is None else await self._render_event(shown)
 
     async def _ping(self, writer: "_ResponseWriter") -> None:
         """Send a comment after every silence, so that no proxy closes the stream of a slow model."""

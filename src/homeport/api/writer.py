@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
+from homeport.api.error_responses import envelope
+from homeport.api.streaming import sse_event
+from homeport.domain.errors import HomeportError
 from homeport.domain.events import Admitted, Event, Usage
 
 
@@ -36,7 +39,9 @@ class AnswerMetadata(NamedTuple):
 
 
 class Writer(ABC):
-    """Makes the bytes of one response: `on_admitted` once, then `write` per batch of events, then `finish` once.
+    """Makes the bytes of one response.
+
+    `on_admitted` and `opening` are called once, then `write` per batch of events, then `finish` once.
 
     `usage`: the cost so far, set before each call; the total cost in `finish`.
     """
@@ -44,12 +49,20 @@ class Writer(ABC):
     delivery: Delivery = Delivery.WHOLE
     media_type: str = "application/json"
     answer: AnswerMetadata
-    usage: Usage
+    usage: Usage = Usage()
 
     def on_admitted(self, answer: AnswerMetadata) -> Mapping[str, str]:
         """Store what is known of the answer; return the headers to add."""
         self.answer = answer
         return {}
+
+    def opening(self) -> bytes:
+        """Return the first bytes of the response. Called once, after `on_admitted`; empty for most."""
+        return b""
+
+    async def render_error(self, error: HomeportError) -> bytes:
+        """Return what reports an error after the first bytes of a stream of events."""
+        return sse_event(envelope(error))
 
     @abstractmethod
     def write(self, events: Sequence[Event]) -> bytes:

@@ -13,6 +13,8 @@ from homeport.models.pull_options import PullOptions
 from homeport.serving.options import ServingOptions
 from homeport.settings import Settings
 
+_DAY_S = 86_400
+
 EngineOptions = Mapping[str, str | int | float | bool | None]
 
 
@@ -25,6 +27,11 @@ def request_limits(settings: Settings) -> Limits:
         stall_s=settings.stall_s,
         answer_tokens=settings.default_max_tokens,
     )
+
+
+def response_keep_s(settings: Settings) -> int | None:
+    """How long responses and chat completions are stored, in seconds; None: they do not expire; 0: none is stored."""
+    return None if settings.response_days is None else settings.response_days * _DAY_S
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:

@@ -13,10 +13,12 @@ from homeport.api.application import build_application
 from homeport.api.http_server import HttpServer
 from homeport.api.in_process_dispatcher import InProcessDispatcher
 from homeport.api.metrics import Metrics
+from homeport.api.response_dispatcher import InProcessResponseDispatcher
 from homeport.api.services import Services
 from homeport.app import fine_tuning, log_setup, model_choices, options, spool, storage
 from homeport.app.batches import BatchService
 from homeport.app.models import engine_files, model_registry, served_store
+from homeport.app.responses import ResponseService
 from homeport.app.storage import Storage
 from homeport.client import runfile
 from homeport.domain.kinds import TEXT
@@ -65,6 +67,7 @@ class Server:
         self._batches = BatchService(
             self._serving, self._storage.batches, self._storage.files, self._spool, self._loops
         )
+        self._responses = ResponseService(self._storage.responses, self._storage.conversations, self._loops)
         self._fine_tuning = fine_tuning.fine_tuning_service(settings, self._storage, self._registry.remove)
 
     async def run(self) -> None:
@@ -85,9 +88,12 @@ class Server:
         try:
             await self._serving.preload(self._models_to_preload())
             self._batches.start(InProcessDispatcher(application, self._advertised_host), services.metrics)
+            response_dispatcher = InProcessResponseDispatcher(application, self._advertised_host)
+            self._responses.start(response_dispatcher, services.metrics)
             await http_server.run_here()
         finally:
             await self._batches.stop()
+            await self._responses.stop()
             fine_tuning_task.cancel()
             await asyncio.gather(fine_tuning_task, self._loops.stop(), return_exceptions=True)
             await self._serving.close()
@@ -119,6 +125,12 @@ class Server:
             batches=self._storage.batches,
             rate_limiter=self._storage.rate_limiter,
             fine_tuning=self._fine_tuning,
+            responses=self._storage.responses,
+            conversations=self._storage.conversations,
+            completions=self._storage.completions,
+            secret=self._storage.sealing_secret,
+            response_keep_s=options.response_keep_s(self._settings),
+            response_signals=self._responses.signals,
         )
 
     def _access_policy(self) -> AccessPolicy:
@@ -135,8 +147,10 @@ class Server:
 
     async def _drain(self) -> None:
         self._fine_tuning.shut_down()
+        self._responses.stop_claiming()
         await self._batches.stop()
         await self._serving.drain(self._settings.drain_s)
+        await self._responses.stop()
 
     def _models_to_preload(self) -> Sequence[InstalledModel]:
         """The models to load before listening: those of the settings, else the default text model.

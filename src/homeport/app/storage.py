@@ -5,6 +5,7 @@ Knows nothing of HTTP.
 
 import asyncio
 import hashlib
+import hmac
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,8 @@ from homeport.settings import Settings
 from homeport.store import migration
 from homeport.store.batches import SqlBatchRepository
 from homeport.store.blobs import BlobStore
+from homeport.store.completions import SqlCompletionRepository
+from homeport.store.conversations import SqlConversationRepository
 from homeport.store.database import Database
 from homeport.store.files import SqlFileRepository
 from homeport.store.fine_tuning import SqlFineTuningRepository
@@ -27,6 +30,7 @@ from homeport.store.key_cache import SqlKeyCache
 from homeport.store.key_marker import KeyMarker
 from homeport.store.keys import SqlKeyRepository, server_secret
 from homeport.store.project_storage import SqlProjectStorage
+from homeport.store.responses import SqlResponseRepository
 from homeport.store.training_queue import SqlTrainingQueue
 from homeport.store.uploads import SqlUploadRepository
 from homeport.store.usage import SqlUsageRepository
@@ -68,6 +72,10 @@ class Storage:
             self.files = SqlFileRepository(self.database, blobs, storage=self.project_storage)
             self.uploads = SqlUploadRepository(self.database, blobs, self.files)
             self.batches = SqlBatchRepository(self.database, self.files)
+            self.responses = SqlResponseRepository(self.database, self.project_storage)
+            self.conversations = SqlConversationRepository(self.database, self.project_storage)
+            self.completions = SqlCompletionRepository(self.database, self.project_storage)
+            self.sealing_secret = hmac.digest(secret, b"sealed texts of responses", "sha256")
             self.fine_tuning_jobs = SqlFineTuningRepository(self.database)
             self.training_queue = SqlTrainingQueue(self.database, self.files)
             self.rate_limiter = RateLimiter()
@@ -82,6 +90,8 @@ class Storage:
         loops.start("usage", partial(asyncio.to_thread, self.usage.import_ledgers), _USAGE_IMPORT_INTERVAL_S)
         loops.start("uploads", partial(asyncio.to_thread, self.uploads.sweep), _SWEEP_INTERVAL_S)
         loops.start("files", partial(asyncio.to_thread, self.files.sweep), _SWEEP_INTERVAL_S)
+        loops.start("responses", partial(asyncio.to_thread, self.responses.sweep), _SWEEP_INTERVAL_S)
+        loops.start("completions", partial(asyncio.to_thread, self.completions.sweep), _SWEEP_INTERVAL_S)
         loops.start("pictures", partial(asyncio.to_thread, self.images.sweep), _SWEEP_INTERVAL_S)
 
     def close(self) -> None:

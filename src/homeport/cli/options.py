@@ -17,6 +17,7 @@ _METAVARS: dict[Parse, str] = {
     setting_parsers.parse_words: "NAME",
     setting_parsers.parse_pairs: "NAME=TARGET",
     setting_parsers.parse_int: "N",
+    setting_parsers.parse_days: "DAYS",
     setting_parsers.parse_number: "SECONDS",
     setting_parsers.parse_folder: "PATH",
     setting_parsers.parse_text: "TEXT",

@@ -9,6 +9,7 @@ and fails on a class that table lacks. Errors cross process links as `ErrorInfo`
     ├── Forbidden
     ├── NotFound ── ModelNotFound
     ├── MethodNotAllowed
+    ├── Conflict
     ├── TooSlow
     ├── PayloadTooLarge ── HeadTooLarge, TargetTooLong
     ├── UnsupportedMediaType
@@ -111,6 +112,10 @@ class ModelNotFound(NotFound):
 
 class MethodNotAllowed(HomeportError):
     """The path exists, but not for this HTTP method."""
+
+
+class Conflict(HomeportError):
+    """Another request changes the same thing now; sending this one again later can succeed."""
 
 
 class PayloadTooLarge(HomeportError):

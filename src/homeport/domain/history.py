@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 
-class FunctionCallFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class FunctionCallFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """A called function. `parsed_arguments` is the client's own parse of the arguments, and is ignored."""
 
     name: str | None = None
@@ -17,14 +17,14 @@ class FunctionCallFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tru
     parsed_arguments: Any = None
 
 
-class CustomCallFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class CustomCallFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """A called custom tool."""
 
     name: str | None = None
     input: str | None = None
 
 
-class ToolCallFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class ToolCallFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One of a message's `tool_calls`. `index` is that of a stream's chunks, and is ignored."""
 
     id: str | None = None

@@ -102,9 +102,7 @@ class HistoryReader:
                 raise InvalidRequest(
                     "A message has either 'tool_calls' or 'function_call'.", param=f"{place}.function_call"
                 )
-            call = _to_function_call(
-                f"call_function_{self._n_messages}", fields.function_call, f"{place}.function_call"
-            )
+            call = to_function_call(f"call_function_{self._n_messages}", fields.function_call, f"{place}.function_call")
             self._function_calls = {call.name: call.id}
             return [call]
         return calls
@@ -158,14 +156,17 @@ def _to_call(fields: ToolCallFields, place: str) -> ToolCallPart:
     if fields.type == "custom":
         if fields.custom is None:
             raise validation.missing(f"{place}.custom")
-        return _to_custom_call(fields.id, fields.custom, f"{place}.custom")
+        return to_custom_call(fields.id, fields.custom, f"{place}.custom")
     if fields.function is None:
         raise validation.missing(f"{place}.function")
-    return _to_function_call(fields.id, fields.function, f"{place}.function")
+    return to_function_call(fields.id, fields.function, f"{place}.function")
 
 
-def _to_custom_call(call_id: str, fields: CustomCallFields, place: str) -> ToolCallPart:
-    """Make the call of a custom tool: for a model it is a function whose only argument is `input`."""
+def to_custom_call(call_id: str, fields: CustomCallFields, place: str) -> ToolCallPart:
+    """Make the call of a custom tool: for a model it is a function whose only argument is `input`.
+
+    Raises InvalidRequest naming the field of `place`.
+    """
     name = check_name(fields.name, f"{place}.name")
     if fields.input is None:
         raise validation.missing(f"{place}.input")
@@ -173,7 +174,8 @@ def _to_custom_call(call_id: str, fields: CustomCallFields, place: str) -> ToolC
     return ToolCallPart(call_id, name, msgspec.json.encode({"input": fields.input}).decode())
 
 
-def _to_function_call(call_id: str, fields: FunctionCallFields, place: str) -> ToolCallPart:
+def to_function_call(call_id: str, fields: FunctionCallFields, place: str) -> ToolCallPart:
+    """Make the call of a function. Raises InvalidRequest naming the field of `place`."""
     name = check_name(fields.name, f"{place}.name")
     place = f"{place}.arguments"
     if fields.arguments is None:

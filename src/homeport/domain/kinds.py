@@ -55,7 +55,7 @@ KINDS: Mapping[str, Kind] = {
             requests=(TextRequest, TokenRequest),
             capabilities=("chat", "completions", "edits", "infill"),
             engine_options=(*_LLAMA_OPTIONS, *_TEXT_OPTIONS),
-            endpoints=("chat", "completions", "edits"),
+            endpoints=("chat", "responses", "completions", "edits"),
             usage_endpoint="completions",
             starters=("qwen2.5-coder-0.5b",),
         ),

@@ -27,6 +27,16 @@ def parse_int(value: object) -> int:
         raise ValueError("is not a whole number") from None
 
 
+def parse_days(value: object) -> int | None:
+    """Parse a whole number of days; None: `never`, without an end."""
+    if isinstance(value, str) and value.strip().lower() == "never":
+        return None
+    try:
+        return parse_int(value)
+    except ValueError:
+        raise ValueError("is neither a whole number of days nor `never`") from None
+
+
 def parse_number(value: object) -> float:
     """Parse a finite number, such as a time in seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):

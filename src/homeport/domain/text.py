@@ -37,13 +37,16 @@ class InfillPrompt(msgspec.Struct, frozen=True, tag="infill"):
 class ChatPrompt(msgspec.Struct, frozen=True, tag="chat"):
     """A conversation, rendered with the model's own template.
 
-    `tools` None: the caller declares none. `prediction`: text that the answer is likely to repeat.
+    `tools` None: the caller declares none. `prediction`: text that the answer is likely to repeat. `drops_oldest`: if
+    it does not fit in the window, the oldest turns are dropped; otherwise it is refused. `param` names it in errors.
     """
 
     messages: tuple[Message, ...]
     tools: ToolUse | None = None
     reasoning: Reasoning = Reasoning()
     prediction: str = ""
+    drops_oldest: bool = False
+    param: str = "messages"
 
 
 class EditPrompt(msgspec.Struct, frozen=True, tag="edit"):

@@ -62,20 +62,20 @@ class ToolFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 def to_tools(fields: Sequence[ToolFields], place: str = "tools") -> tuple[Tool, ...]:
     """Convert `tools`. Raises InvalidRequest naming the field."""
     validation.check_items(place, fields, MAX_TOOLS)
-    return _check_all([_to_tool(each, f"{place}[{at}]") for at, each in enumerate(fields)])
+    return check_all([_to_tool(each, f"{place}[{at}]") for at, each in enumerate(fields)])
 
 
 def to_functions(fields: Sequence[FunctionFields], place: str = "functions") -> tuple[Tool, ...]:
     """Convert 2023's `functions`. Raises InvalidRequest naming the field."""
     validation.check_items(place, fields, MAX_TOOLS)
-    return _check_all([_to_function(each, f"{place}[{at}]") for at, each in enumerate(fields)])
+    return check_all([to_function(each, f"{place}[{at}]") for at, each in enumerate(fields)])
 
 
-def check_name(name: str | None, place: str) -> str:
-    """Return a name of letters, digits, `_` and `-`, at most 64. Raises InvalidRequest naming `place`."""
+def check_name(name: str | None, place: str, maximum: int = MAX_NAME_CHARS) -> str:
+    """Return a name of at most `maximum` letters, digits, `_` and `-`. Raises InvalidRequest naming `place`."""
     if name is None:
         raise validation.missing(place)
-    validation.check_length(place, name, MAX_NAME_CHARS, 1)
+    validation.check_length(place, name, maximum, 1)
     if not _NAME.fullmatch(name):
         raise InvalidRequest(
             f"Invalid '{place}': string does not match pattern. Expected a string that matches the pattern "
@@ -96,13 +96,14 @@ def _to_tool(fields: ToolFields, place: str) -> Tool:
     if fields.type == "function":
         if fields.function is None:
             raise validation.missing(f"{place}.function")
-        return _to_function(fields.function, f"{place}.function")
+        return to_function(fields.function, f"{place}.function")
     if fields.custom is None:
         raise validation.missing(f"{place}.custom")
     return _to_custom(fields.custom, f"{place}.custom")
 
 
-def _to_function(fields: FunctionFields, place: str) -> Tool:
+def to_function(fields: FunctionFields, place: str) -> Tool:
+    """Convert a function. Raises InvalidRequest naming the field of `place`."""
     name = check_name(fields.name, f"{place}.name")
     parameters = None
     if fields.parameters is not None:
@@ -146,8 +147,8 @@ def _to_input(fields: InputFormatFields | None, place: str) -> GrammarFormat | N
     return to_grammar(fields.grammar, f"{place}.grammar")
 
 
-def _check_all(tools: Sequence[Tool]) -> tuple[Tool, ...]:
-    """Check that names are unique and that all tools together are not too large."""
+def check_all(tools: Sequence[Tool]) -> tuple[Tool, ...]:
+    """Return tools of which no two have the same name, and which together are not too large. Raises InvalidRequest."""
     names: set[str] = set()
     size = 0
     for tool in tools:

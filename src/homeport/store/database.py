@@ -3,9 +3,11 @@
 SQLite in WAL mode or PostgreSQL. Synchronous: call it in a thread from the event loop. Knows no table.
 """
 
+import sqlite3
+import stat
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from homeport.domain.errors import InvalidRequest, StorageFull, Unavailable
 from homeport.formats import durable_files
 
 _BUSY_MS = 10_000
+_SUFFIXES = ("-wal", "-shm")  # of SQLite's files next to a database
 _NO_URL = "database_url: this is not a URL such as sqlite:////path or postgresql://host/name."
 _POSTGRES = "postgresql+psycopg"
 
@@ -79,6 +82,23 @@ class Database:
         ):
             yield connection
 
+    def erase_deleted(self) -> None:
+        """Empty SQLite's write-ahead log, which still has what was deleted; the database itself overwrites it.
+
+        Nothing waits for it: while another transaction runs, the log is left as it is, until the next call. PostgreSQL
+        overwrites deleted rows after its own vacuum.
+        """
+        if not self.is_sqlite:
+            return
+        with self._translate_errors(), self._writer, closing(self.engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA busy_timeout=0")
+            try:
+                with suppress(sqlite3.OperationalError):  # busy
+                    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -117,14 +137,26 @@ def _first_line(message: str) -> str:
 
 
 def _prepare(path: Path) -> None:
-    """Create the file for this user alone: it has usage by caller, and digests of keys."""
+    """Create the file for this user alone, or make it so: it has prompts, answers, usage and digests of keys.
+
+    SQLite gives the files next to it the same mode.
+    """
     try:
         durable_files.make_folder(path.parent)
         if not path.exists():
             path.touch(mode=0o600)
             durable_files.sync_path(path.parent)
+        for each in (path, *(path.with_name(f"{path.name}{suffix}") for suffix in _SUFFIXES)):
+            _make_private(each)
     except OSError as error:
         raise Unavailable(f"The database {path} cannot be opened: {error.strerror}.") from error
+
+
+def _make_private(path: Path) -> None:
+    with suppress(FileNotFoundError, PermissionError):  # another user's: the mode is theirs to choose
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            path.chmod(mode & 0o700)
 
 
 def _set_up(connection: Any, _: object) -> None:
@@ -135,7 +167,8 @@ def _set_up(connection: Any, _: object) -> None:
     # FULL: committed transactions survive a power cut. With NORMAL the last ones in the WAL would not. `fullfsync` does
     # the same on macOS, and nothing elsewhere.
     durability = ("synchronous=FULL", "fullfsync=ON")
-    for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", *durability, "foreign_keys=ON"):
+    # ON: deleted rows are overwritten. Some builds of SQLite leave them in the file.
+    for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", *durability, "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -1,4 +1,4 @@
-"""Reads one page of the rows of a table that has the columns `seq` (the order) and `id`."""
+"""Reads one page of the rows of a table, or of a query, that has the columns `seq` (the order) and `id`."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -15,7 +15,7 @@ _CHUNK_ROWS = 500
 
 def fetch_page(
     connection: sa.Connection,
-    table: sa.Table,
+    table: sa.FromClause,
     page: PageRequest,
     in_list: sa.ColumnElement[bool],
     read: Callable[[Iterable[sa.RowMapping]], Iterable[T]],
@@ -43,7 +43,7 @@ def fetch_page(
         last, n_rows = rows[-1]["seq"], max(n_rows, _CHUNK_ROWS)
 
 
-def _find_seq(connection: sa.Connection, table: sa.Table, after: str, in_list: sa.ColumnElement[bool]) -> int:
+def _find_seq(connection: sa.Connection, table: sa.FromClause, after: str, in_list: sa.ColumnElement[bool]) -> int:
     seq: int | None = connection.execute(sa.select(table.c.seq).where(table.c.id == after, in_list)).scalar()
     if seq is None:
         raise InvalidRequest(

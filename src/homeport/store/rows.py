@@ -4,7 +4,7 @@ Knows no table.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -18,24 +18,39 @@ T = TypeVar("T")
 _log = logging.getLogger("homeport.store")
 
 
-def value(row: sa.RowMapping, kind: type[S], written: Iterable[str] = ()) -> S:
-    """Convert a row to a struct. `written`: its columns of JSON. Raises NotFound for a damaged row."""
+Readers = Mapping[str, Callable[[str], object]]
+"""Functions that convert the texts of columns. They raise what `msgspec` raises for a damaged text."""
+_NONE: Readers = {}
+
+
+def value(row: sa.RowMapping, kind: type[S], written: Iterable[str] = (), readers: Readers = _NONE) -> S:
+    """Convert a row to a struct. `written`: its columns of JSON; `readers` convert further columns.
+
+    Raises NotFound for a damaged row.
+    """
     try:
         values = {name: row[name] for name in kind.__struct_fields__}
         values |= {name: msgspec.json.decode(values[name]) for name in written if values[name] is not None}
+        values |= {name: read(values[name]) for name, read in readers.items()}
         return msgspec.convert(values, kind)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
-        name = str(row["id"])[:100]
-        raise NotFound(f"The record of {name} is damaged and cannot be used: {error}", code="record_damaged") from error
+        raise damaged(str(row["id"]), error) from error
 
 
-def values(rows: Iterable[sa.RowMapping], kind: type[S], written: Iterable[str] = ()) -> Iterator[S]:
+def values(
+    rows: Iterable[sa.RowMapping], kind: type[S], written: Iterable[str] = (), readers: Readers = _NONE
+) -> Iterator[S]:
     """Convert rows, without damaged ones, which are logged."""
     for row in rows:
         try:
-            yield value(row, kind, written)
+            yield value(row, kind, written, readers)
         except NotFound as error:
             _log.error("%s", error)
+
+
+def damaged(name: str, error: Exception) -> NotFound:
+    """Make the error for a record that cannot be read."""
+    return NotFound(f"The record of {name[:100]} is damaged and cannot be used: {error}", code="record_damaged")
 
 
 def each(items: Iterable[T], act: Callable[[T], object]) -> None:

@@ -6,7 +6,7 @@ columns.
 
 import sqlalchemy as sa
 
-REVISION = "r0005"
+REVISION = "r0006"
 """The latest revision of `migrations/versions`, with which a database of these tables is stamped."""
 
 METADATA = sa.MetaData()
@@ -222,3 +222,102 @@ FINE_TUNE_CHECKPOINTS = sa.Table(
     sa.Column("metrics", sa.Text, nullable=False),
     sa.Index("fine_tune_checkpoints_job", "job", "step"),
 )
+
+RESPONSES = sa.Table(
+    "responses",
+    METADATA,
+    sa.Column("seq", NUMBER, primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Column("previous_id", sa.String(64)),
+    sa.Column("conversation_id", sa.String(64)),
+    sa.Column("is_background", sa.Boolean, nullable=False),
+    sa.Column("key", sa.String(64), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("input", sa.Text, nullable=False),
+    sa.Column("output", sa.Text, nullable=False),
+    sa.Column("request", sa.Text, nullable=False),
+    sa.Index("responses_project", "project", "bytes"),
+    sa.Index("responses_previous", "previous_id"),
+    sa.Index("responses_expiry", "expires_at"),
+)
+"""`bytes`: the size of the four texts, which are JSON."""
+
+RESPONSE_RUNS = sa.Table(
+    "response_runs",
+    METADATA,
+    sa.Column("seq", NUMBER, primary_key=True),
+    sa.Column("response_id", sa.String(64), sa.ForeignKey("responses.id"), nullable=False, unique=True),
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("owned_until", sa.Double, nullable=False),
+    sa.Column("is_cancelling", sa.Boolean, nullable=False),
+)
+"""The background responses that have not ended. `owner`: the server that runs it, until `owned_until`, which it renews.
+
+A table of its own, because renewing would rewrite the texts of `responses`. `is_cancelling`: the owner is to end it.
+"""
+
+RESPONSE_EVENTS = sa.Table(
+    "response_events",
+    METADATA,
+    sa.Column("response_id", sa.String(64), sa.ForeignKey("responses.id"), primary_key=True),
+    sa.Column("first", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("events", sa.Text, nullable=False),
+    sa.Index("response_events_project", "project", "bytes"),
+)
+"""The events of background responses. A row has several consecutive ones, with the numbers `first` to `last`."""
+
+CONVERSATIONS = sa.Table(
+    "conversations",
+    METADATA,
+    sa.Column("seq", NUMBER, primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("metadata", sa.Text, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("locked_by", sa.String(64), nullable=False),
+    sa.Column("locked_until", sa.Double, nullable=False),
+    sa.Index("conversations_project", "project", "bytes"),
+)
+"""`locked_by`: the response for which the conversation is reserved, until `locked_until`, which its server renews."""
+
+CONVERSATION_ITEMS = sa.Table(
+    "conversation_items",
+    METADATA,
+    sa.Column("seq", NUMBER, primary_key=True),
+    sa.Column("conversation_id", sa.String(64), sa.ForeignKey("conversations.id"), nullable=False),
+    sa.Column("id", sa.String(256), nullable=False),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.UniqueConstraint("conversation_id", "id", name="conversation_items_id"),
+    sa.Index("conversation_items_order", "conversation_id", "seq"),
+    sa.Index("conversation_items_project", "project", "bytes"),
+)
+
+STORED_COMPLETIONS = sa.Table(
+    "stored_completions",
+    METADATA,
+    sa.Column("seq", NUMBER, primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("metadata", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("messages", sa.Text, nullable=False),
+    sa.Index("stored_completions_order", "project", "seq"),
+    sa.Index("stored_completions_project", "project", "bytes"),
+    sa.Index("stored_completions_expiry", "expires_at"),
+)
+"""`bytes`: the size of `metadata`, `body` and `messages`, which are JSON."""

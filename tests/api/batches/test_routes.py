@@ -8,6 +8,7 @@ import pytest
 from homeport.api.batches.convert import ENDPOINTS
 from homeport.domain.errors import NotFound
 from homeport.domain.keys import KeyLimits
+from homeport.domain.kinds import KINDS, TEXT
 from homeport.domain.usage import UsageQuery
 from tests.api.batches.batch_app import BatchApp, line
 
@@ -59,7 +60,7 @@ async def test_a_batch_has_todays_fields(batch_app: BatchApp) -> None:
 @pytest.mark.parametrize(
     ("changed", "param"),
     [
-        ({"endpoint": "/v1/responses"}, "endpoint"),
+        ({"endpoint": "/v1/files"}, "endpoint"),
         ({"endpoint": "/v1/audio/speech"}, "endpoint"),
         ({"endpoint": "/v1/batches"}, "endpoint"),
         ({"completion_window": "1h"}, "completion_window"),
@@ -243,6 +244,39 @@ async def test_azures_batches_are_accepted(batch_app: BatchApp) -> None:
     async with batch_app.run_batches():
         ended = await batch_app.wait_until_ended(made["id"])
     assert ended["request_counts"] == {"total": 2, "completed": 2, "failed": 0}
+
+
+def response_line(name: str, **body: Any) -> dict[str, Any]:
+    asked = {"model": "tiny", "input": "Hi", "store": False, **body}
+    return {"custom_id": name, "method": "POST", "url": "/v1/responses", "body": asked}
+
+
+async def test_responses_run_in_batches(batch_app: BatchApp) -> None:
+    """Their tokens are counted, also as usage of text; streams and background are refused by name."""
+    lines = [response_line("a"), response_line("b", stream=True), response_line("c", background=True)]
+    made = await batch_app.create_batch(lines, endpoint="/v1/responses")
+    async with batch_app.run_batches():
+        ended = await batch_app.wait_until_ended(made["id"])
+    assert ended["request_counts"] == {"total": 3, "completed": 1, "failed": 2}
+    assert (ended["usage"]["input_tokens"], ended["usage"]["output_tokens"]) == (5, 2)
+    [answer] = await batch_app.lines(ended["output_file_id"])
+    assert (answer["custom_id"], answer["response"]["body"]["object"]) == ("a", "response")
+    failed = {each["custom_id"]: each for each in await batch_app.lines(ended["error_file_id"])}
+    assert failed["b"]["error"]["message"].startswith("Line 2: Unsupported parameter: 'stream'.")
+    assert failed["c"]["error"]["message"].startswith("Line 3: Unsupported parameter: 'background'.")
+    batch_app.usage.import_ledgers()
+    [spent] = batch_app.usage.sum_usage(UsageQuery(endpoints=KINDS[TEXT].endpoints, is_batch=True))
+    assert (spent.requests, spent.prompt_tokens, spent.completion_tokens) == (1, 5, 2)
+
+
+async def test_responses_are_limited_to_the_keys_models(tmp_path: Path) -> None:
+    """A response of a model that the key may not use is a 403."""
+    batch_app = BatchApp(tmp_path, models=("org/other",))
+    made = await batch_app.create_batch([response_line("a")], endpoint="/v1/responses")
+    async with batch_app.run_batches():
+        ended = await batch_app.wait_until_ended(made["id"])
+    [refused] = await batch_app.lines(ended["error_file_id"])
+    assert refused["response"]["status_code"] == 403
 
 
 async def test_batches_require_a_database(batch_app: BatchApp) -> None:

@@ -147,7 +147,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"web_search_options": {}}, "web_search_options", "not served"),
     ({"verbosity": "extreme"}, "verbosity", "'low', 'medium', 'high'"),
     ({"moderation": {"model": "x"}}, "moderation", "not served"),
-    ({"store": True}, "store", "not stored"),
+    ({"store": True}, "store", "store no chat completions"),
     ({"service_tier": "flex"}, "service_tier", "'auto' and 'default'"),
     ({"prompt_cache_retention": "24h"}, "prompt_cache_retention", "in_memory"),
     ({"prompt_cache_options": {"mode": "explicit"}}, "prompt_cache_options", "implicit"),

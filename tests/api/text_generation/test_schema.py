@@ -11,7 +11,6 @@ from tests.api.text_generation.calls import post
 ASKING: dict[str, Any] = {
     "modalities": {"modalities": ["audio"]},
     "response_format": {"response_format": {"type": "json_object"}},
-    "store": {"store": True},
     "verbosity": {"verbosity": "low"},
     "tools": {"tools": [{"type": "function"}]},
     "functions": {"functions": [{"name": "f"}]},

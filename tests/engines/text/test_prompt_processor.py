@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.content import Attachment, ImagePart, Message, TextPart, text_message
+from homeport.domain.content import Attachment, ImagePart, Message, TextPart, ToolCallPart, text_message
 from homeport.domain.errors import ContextOverflow, InvalidRequest
 from homeport.domain.text import (
     ChatPrompt,
@@ -205,6 +205,14 @@ def test_the_overflow_error_states_both_numbers(fake: FakeExecutor) -> None:
     assert isinstance(error, ContextOverflow)
     assert error.param == "messages"
     assert "maximum context length is 50 tokens" in error.message
+
+
+def test_errors_of_a_conversation_name_its_field(fake: FakeExecutor) -> None:
+    """What is wrong with a conversation names the field that holds it, whichever check finds it."""
+    for message in (text_message("user", "x" * 50), Message("assistant", (ToolCallPart("c", "f", "["),))):
+        for param in ("messages", "input"):
+            error = refused(fake, TextRequest((ChatPrompt((message,), param=param),)), window=50)
+            assert (error.param or "").partition("[")[0] == param
 
 
 def test_a_limit_of_the_whole_window_is_none(fake: FakeExecutor) -> None:

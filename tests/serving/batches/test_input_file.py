@@ -51,6 +51,7 @@ def without(name: str) -> dict[str, Any]:
         ({**GOOD, "custom_id": "b", "url": "/v1/edits"}, "mismatched_url", "url"),
         ({**GOOD, "custom_id": "b", "body": []}, "invalid_type", "body"),
         ({**GOOD, "custom_id": "b", "body": {"stream": True}}, "unsupported_parameter", "body.stream"),
+        ({**GOOD, "custom_id": "b", "body": {"background": True}}, "unsupported_parameter", "body.background"),
         ({**GOOD, "custom_id": "b", "priority": 1}, "unknown_parameter", "priority"),
         ("{", "invalid_json_line", None),
         ("[1]", "invalid_json_line", None),

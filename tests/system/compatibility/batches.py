@@ -54,7 +54,7 @@ def _input(trial: BatchTrial) -> None:
 def _endpoint(trial: BatchTrial) -> None:
     failed = trial.done(endpoint="/v1/chat/completions")
     assert failed["errors"]["data"][0]["code"] == "mismatched_url"
-    assert trial.raw(endpoint="/v1/responses").error["param"] == "endpoint"
+    assert trial.raw(endpoint="/v1/audio/speech").error["param"] == "endpoint"
 
 
 def _window(trial: BatchTrial) -> None:

@@ -27,7 +27,8 @@ tests check that a model learns. Both APIs show the same jobs: 2023's `GET /v1/f
 (with `?stream=true` too) and `POST /{id}/cancel`, and today's `GET /v1/fine_tuning/jobs` (with `after`, `limit` and
 `metadata[key]=value`), `/{id}`, `/{id}/events`, `/{id}/checkpoints` and `POST /{id}/cancel`, `/pause`, `/resume`.
 Permissions of checkpoints and graders are not served: they answer 404.
-Other endpoints, such as responses, are not served yet: they answer 404 with OpenAI's error object.
+Responses and conversations are described in [responses.md](responses.md); their fields are not tried one by one here.
+Other endpoints, such as vector stores, are not served yet: they answer 404 with OpenAI's error object.
 """
 
 

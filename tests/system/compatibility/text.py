@@ -197,6 +197,12 @@ def _metadata(trial: TextTrial) -> None:
     assert trial.ask(metadata={"a": "b"})["metadata"] == {"a": "b"}
 
 
+def _store(trial: TextTrial) -> None:
+    for is_stored, status in ((True, 200), (False, 404)):
+        path = f"/v1/chat/completions/{trial.ask(store=is_stored)['id']}"
+        assert trial.server.call("GET", path).status == status
+
+
 def _input(trial: TextTrial) -> None:
     assert (
         trial.ask(input="a much longer text than before, said twice, said twice")["usage"]["prompt_tokens"]
@@ -253,6 +259,7 @@ _CHAT: dict[str, Effect] = {
     "messages.name": _name,
     "messages.refusal": _refusal,
     "metadata": _metadata,
+    "store": _store,
     "max_completion_tokens": _max_completion_tokens,
     "logprobs": _chat_logprobs,
     "top_logprobs": _top_logprobs,
@@ -282,7 +289,6 @@ _SENT_BACK: dict[str, Any] = {
 _REFUSED: dict[str, dict[str, Any]] = {
     "messages.audio": {"messages": [_ASK, {"role": "assistant", "audio": {"id": "audio_1"}}]},
     "modalities": {"modalities": ["text", "audio"]},
-    "store": {"store": True},
     "audio": {"audio": {"voice": "alloy", "format": "mp3"}},
     "moderation": {"moderation": {"model": "omni-moderation-latest"}},
     "web_search_options": {"web_search_options": {}},

@@ -39,6 +39,7 @@ class StorageObject(msgspec.Struct, kw_only=True):
     parts: int
     pictures: int
     models: int
+    responses: int
     limit: int
     total: int
 

@@ -13,7 +13,7 @@ class BatchBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     input_file_id: Annotated[str, served("A file with purpose `batch`; at most 50,000 lines and 200 MB.")]
     endpoint: Annotated[
-        str, served("Any endpoint that accepts and returns JSON: chat, completions, edits, embeddings, …")
+        str, served("Any endpoint that accepts and returns JSON: chat, responses, completions, edits, embeddings, …")
     ]
     completion_window: Annotated[
         str, served("24h; requests not finished by then are in the error file as `batch_expired`.")

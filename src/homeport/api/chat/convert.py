@@ -83,8 +83,6 @@ def _refuse_unserved(body: ChatBody) -> None:
     for name in ("audio", "moderation", "web_search_options"):
         if getattr(body, name) is not None:
             raise validation.unsupported_field(name, "This feature is not served yet.")
-    if body.store:
-        raise validation.unsupported_field("store", "Completions are not stored yet.")
     if body.modalities not in (None, ["text"]):
         raise validation.unsupported_field("modalities", "Only ['text'] is served yet.")
     if body.service_tier not in (None, *TIERS):

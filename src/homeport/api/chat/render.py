@@ -15,7 +15,7 @@ from homeport.api.chat.schema import ChatBody
 from homeport.api.request_context import RequestContext
 from homeport.api.text_generation.choices import Choice
 from homeport.api.text_generation.render import AnswerBody, UsageBody, clamp_logprob, render_usage
-from homeport.api.text_generation.writers import TextAnswerWriter, TextStreamWriter
+from homeport.api.text_generation.writers import StoreAnswer, TextAnswerWriter, TextStreamWriter
 from homeport.api.writer import AnswerMetadata, Writer
 from homeport.domain.events import ScoredToken, Usage
 
@@ -116,8 +116,8 @@ class ChatChunk(AnswerBody, frozen=True):
     usage: UsageBody | UnsetType | None = UNSET
 
 
-def chat_writer(body: ChatBody, context: RequestContext) -> Writer:
-    """Make the writer that the body asks for: of one answer, or of a stream of chunks."""
+def chat_writer(body: ChatBody, context: RequestContext, store: StoreAnswer | None = None) -> Writer:
+    """Make the writer that the body asks for: of one answer, or of a stream of chunks. `store` stores the answer."""
     renderer = partial(
         ChatRenderer,
         has_logprobs=bool(body.logprobs),
@@ -126,8 +126,8 @@ def chat_writer(body: ChatBody, context: RequestContext) -> Writer:
         calls=call_renderer(body),
     )
     if body.stream:
-        return TextStreamWriter(renderer, context, is_padded=body.is_padded)
-    return TextAnswerWriter(renderer, context)
+        return TextStreamWriter(renderer, context, is_padded=body.is_padded, store=store)
+    return TextAnswerWriter(renderer, context, store=store)
 
 
 class ChatRenderer:

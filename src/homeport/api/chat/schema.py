@@ -16,7 +16,7 @@ class CacheBreakpoint(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     mode: str
 
 
-class ContentPartBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class ContentPartBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One part of a message's content."""
 
     type: str
@@ -28,8 +28,11 @@ class ContentPartBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     prompt_cache_breakpoint: CacheBreakpoint | None = None
 
 
-class ChatMessageParam(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """One message: the fields of every role, with those that clients send back from an answer (`AnswerFields`)."""
+class ChatMessageParam(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """One message: the fields of every role, with those that clients send back from an answer (`AnswerFields`).
+
+    A stored one is encoded without the fields that are null.
+    """
 
     role: Annotated[str, served("system, developer, user, assistant, tool or function.")]
     content: Annotated[
@@ -134,9 +137,10 @@ class ChatBody(GenerationFields, forbid_unknown_fields=True, kw_only=True):
     max_completion_tokens: Annotated[int | None, served("Current name of `max_tokens`; give only one of them.")] = None
     logprobs: Annotated[bool | None, served("True adds each token's log-probability.")] = None
     top_logprobs: Annotated[int | None, served("0 to 20; only with `logprobs`.")] = None
-    metadata: Annotated[dict[str, str] | None, served("Up to 16 pairs; returned in answers that are not streamed.")] = (
-        None
-    )
+    metadata: Annotated[
+        dict[str, str] | None,
+        served("Up to 16 pairs; returned in answers that are not streamed, and stored with the answer by `store`."),
+    ] = None
     service_tier: Annotated[str | None, accepted("auto and default, which mean the same here; others are refused.")] = (
         None
     )
@@ -157,7 +161,10 @@ class ChatBody(GenerationFields, forbid_unknown_fields=True, kw_only=True):
         ResponseFormat | None,
         served("text, json_object or json_schema. The answer always matches the schema, with `strict` or without."),
     ] = None
-    store: Annotated[bool | None, refused("Completions are not stored yet; false is accepted.")] = None
+    store: Annotated[
+        bool | None,
+        served("True: the answer and the messages are stored, with `metadata`, until they expire. Default: false."),
+    ] = None
     verbosity: Annotated[
         str | None,
         served(

@@ -1,6 +1,5 @@
 """From the bodies of both fine-tuning APIs to the job to create, checks included. Does not read files or models."""
 
-import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -25,8 +24,6 @@ MAX_EPOCHS, MAX_BATCH_SIZE, MAX_BETA = 50, 256, 2
 MAX_SEED = 2**31 - 1
 MAX_CLASS_CHARS = 512
 MAX_F_BETAS, MAX_CLASSES = 16, 10_000
-METADATA_FILTER = re.compile(r"metadata\[([^\[\]]*)\]")
-"""The names of query parameters that select jobs by their metadata."""
 _MAX_SUFFIX_CHARS_2023, _MAX_SUFFIX_CHARS = 40, 64
 _EPOCHS_2023 = 4
 _METHODS: tuple[Method, ...] = ("supervised", "dpo")
@@ -56,12 +53,12 @@ def to_hyperparameters(body: JobBody | FineTuneBody) -> Hyperparameters:
     return _from_job(body) if isinstance(body, JobBody) else _from_fine_tune(body)
 
 
-def to_metadata_filter(query: JobsQuery, parameters: list[tuple[str, str]]) -> Mapping[str, str] | None:
+def to_metadata_filter(query: JobsQuery, pairs: Mapping[str, str]) -> Mapping[str, str] | None:
     """Return the pairs that listed jobs must have; empty: jobs without metadata; None: all jobs.
 
-    Raises InvalidRequest if `metadata` is not `null`, or occurs together with `metadata[key]`.
+    `pairs`: those of the parameters `metadata[key]`. Raises InvalidRequest if `metadata` is not `null`, or occurs
+    together with them.
     """
-    pairs = {match[1]: value for name, value in parameters if (match := METADATA_FILTER.fullmatch(name))}
     if query.metadata is None:
         return pairs or None
     if pairs or query.metadata != "null":

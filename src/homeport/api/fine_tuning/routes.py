@@ -6,11 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api.fine_tuning import actions
-from homeport.api.fine_tuning.convert import METADATA_FILTER, to_metadata_filter
+from homeport.api.fine_tuning.convert import to_metadata_filter
 from homeport.api.fine_tuning.render import JobObject, render_checkpoint, render_event, render_job
 from homeport.api.fine_tuning.schema import CheckpointsQuery, JobBody, JobsQuery
 from homeport.api.json_response import JsonResponse
 from homeport.api.paging import PageQuery, parse_page, render_page
+from homeport.api.query_params import METADATA_FILTER, read_metadata_filter
 from homeport.api.request_body import read_json
 from homeport.api.request_runner import model_header
 from homeport.api.services import caller, services
@@ -29,7 +30,7 @@ async def create(request: Request) -> Response:
 async def list_jobs(request: Request) -> Response:
     """List the project's jobs, newest first; with `metadata[key]=value`, only those with these pairs."""
     query = parse_page(request, JobsQuery, max_limit=MAX_PAGE_SIZE, ignore=METADATA_FILTER)
-    metadata = to_metadata_filter(query, request.query_params.multi_items())
+    metadata = to_metadata_filter(query, read_metadata_filter(request))
     jobs, project = actions.fine_tuning_service(request).jobs, caller(request).project
     page = await asyncio.to_thread(jobs.list_page, project, query.to_page_request(), metadata)
     return render_page(page, lambda job: _render(request, job), with_ends=False)

@@ -38,8 +38,10 @@ class AuthenticationMiddleware:
             await self._app(scope, receive, send)
             return
         self._check(scope)
-        ticket = context_of(scope).rate_ticket
-        if scope["method"] not in _UNCOUNTED_METHODS:
+        context = context_of(scope)
+        ticket = context.rate_ticket
+        # A background response was counted when it was accepted, and its caller's stream may still be open.
+        if scope["method"] not in _UNCOUNTED_METHODS and not context.response_id:
             ticket.acquire()
         try:
             await self._app(scope, receive, send)
@@ -49,10 +51,12 @@ class AuthenticationMiddleware:
     def _check(self, scope: Scope) -> None:
         context, internal_caller = context_of(scope), internal_caller_of(scope)
         if internal_caller is not None:
-            context.is_background = True
+            context.response_id = internal_caller.response_id
+            # The caller of a background response waits for it, so it has the priority and the limits of other requests.
+            context.is_background = is_background = not internal_caller.response_id
             context.caller = caller = self._access.authenticate_internal(internal_caller)
             if caller.stored_key is not None:
-                context.rate_ticket = self._rate_limiter.ticket(caller.stored_key, is_background=True)
+                context.rate_ticket = self._rate_limiter.ticket(caller.stored_key, is_background=is_background)
             return
         headers = Headers(scope=scope)
         path = scope["path"]

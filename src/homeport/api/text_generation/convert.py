@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from homeport.api.text_generation.schema import GenerationFields
+from homeport.api.text_generation.schema import GenerationFields, SamplingFields
 from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import SamplingParams, StoppingCriteria
@@ -18,23 +18,33 @@ MAX_CANDIDATES = 4096
 
 def check_generation(body: GenerationFields) -> None:
     """Check the fields that completions and chat share. Raises InvalidRequest naming the field."""
+    check_sampling(body)
+    validation.check_integer("n", body.n, 1, 128)
+    if body.stream_options is not None and not body.stream:
+        raise stream_options_without_stream()
+
+
+def check_sampling(body: SamplingFields) -> None:
+    """Check how text is sampled and when it ends. Raises InvalidRequest naming the field."""
     validation.check_number("temperature", body.temperature, 0, 2)
     validation.check_number("top_p", body.top_p, 0, 1)
     validation.check_number("presence_penalty", body.presence_penalty, -2, 2)
     validation.check_number("frequency_penalty", body.frequency_penalty, -2, 2)
-    validation.check_integer("n", body.n, 1, 128)
     validation.check_integer("seed", body.seed, *validation.INT64)
     _check_extensions(body)
     _check_stop(body)
     validation.check_length("user", body.user, validation.LABEL_CHARS)
     validation.check_entries("logit_bias", body.logit_bias, MAX_BIASES)
-    if body.stream_options is not None and not body.stream:
-        raise InvalidRequest(
-            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
-        )
 
 
-def _check_extensions(body: GenerationFields) -> None:
+def stream_options_without_stream() -> InvalidRequest:
+    """Make the error for `stream_options` of an answer that is not streamed."""
+    return InvalidRequest(
+        "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
+    )
+
+
+def _check_extensions(body: SamplingFields) -> None:
     validation.check_integer("top_k", body.top_k, -1, validation.TOKEN_ID_MAX)
     validation.check_number("min_p", body.min_p, 0, 1)
     validation.check_positive("repetition_penalty", body.repetition_penalty, 10)
@@ -43,7 +53,7 @@ def _check_extensions(body: GenerationFields) -> None:
     validation.check_token_ids("stop_token_ids", body.stop_token_ids or ())
 
 
-def _check_stop(body: GenerationFields) -> None:
+def _check_stop(body: SamplingFields) -> None:
     if isinstance(body.stop, str):
         validation.check_length("stop", body.stop, MAX_STOP_CHARS, 1)
         return
@@ -52,7 +62,7 @@ def _check_stop(body: GenerationFields) -> None:
         validation.check_length(f"stop[{at}]", each, MAX_STOP_CHARS, 1)
 
 
-def to_sampling(body: GenerationFields) -> SamplingParams:
+def to_sampling(body: SamplingFields) -> SamplingParams:
     """Convert how tokens are sampled. Raises InvalidRequest for a wrong bias."""
     default = SamplingParams()
     return SamplingParams(
@@ -69,7 +79,7 @@ def to_sampling(body: GenerationFields) -> SamplingParams:
 
 
 def to_stopping(
-    body: GenerationFields, max_tokens: int | None, source_field: str = "max_tokens", default_tokens: int | None = None
+    body: SamplingFields, max_tokens: int | None, source_field: str = "max_tokens", default_tokens: int | None = None
 ) -> StoppingCriteria:
     """Convert when a choice ends. `source_field` is the field that `max_tokens` comes from.
 

@@ -31,15 +31,13 @@ class GrammarBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     definition: Annotated[str | None, served("Up to 100,000 characters.")] = None
 
 
-class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class SamplingFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """How text is sampled and when it ends: OpenAI's fields, and extensions."""
 
     model: Annotated[str | None, MODEL] = None
     temperature: Annotated[float | None, served("0 to 2; 0 always chooses the most likely token.")] = None
     top_p: Annotated[float | None, served("0 to 1.")] = None
-    n: Annotated[int | None, served("1 to 128; the prompt is computed once.")] = None
     stream: Annotated[bool | None, served("Server-sent events, ended by `data: [DONE]`.")] = None
-    stream_options: Annotated[StreamOptions | None, served("Only with `stream`.")] = None
     stop: Annotated[
         str | list[str] | None, served("Up to 4 strings of 1 to 4096 characters; they never appear in the text.")
     ] = None
@@ -61,6 +59,13 @@ class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
     ignore_eos: Annotated[bool | None, served("Extension. Generation continues past the end-of-sequence token.")] = None
     min_tokens: Annotated[int | None, served("Extension. Minimum number of tokens before an end token.")] = None
     stop_token_ids: Annotated[list[int] | None, served("Extension. Up to 128 ids that end the text.")] = None
+
+
+class GenerationFields(SamplingFields, forbid_unknown_fields=True, kw_only=True):
+    """The fields of completions and chat: sampling, the number of choices, and what the text must be."""
+
+    n: Annotated[int | None, served("1 to 128; the prompt is computed once.")] = None
+    stream_options: Annotated[StreamOptions | None, served("Only with `stream`.")] = None
     grammar: Annotated[
         GrammarBody | None, served("Extension. Binds the text to a grammar. Only one field may bind the text.")
     ] = None

@@ -6,7 +6,7 @@ would write.
 """
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -30,6 +30,9 @@ from homeport.domain.events import (
 CHANGES_HEADER = "x-homeport-messages"
 """Lists the changes to a conversation that the model's template does not accept unchanged."""
 
+StoreAnswer = Callable[[msgspec.Struct], Awaitable[None]]
+"""Stores the body of a whole answer; what it raises is the caller's answer, or the last event of the stream."""
+
 _Template = tuple[bytes, ...]
 """An encoded frame without its text: what precedes it and what follows it."""
 
@@ -48,8 +51,8 @@ class AnswerRenderer(Protocol):
         ...
 
 
-class ChunkRenderer(Protocol):
-    """Makes the JSON of an endpoint's chunks."""
+class ChunkRenderer(AnswerRenderer, Protocol):
+    """Makes the JSON of an endpoint's chunks, and of the whole answer that they are parts of."""
 
     def opening(self, choice: int, *, has_text: bool) -> msgspec.Struct | None:
         """Make the chunk that precedes a choice's first one, if there is one.
@@ -84,32 +87,42 @@ class ChunkRenderer(Protocol):
 
 
 class TextAnswerWriter(CollectingWriter):
-    """Collects all choices and writes one body."""
+    """Collects all choices and writes one body. `store` stores it before it is sent; None: it is not stored."""
 
-    def __init__(self, renderer: Callable[[AnswerMetadata], AnswerRenderer], context: RequestContext) -> None:
+    def __init__(
+        self,
+        renderer: Callable[[AnswerMetadata], AnswerRenderer],
+        context: RequestContext,
+        *,
+        store: StoreAnswer | None = None,
+    ) -> None:
         self._make_renderer = renderer
         self._context = context
+        self._store = store
         self._collector = ChoicesCollector()
 
     def on_admitted(self, answer: AnswerMetadata) -> Mapping[str, str]:
         """Make the renderer; return the header that lists the changes to the conversation."""
         self._renderer = self._make_renderer(answer)
-        return {**super().on_admitted(answer), **_changes_header(answer)}
+        return {**super().on_admitted(answer), **changes_header(answer)}
 
     def collect(self, events: Sequence[Event]) -> None:
         """Collect the choices' events."""
         self._collector.add(events)
 
     async def finish(self) -> bytes:
-        """Return the body, with the limit of the key that ended the answer."""
-        body = self._renderer.answer(self._collector.choices, self.usage)
-        return json_codec.encode(with_limit(body, self._context.limited_by))
+        """Store and return the body, with the limit of the key that ended the answer."""
+        body = with_limit(self._renderer.answer(self._collector.choices, self.usage), self._context.limited_by)
+        if self._store:
+            await self._store(body)
+        return json_codec.encode(body)
 
 
 class TextStreamWriter(Writer):
     """Writes each event as the frames of a stream.
 
     The last chunk of a choice names the key's limit that ended it. `is_padded`: each chunk has random `obfuscation`.
+    `store` stores the whole answer of the same events before the stream ends; None: it is not stored.
     """
 
     delivery = Delivery.SSE
@@ -120,10 +133,13 @@ class TextStreamWriter(Writer):
         context: RequestContext,
         *,
         is_padded: bool = False,
+        store: StoreAnswer | None = None,
     ) -> None:
         self._make_renderer = renderer
         self._context = context
         self._is_padded = is_padded
+        self._store = store
+        self._collector = ChoicesCollector() if store else None
         self._encode = msgspec.json.Encoder().encode
         self._templates: dict[int, _Template] = {}
         self._reasoning_templates: dict[int, _Template] = {}
@@ -132,10 +148,12 @@ class TextStreamWriter(Writer):
     def on_admitted(self, answer: AnswerMetadata) -> Mapping[str, str]:
         """Make the renderer; return the header that lists the changes to the conversation."""
         self._renderer = self._make_renderer(answer)
-        return {**super().on_admitted(answer), **_changes_header(answer)}
+        return {**super().on_admitted(answer), **changes_header(answer)}
 
     def write(self, events: Sequence[Event]) -> bytes:
         """Return the frames of a batch of events."""
+        if self._collector:
+            self._collector.add(events)
         frames: list[bytes] = []
         for event in events:
             if isinstance(event, TextDelta):
@@ -156,7 +174,10 @@ class TextStreamWriter(Writer):
         return b"".join(frames)
 
     async def finish(self) -> bytes:
-        """Return the chunk with the usage, if the caller asked for it, and `[DONE]`."""
+        """Store the answer; return the chunk with the usage, if the caller asked for it, and `[DONE]`."""
+        if self._store and self._collector:
+            body = self._renderer.answer(self._collector.choices, self.usage)
+            await self._store(with_limit(body, self._context.limited_by))
         chunk = self._renderer.usage(self.usage)
         return (self._frame(chunk) if chunk else b"") + DONE
 
@@ -206,18 +227,19 @@ class TextStreamWriter(Writer):
         encoded = escape_line_ends(self._encode(text))
         frame = encoded.join(template)
         if self._is_padded and frame:
-            return frame.removesuffix(_END) + _padding(len(encoded) * (len(template) - 1))
+            return frame.removesuffix(_END) + padding(len(encoded) * (len(template) - 1))
         return frame
 
     def _frame(self, chunk: msgspec.Struct) -> bytes:
         frame = sse_event(self._encode(chunk))
-        return frame.removesuffix(_END) + _padding(len(frame)) if self._is_padded else frame
+        return frame.removesuffix(_END) + padding(len(frame)) if self._is_padded else frame
 
 
-def _changes_header(answer: AnswerMetadata) -> Mapping[str, str]:
+def changes_header(answer: AnswerMetadata) -> Mapping[str, str]:
+    """Return the header that lists the changes to a conversation; empty without changes."""
     return {CHANGES_HEADER: ", ".join(answer.admitted.changes)} if answer.admitted.changes else {}
 
 
-def _padding(size: int) -> bytes:
+def padding(size: int) -> bytes:
     """Return the end of a padded chunk, of which `size` bytes reveal something: with it they are a multiple of 32."""
     return b',"obfuscation":"' + secrets.token_urlsafe(_PAD)[: _PAD - size % _PAD].encode() + b'"' + _END

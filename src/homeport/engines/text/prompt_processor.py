@@ -27,6 +27,7 @@ from homeport.engines import encodings
 from homeport.engines.text import edit_prompts
 from homeport.engines.text.answer_plan import AnswerPlanner
 from homeport.engines.text.executor import Executor
+from homeport.engines.text.oldest_turns import MIN_ANSWER_TOKENS, prepare_shortened
 from homeport.engines.text.prepared_prompt import (
     PreparedPrompt,
     PreparedPrompts,
@@ -73,9 +74,8 @@ class PromptProcessor:
             limit.check()
             if isinstance(prompt, ChatPrompt):
                 check_text_only(prompt.messages)
-            self._lengths.require(
-                texts_of(prompt), limit, len(prompt.messages) if isinstance(prompt, ChatPrompt) else 0
-            )
+            if not isinstance(prompt, ChatPrompt) or not prompt.drops_oldest:
+                self._require_length(prompt, limit)
             if isinstance(prompt, TokenPrompt) and request.encoding is None:
                 limit.spend(len(prompt.ids))
         prompts = tuple(
@@ -107,6 +107,8 @@ class PromptProcessor:
         limit.check()
         encoding = request.encoding
         match prompt:
+            case ChatPrompt() if prompt.drops_oldest:
+                return self._shortened_chat(prompt, request, limit)
             case ChatPrompt():
                 return self._chat(prompt, request.output_format, limit)
             case EditPrompt():
@@ -122,7 +124,10 @@ class PromptProcessor:
         return msgspec.structs.replace(prepared, plan=self._planner.plan_text(request.output_format))
 
     def _chat(self, prompt: ChatPrompt, output: OutputFormat | None, limit: TokenLimit) -> PreparedPrompt:
-        rendered = self._template.render(prompt, limit)
+        try:
+            rendered = self._template.render(prompt, limit)
+        except InvalidRequest as error:
+            raise _renamed(error, prompt.param) from error
         return PreparedPrompt(
             tuple(rendered.ids),
             len(rendered.text),
@@ -132,6 +137,23 @@ class PromptProcessor:
             changes=rendered.changes,
             plan=self._planner.plan_chat(prompt, output, self._template.answer_format, rendered),
         )
+
+    def _shortened_chat(self, prompt: ChatPrompt, request: TextRequest, limit: TokenLimit) -> PreparedPrompt:
+        """Prepare a conversation, without its oldest turns if it leaves no room for the answer."""
+        wanted, default = request.stopping.max_tokens, request.stopping.default_tokens
+        if wanted is None or wanted >= self._window:
+            wanted = min(MIN_ANSWER_TOKENS, MIN_ANSWER_TOKENS if default is None else default)
+
+        def prepare(conversation: ChatPrompt) -> PreparedPrompt:
+            own_limit = TokenLimit(self._window, _param(prompt), limit.check)
+            self._require_length(conversation, own_limit)
+            return self._chat(conversation, request.output_format, own_limit)
+
+        return prepare_shortened(prompt, self._window - wanted, prepare)
+
+    def _require_length(self, prompt: Prompt, limit: TokenLimit) -> None:
+        """Raise ContextOverflow if a prompt is certainly too long."""
+        self._lengths.require(texts_of(prompt), limit, len(prompt.messages) if isinstance(prompt, ChatPrompt) else 0)
 
     @property
     def _start(self) -> list[int]:
@@ -204,7 +226,7 @@ class PromptProcessor:
         param = _param(prompt)
         if max_tokens is None:
             raise TokenLimit(self._window, param).overflow(size)
-        part = "messages" if param == "messages" else "prompt"
+        part = "messages" if isinstance(prompt, ChatPrompt) else "prompt"
         raise ContextOverflow(
             f"This model's maximum context length is {self._window} tokens, however you requested {size + max_tokens} "
             f"tokens ({size} in your {part}; {max_tokens} for the completion). Please reduce your {part}; "
@@ -295,7 +317,16 @@ def _estimate_prompt(prompt: Prompt) -> int:
 
 def _param(prompt: Prompt) -> str:
     """Return the name of the field that holds a prompt."""
-    return {ChatPrompt: "messages", EditPrompt: "input"}.get(type(prompt), "prompt")
+    if isinstance(prompt, ChatPrompt):
+        return prompt.param
+    return "input" if isinstance(prompt, EditPrompt) else "prompt"
+
+
+def _renamed(error: InvalidRequest, param: str) -> InvalidRequest:
+    """Return an error of a conversation's template that names the field that holds the conversation."""
+    if param == "messages" or not (error.param or "").startswith("messages"):
+        return error
+    return type(error)(error.message, param=param, code=error.code)
 
 
 def _token_bytes(encoding: encodings.Encoding, id: int, param: str) -> bytes:

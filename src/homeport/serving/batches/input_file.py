@@ -16,6 +16,10 @@ from homeport.domain.json_text import strip_bom
 MAX_LINES = 50_000
 _MAX_REPORTED_ERRORS = 100
 _FIELDS = ("custom_id", "method", "url", "body")
+_REFUSED = {
+    "stream": "Unsupported parameter: 'stream'. A batch does not stream.",
+    "background": "Unsupported parameter: 'background'. A batch's requests run in the background already.",
+}
 
 
 class BatchLine(NamedTuple):
@@ -127,8 +131,6 @@ def _find_error(number: int, values: Mapping[str, Any], endpoint: str, custom_id
         return error_of("mismatched_url", message, "url")
     if not isinstance(body, dict):
         return error_of("invalid_type", "Invalid type for 'body': expected an object.", "body")
-    if body.get("stream"):
-        return error_of(
-            "unsupported_parameter", "Unsupported parameter: 'stream'. A batch does not stream.", "body.stream"
-        )
+    if field := next((name for name in _REFUSED if body.get(name)), None):
+        return error_of("unsupported_parameter", _REFUSED[field], f"body.{field}")
     return None

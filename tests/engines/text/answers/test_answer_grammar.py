@@ -352,7 +352,7 @@ def test_custom_tools(family: str) -> None:
     assert grammar(family, REQUIRED, tools=(Tool("f", is_custom=True),)).accepts(written('say "hi"\n\\d'))
     for syntax, definition in (("regex", '[a-z]+"/'), ("lark", 'start: WORD "\\"/"\nWORD: /[a-z]+/\n')):
         tool = Tool("f", is_custom=True, input=GrammarFormat(syntax, definition, "tools[0].custom.format"))  # type: ignore[arg-type]
-        if family == "llama4" or (family == "hermes" and syntax == "lark"):
+        if family == "llama4":
             with pytest.raises(InvalidRequest, match="`f`") as caught:
                 grammar(family, REQUIRED, tools=(tool,))
             assert caught.value.param == "tools[0].custom.format"

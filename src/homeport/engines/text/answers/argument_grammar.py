@@ -29,6 +29,7 @@ from homeport.engines.text.answers.lark_source import (
     terminal,
 )
 from homeport.engines.text.answers.literal_grammar import PYTHON, PYTHON_STRING, LiteralGrammar, Literals
+from homeport.engines.text.answers.regular_lark import to_regex
 from homeport.engines.text.answers.string_grammar import ANNOTATIONS, not_enforced, string_until
 from homeport.engines.text.answers.union_schemas import split
 
@@ -67,7 +68,11 @@ class ArgumentGrammar:
             return self._json(tool)
         if isinstance(self._format, PythonArguments):
             if tool.is_custom:
-                self._refuse_input_format(tool)
+                if tool.input is not None:
+                    raise InvalidRequest(
+                        f"The format of the custom tool `{tool.name}` cannot be enforced for this model.",
+                        param=tool.input.param,
+                    )
                 return f"{quoted(INPUT + '=')} ({PYTHON_STRING})"
             return LiteralGrammar(self._source, PYTHON, tool, self._to_json(tool)).arguments("=")
         return self._tagged(tool, self._format)
@@ -99,10 +104,8 @@ class ArgumentGrammar:
             schema = _NO_ARGUMENTS if tool.parameters is None else _of_arguments(tool.parameters)
             return schema, f"{tool.param}.parameters"
         text: dict[str, Any] = {"type": "string"}
-        if tool.input is not None and tool.input.syntax == "regex":
-            text["pattern"] = f"^(?:{tool.input.definition})$"
-        else:
-            self._refuse_input_format(tool)
+        if tool.input is not None:
+            text["pattern"] = f"^(?:{self._input_regex(tool, tool.input)})$"
         whole = {"type": "object", "properties": {INPUT: text}, "required": [INPUT], "additionalProperties": False}
         return json.dumps(whole), tool.param if tool.input is None else tool.input.param
 
@@ -207,12 +210,17 @@ class ArgumentGrammar:
             return joined([begin, self._source.grammar(tool.input.definition), self._source.mark(end)])
         return joined([begin, self._source.matching_until([terminal(tool.input.definition)], end)])
 
-    def _refuse_input_format(self, tool: Tool) -> None:
-        if tool.input is not None:
+    @staticmethod
+    def _input_regex(tool: Tool, form: GrammarFormat) -> str:
+        """Return the regular expression of a custom tool's input, for a model that writes it as a JSON string."""
+        expression = form.definition if form.syntax == "regex" else to_regex(form.definition)
+        if expression is None:
             raise InvalidRequest(
-                f"The {tool.input.syntax} format of the custom tool `{tool.name}` cannot be enforced for this model.",
-                param=tool.input.param if isinstance(tool.input, GrammarFormat) else tool.param,
+                f"The grammar of the custom tool `{tool.name}` cannot be enforced for this model, which writes the "
+                "input as a JSON string: use a grammar without recursion and without %ignore, or a regular expression.",
+                param=form.param,
             )
+        return expression
 
 
 class _PartialSchema:

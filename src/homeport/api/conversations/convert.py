@@ -1,0 +1,47 @@
+"""From the bodies of conversations to the items to store, checks included. Knows nothing of storage."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from homeport.api.responses.item_schema import ItemReference
+from homeport.api.responses.items import read_input, to_stored
+from homeport.domain import validation
+from homeport.domain.responses import Item
+
+MAX_NEW_ITEMS = 20
+INCLUDES = (
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "message.input_image.image_url",
+    "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs",
+    "reasoning.encrypted_content",
+    "message.output_text.logprobs",
+)
+"""The values of `include`."""
+
+
+def to_items(raw: Sequence[msgspec.Raw] | None, minimum: int = 0) -> tuple[Item, ...]:
+    """Check new items and return them as they are stored. Raises InvalidRequest naming the item and its field."""
+    validation.check_items("items", raw, MAX_NEW_ITEMS, minimum)
+    items = read_input(raw or (), "items")
+    for at, item in enumerate(items):
+        if isinstance(item, ItemReference):
+            raise validation.unsupported_field(
+                f"items[{at}].type", "A conversation holds items, not references to them."
+            )
+    return to_stored(items, "items")
+
+
+def to_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Check metadata and return its pairs. Raises InvalidRequest."""
+    validation.check_metadata("metadata", metadata)
+    return metadata or {}
+
+
+def check_include(include: Sequence[str]) -> None:
+    """Check what a caller wants included in items. Raises InvalidRequest."""
+    for at, value in enumerate(include):
+        validation.check_choice(f"include[{at}]", value, INCLUDES)

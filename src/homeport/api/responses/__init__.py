@@ -1,0 +1,1 @@
+"""`/v1/responses`: answers as items, kept on disk, continued by their id."""

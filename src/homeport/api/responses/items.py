@@ -1,0 +1,171 @@
+"""The items of input: JSON to checked structs, and structs to the items that are stored and returned.
+
+Knows nothing of templates, of storage, or of whether calls and outputs belong together: `history` checks that.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+from msgspec import structs
+
+from homeport.api import json_codec
+from homeport.api.responses import item_schema
+from homeport.api.responses.item_checks import complete
+from homeport.api.responses.item_schema import InputItem, ItemReference, MessageItem
+from homeport.domain import validation
+from homeport.domain.errors import InvalidRequest, NotFound, excerpt
+from homeport.domain.responses import Item
+
+MAX_ITEMS = 8192
+"""The maximum number of items of one request: as many as a chat's 2048 messages can become."""
+
+ITEM_TYPES: Mapping[str, type[msgspec.Struct]] = {
+    "message": MessageItem,
+    "reasoning": item_schema.ReasoningItem,
+    "function_call": item_schema.FunctionCall,
+    "function_call_output": item_schema.FunctionCallOutput,
+    "custom_tool_call": item_schema.CustomCall,
+    "custom_tool_call_output": item_schema.CustomCallOutput,
+    "local_shell_call": item_schema.LocalShellCall,
+    "local_shell_call_output": item_schema.LocalShellCallOutput,
+    "shell_call": item_schema.ShellCall,
+    "shell_call_output": item_schema.ShellCallOutput,
+    "apply_patch_call": item_schema.PatchCall,
+    "apply_patch_call_output": item_schema.PatchCallOutput,
+    "compaction": item_schema.Compaction,
+    "web_search_call": item_schema.WebSearchCall,
+    "additional_tools": item_schema.AdditionalTools,
+    "item_reference": ItemReference,
+}
+"""The item types that are served."""
+
+UNSERVED_TYPES = frozenset(
+    {
+        "file_search_call",
+        "computer_call",
+        "computer_call_output",
+        "code_interpreter_call",
+        "image_generation_call",
+        "mcp_list_tools",
+        "mcp_approval_request",
+        "mcp_approval_response",
+        "mcp_call",
+        "tool_search_call",
+        "tool_search_output",
+        "compaction_trigger",
+        "program",
+        "program_output",
+    }
+)
+"""The other item types of OpenAI's API."""
+
+_FORMER_TYPES = {"compaction_summary": "compaction"}
+_PREFIXES = {
+    "message": "msg",
+    "reasoning": "rs",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
+    "local_shell_call": "lsh",
+    "local_shell_call_output": "lsho",
+    "shell_call": "sh",
+    "shell_call_output": "sho",
+    "apply_patch_call": "apc",
+    "apply_patch_call_output": "apco",
+    "compaction": "cmp",
+    "web_search_call": "ws",
+    "additional_tools": "at",
+}
+
+
+class _Head(msgspec.Struct):
+    """The fields that identify an item's type."""
+
+    type: str | None = None
+    role: Any = None
+    id: Any = None
+
+
+def read_input(value: str | Sequence[msgspec.Raw], place: str = "input") -> list[InputItem]:
+    """Return input as checked items, complete except for missing ids. A string is a message of the user.
+
+    Raises InvalidRequest naming item and field.
+    """
+    if isinstance(value, str):
+        return [complete(MessageItem(role="user", content=value), place)]
+    validation.check_items(place, value, MAX_ITEMS)
+    return [_read(each, f"{place}[{at}]") for at, each in enumerate(value)]
+
+
+def resolve_references(
+    items: Sequence[InputItem], find: Callable[[Sequence[str]], Iterable[Item]], place: str = "input"
+) -> list[InputItem]:
+    """Replace each `item_reference` by the stored item with its id.
+
+    `find` returns those of the items with these ids that exist; it is called once, and only if there are references.
+    Raises NotFound.
+    """
+    ids = [item.id for item in items if isinstance(item, ItemReference)]
+    if not ids:
+        return list(items)
+    found = {item.id: item for item in find(ids)}
+    for each in ids:
+        if each not in found:
+            raise NotFound(
+                f"Item with id '{excerpt(each)}' not found. Items are not kept when 'store' is false: send the item "
+                "itself, or remove it from your input.",
+                param=place,
+            )
+    return [from_stored([found[each.id]])[0] if isinstance(each, ItemReference) else each for each in items]
+
+
+def to_stored(items: Sequence[InputItem], place: str = "input") -> tuple[Item, ...]:
+    """Return items as they are stored and returned. Those without an id get one.
+
+    Raises InvalidRequest for an id that two items have, and ValueError for a reference that is not resolved.
+    """
+    stored = []
+    seen: set[str] = set()
+    for at, item in enumerate(items):
+        if isinstance(item, ItemReference):
+            raise ValueError("a reference is stored as the item that it stands for")
+        item_id = item.id or f"{_PREFIXES[item.type or 'message']}_{uuid.uuid4().hex}"
+        if item_id in seen:
+            raise duplicate_id(item_id, f"{place}[{at}]")
+        seen.add(item_id)
+        whole = item if item.id else structs.replace(item, id=item_id)
+        stored.append(Item(item_id, json_codec.encode(whole).decode()))
+    return tuple(stored)
+
+
+def from_stored(items: Sequence[Item]) -> list[InputItem]:
+    """Return stored items as structs. They were checked before they were stored, and are not checked again."""
+    return [_decode(item.body, "input") for item in items]
+
+
+def duplicate_id(item_id: str, place: str) -> InvalidRequest:
+    """Make the error for an item whose id another item has."""
+    return InvalidRequest(
+        f"Duplicate item found with id {excerpt(item_id)}. Remove duplicate items from your input and try again.",
+        param=f"{place}.id",
+        code="invalid_value",
+    )
+
+
+def _read(raw: msgspec.Raw, place: str) -> InputItem:
+    return complete(_decode(raw, place), place)
+
+
+def _decode(source: msgspec.Raw | str, place: str) -> InputItem:
+    head = json_codec.decode_part(source, _Head, place)
+    kind = head.type
+    if kind is None:
+        kind = "item_reference" if head.role is None and head.id is not None else "message"
+    kind = _FORMER_TYPES.get(kind, kind)
+    if kind in UNSERVED_TYPES:
+        raise validation.unsupported_field(f"{place}.type", f"Items of type '{kind}' are not served.")
+    validation.check_choice(f"{place}.type", kind, tuple(ITEM_TYPES))
+    return cast(InputItem, json_codec.decode_part(source, ITEM_TYPES[kind], place))

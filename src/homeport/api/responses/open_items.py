@@ -1,0 +1,182 @@
+"""The item that a model is writing: what is known of it so far, and what it is when it ends.
+
+Knows nothing of events of streams or of other items.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import UNSET
+
+from homeport.api.responses.output_items import (
+    OutputCall,
+    OutputCustomCall,
+    OutputFunctionCall,
+    OutputItem,
+    OutputLocalShellCall,
+    OutputMessage,
+    OutputPatchCall,
+    OutputReasoning,
+    OutputShellCall,
+    OutputText,
+    ReasoningText,
+    SummaryText,
+    TokenLogprob,
+    TopLogprob,
+)
+from homeport.api.responses.plan import CallTarget
+from homeport.api.text_generation.render import clamp_logprob
+from homeport.domain.events import ScoredToken
+
+IN_PROGRESS, COMPLETED, INCOMPLETE = "in_progress", "completed", "incomplete"
+_SHELL_LIMITS = {"timeout_ms": None, "max_output_length": None}
+
+
+class OpenItem(Protocol):
+    """An item that is being written. `index`: its place in the output."""
+
+    id: str
+    index: int
+
+    @property
+    def text(self) -> str:
+        """What was written of it: text, or the arguments of a call."""
+        ...
+
+    def add(self, text: str) -> None:
+        """Append to the text."""
+        ...
+
+    def render(self, status: str) -> OutputItem:
+        """Return the item as it is now."""
+        ...
+
+
+class _Texts:
+    """The text of an item, collected from its pieces."""
+
+    def __init__(self, item_id: str, index: int) -> None:
+        self.id = item_id
+        self.index = index
+        self._texts: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """All text so far."""
+        return "".join(self._texts)
+
+    def add(self, text: str) -> None:
+        """Append to the text."""
+        self._texts.append(text)
+
+
+class OpenMessage(_Texts):
+    """A message."""
+
+    def __init__(self, item_id: str, index: int) -> None:
+        super().__init__(item_id, index)
+        self._scored: list[ScoredToken] = []
+
+    @property
+    def logprobs(self) -> list[TokenLogprob]:
+        """The log-probabilities of its tokens."""
+        return to_logprobs(self._scored)
+
+    def add_scored(self, scored: Sequence[ScoredToken]) -> None:
+        """Append the scores of its next tokens."""
+        self._scored.extend(scored)
+
+    def part(self) -> OutputText:
+        """Return its content, which is one part."""
+        return OutputText(text=self.text, logprobs=self.logprobs)
+
+    def render(self, status: str) -> OutputMessage:
+        """Return the message as it is now."""
+        return OutputMessage(id=self.id, status=status, content=[] if status == IN_PROGRESS else [self.part()])
+
+
+class OpenReasoning(_Texts):
+    """Reasoning. `has_summary`: it is returned as the summary. `seal` makes its `encrypted_content`, if asked for."""
+
+    def __init__(self, item_id: str, index: int, *, has_summary: bool, seal: Callable[[str], str] | None) -> None:
+        super().__init__(item_id, index)
+        self.has_summary = has_summary
+        self._seal = seal
+
+    def part(self) -> ReasoningText | SummaryText:
+        """Return its only part."""
+        return SummaryText(self.text) if self.has_summary else ReasoningText(self.text)
+
+    def render(self, status: str) -> OutputReasoning:
+        """Return the reasoning as it is now."""
+        text = "" if status == IN_PROGRESS else self.text
+        return OutputReasoning(
+            id=self.id,
+            status=status,
+            summary=[SummaryText(text)] if self.has_summary and text else [],
+            content=UNSET if self.has_summary else [ReasoningText(text)] if text else [],
+            encrypted_content=self._seal(text) if self._seal and text else UNSET,
+        )
+
+
+class OpenCall(_Texts):
+    """A call of a tool."""
+
+    def __init__(self, item_id: str, index: int, call_id: str, target: CallTarget) -> None:
+        super().__init__(item_id, index)
+        self.target = target
+        self._call_id = call_id
+
+    def render(self, status: str) -> OutputCall:
+        """Return the call as it is now."""
+        name, namespace = self.target.name, self.target.namespace or UNSET
+        text = "" if status == IN_PROGRESS else self.text
+        if self.target.kind == "custom":
+            return OutputCustomCall(
+                id=self.id, status=status, call_id=self._call_id, input=text, name=name, namespace=namespace
+            )
+        return OutputFunctionCall(
+            id=self.id, status=status, arguments=text, call_id=self._call_id, name=name, namespace=namespace
+        )
+
+
+class OpenAction(OpenCall):
+    """A call of a tool that the caller executes. Its arguments are known only at its end."""
+
+    def render(self, status: str) -> OutputCall:
+        """Return the call. One that was cut is a call of a function with the arguments so far."""
+        fields = _decode(self.text)
+        if fields is None:
+            return super().render(INCOMPLETE)
+        status = COMPLETED  # its arguments are whole, even if the answer ended by length right after them
+        head: dict[str, Any] = {"id": self.id, "status": status, "call_id": self._call_id}
+        if self.target.kind == "local_shell":
+            return OutputLocalShellCall(**head, action={"type": "exec", "env": {}, **fields})
+        if self.target.kind == "shell":
+            return OutputShellCall(**head, action={**_SHELL_LIMITS, **fields}, environment={"type": "local"})
+        return OutputPatchCall(**head, operation=_operation(fields))
+
+
+def _operation(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of a patch: deleting a file has no diff, the other operations have one."""
+    if fields["type"] == "delete_file":
+        return {name: fields[name] for name in ("type", "path")}
+    return {"diff": "", **fields}
+
+
+def _decode(arguments: str) -> dict[str, Any] | None:
+    try:
+        return msgspec.json.decode(arguments, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return None
+
+
+def to_logprobs(scored: Sequence[ScoredToken]) -> list[TokenLogprob]:
+    """Render the log-probabilities of tokens."""
+    return [_token(each) for each in scored]
+
+
+def _token(scored: ScoredToken) -> TokenLogprob:
+    top = [TopLogprob(each.token, clamp_logprob(each.logprob), list(each.bytes)) for each in scored.top]
+    return TokenLogprob(scored.token, clamp_logprob(scored.logprob or 0.0), list(scored.bytes), top)

@@ -1,0 +1,117 @@
+"""The JSON of the items that a model writes: messages, reasoning, and calls of tools. Fields only."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+
+class TopLogprob(msgspec.Struct, frozen=True):
+    """A token that could have been generated here."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class TokenLogprob(msgspec.Struct, frozen=True):
+    """A generated token, and the likeliest ones."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+    top_logprobs: list[TopLogprob]
+
+
+class OutputText(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="output_text"):
+    """The text of a message."""
+
+    text: str
+    annotations: Sequence[Any] = ()
+    logprobs: Sequence[TokenLogprob] = ()
+
+
+class ReasoningText(msgspec.Struct, frozen=True, tag_field="type", tag="reasoning_text"):
+    """The text of reasoning."""
+
+    text: str
+
+
+class SummaryText(msgspec.Struct, frozen=True, tag_field="type", tag="summary_text"):
+    """Reasoning as its summary."""
+
+    text: str
+
+
+class OutputMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
+    """A message of the model."""
+
+    id: str
+    status: str
+    role: str = "assistant"
+    content: Sequence[OutputText] = ()
+
+
+class OutputReasoning(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="reasoning"):
+    """What the model wrote before its answer: as the content, or as the summary."""
+
+    id: str
+    status: str
+    summary: Sequence[SummaryText] = ()
+    content: Sequence[ReasoningText] | UnsetType = UNSET
+    encrypted_content: str | UnsetType | None = UNSET
+
+
+class OutputFunctionCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="function_call"):
+    """A call of a function. `arguments`: JSON, incomplete if the status says so."""
+
+    id: str
+    status: str
+    arguments: str
+    call_id: str
+    name: str
+    namespace: str | UnsetType = UNSET
+
+
+class OutputCustomCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="custom_tool_call"):
+    """A call of a custom tool."""
+
+    id: str
+    status: str
+    call_id: str
+    input: str
+    name: str
+    namespace: str | UnsetType = UNSET
+
+
+class OutputLocalShellCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="local_shell_call"):
+    """A call of the caller's `local_shell`."""
+
+    id: str
+    status: str
+    call_id: str
+    action: Any
+
+
+class OutputShellCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="shell_call"):
+    """A call of the caller's `shell`."""
+
+    id: str
+    status: str
+    call_id: str
+    action: Any
+    environment: Any
+
+
+class OutputPatchCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="apply_patch_call"):
+    """A call of the caller's `apply_patch`."""
+
+    id: str
+    status: str
+    call_id: str
+    operation: Any
+
+
+OutputCall = OutputFunctionCall | OutputCustomCall | OutputLocalShellCall | OutputShellCall | OutputPatchCall
+OutputItem = OutputMessage | OutputReasoning | OutputCall

@@ -1,0 +1,48 @@
+"""What rendering a response needs to know of its request. Values only."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from homeport.api.responses.response_object import ResponseObject
+from homeport.domain.responses import Item
+
+CallKind = Literal["function", "custom", "local_shell", "shell", "apply_patch"]
+
+
+class CallTarget(NamedTuple):
+    """What a call of the model means to the caller: the type of its item, and the tool's name and namespace there."""
+
+    kind: CallKind
+    name: str
+    namespace: str | None = None
+
+
+class FinishedResponse(NamedTuple):
+    """A response at its end: its status, its JSON with an empty `output`, and the items of its output."""
+
+    status: str
+    body: str
+    output: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class ResponsePlan:
+    """How a response is rendered.
+
+    `base`: the response as it begins: `in_progress`, without output. `targets`: what the model's tool names mean.
+    `has_summary`: reasoning is returned as the summary, else as content. `seal` makes `encrypted_content` of
+    reasoning; None: it is not asked for. `now`: the wall clock in
+    seconds. `on_end` stores the response, before its end is sent; None: it is not stored.
+    """
+
+    base: ResponseObject
+    targets: Mapping[str, CallTarget] = field(default_factory=dict)
+    is_streamed: bool = False
+    is_padded: bool = False
+    has_logprobs: bool = False
+    has_summary: bool = False
+    seal: Callable[[str], str] | None = None
+    now: Callable[[], float] = time.time
+    on_end: Callable[[FinishedResponse], Awaitable[None]] | None = None
