@@ -12,7 +12,7 @@ from homeport.api.responses.plan import CallTarget, FinishedResponse, ResponsePl
 from homeport.api.responses.response_object import ResponseObject
 from homeport.api.responses.writer import response_writer
 from homeport.api.writer import AnswerMetadata, Delivery
-from homeport.domain.errors import EngineFailed, HomeportError, InvalidRequest, Overloaded
+from homeport.domain.errors import EngineFailed, HomeportError, InvalidRequest, Overloaded, StorageFull
 from homeport.domain.events import (
     Admitted,
     AlternativeToken,
@@ -195,6 +195,53 @@ async def test_an_error_in_a_stream_ends_it(error: HomeportError, code: str) -> 
     assert (stored[0].status, len(stored[0].output)) == ("failed", 1)
 
 
+async def test_a_stream_says_that_it_could_not_be_stored(caplog: pytest.LogCaptureFixture) -> None:
+    """A response that can be stored neither as completed nor as failed ends with both events of its error."""
+
+    async def fail(_: FinishedResponse) -> None:
+        raise StorageFull("The disk is full.")
+
+    writer = response_writer(plan(is_streamed=True, on_end=fail), RequestContext())
+    stream = writer.opening() + writer.write([*ANSWER[:2], ChoiceFinished(0, "stop")])
+    with pytest.raises(StorageFull) as raised:
+        await writer.finish()
+    events = decoded(stream + await writer.render_error(raised.value))
+    assert [event["type"] for event in events[-3:]] == ["response.output_item.done", "error", "response.failed"]
+    assert events[-1]["response"]["error"]["message"] == "The disk is full."
+    assert BASE.id in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("apply_patch", "{}"),
+        ("apply_patch", '{"type": "rename", "path": "a"}'),
+        ("apply_patch", '{"type": "delete_file"}'),
+        ("shell", "{}"),
+        ("shell", '{"commands": "ls"}'),
+        ("local_shell", '{"command": ["ls"], "shell": "zsh"}'),
+    ],
+)
+async def test_an_action_without_what_it_needs_is_incomplete(tool: str, arguments: str) -> None:
+    """A call of the caller's tool whose arguments are not that tool's is a valid item that nobody is to execute."""
+    call = ToolCallDelta(0, 0, "c0", tool, arguments)
+    body = json.loads(await written([call], plan(), "tool_calls"))
+    check("Response", body)
+    (item,) = body["output"]
+    assert (item["type"], item["name"], item["arguments"]) == ("function_call", tool, arguments)
+    assert item["status"] == "incomplete"
+    assert decoded(await written([call], plan(is_streamed=True), "tool_calls"))[-1]["response"] == body
+    read_input(raw(item))
+
+
+async def test_an_action_may_have_null_for_what_is_optional() -> None:
+    """A call of the caller's tool with null for an optional argument is a call of that tool, as published."""
+    call = ToolCallDelta(0, 0, "c0", "local_shell", '{"command": ["ls"], "env": null, "timeout_ms": null}')
+    body = json.loads(await written([call], plan(), "tool_calls"))
+    check("Response", body)
+    assert (body["output"][0]["type"], body["output"][0]["action"]["env"]) == ("local_shell_call", {})
+
+
 async def test_a_response_is_stored_before_its_end_is_sent() -> None:
     """Its JSON is stored without output, beside the items; a stream and a body store the same."""
     stored: list[FinishedResponse] = []
@@ -210,12 +257,17 @@ async def test_a_response_is_stored_before_its_end_is_sent() -> None:
     assert response_writer(plan(), RequestContext()).delivery is Delivery.WHOLE
 
 
-async def test_deltas_can_be_padded() -> None:
-    """With obfuscation every delta without scores has random characters; deltas differ in size by multiples of 32."""
+@pytest.mark.parametrize("scored", [(), (SCORED,)])
+async def test_deltas_can_be_padded(scored: tuple[ScoredToken, ...]) -> None:
+    """With obfuscation every delta has random characters, with scores too; sizes differ by multiples of 32."""
     sizes = set()
     for text in ("a", "a longer text", "ten"):
-        stream = await written([TextDelta(0, text)], plan(is_streamed=True, is_padded=True))
-        (delta,) = [event for event in decoded(stream) if event["type"].endswith("text.delta")]
+        made = plan(is_streamed=True, is_padded=True, has_logprobs=bool(scored))
+        (delta,) = [
+            event
+            for event in decoded(await written([TextDelta(0, text, scored)], made))
+            if event["type"].endswith("text.delta")
+        ]
         assert delta["obfuscation"]
         sizes.add(len(json.dumps(delta, separators=(",", ":"))) % 32)
     assert len(sizes) == 1

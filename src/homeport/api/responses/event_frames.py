@@ -34,7 +34,7 @@ _MESSAGE, _REASONING, _SUMMARY = "response.output_text", "response.reasoning_tex
 _FUNCTION, _CUSTOM = "response.function_call_arguments", "response.custom_tool_call_input"
 # Stands for the text while a template is encoded. No caller can guess it.
 _TEXT_PLACEHOLDER = f"text-placeholder-{secrets.token_hex(16)}"
-
+_END = b"}\n\n"
 _Template = tuple[bytes, bytes]
 """An encoded event without its text and its number: what precedes the text, and what follows it."""
 
@@ -79,14 +79,16 @@ class EventFrames:
         if isinstance(item, OpenAction):
             return
         if scored:
-            written = _written(item, text)
-            self.add(msgspec.structs.replace(written, logprobs=to_logprobs(scored)))
+            self.add(msgspec.structs.replace(_written(item, text), logprobs=to_logprobs(scored)))
+            if self._is_padded:
+                frame = self._frames.pop()
+                self._frames.append(frame.removesuffix(_END) + padding(len(frame)))
             return
         if self._template is None:
             self._template = self._make_template(_written(item, _TEXT_PLACEHOLDER))
         before, after = self._template
         encoded = escape_line_ends(self._encode(text))
-        end = padding(len(encoded)) if self._is_padded else b"}\n\n"
+        end = padding(len(encoded)) if self._is_padded else _END
         self._frames.append(b"".join((before, encoded, after, b"%d" % self._number(), end)))
 
     def on_close(self, item: OpenItem, rendered: OutputItem) -> None:

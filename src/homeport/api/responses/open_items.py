@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import UNSET
 
+from homeport.api import json_codec
+from homeport.api.responses.items import read_input
 from homeport.api.responses.output_items import (
     OutputCall,
     OutputCustomCall,
@@ -27,6 +29,7 @@ from homeport.api.responses.output_items import (
 )
 from homeport.api.responses.plan import CallTarget
 from homeport.api.text_generation.render import clamp_logprob
+from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import ScoredToken
 
 IN_PROGRESS, COMPLETED, INCOMPLETE = "in_progress", "completed", "incomplete"
@@ -145,24 +148,39 @@ class OpenAction(OpenCall):
     """A call of a tool that the caller executes. Its arguments are known only at its end."""
 
     def render(self, status: str) -> OutputCall:
-        """Return the call. One that was cut is a call of a function with the arguments so far."""
+        """Return the call. One that was cut, or lacks what the tool needs, is one of a function, and incomplete."""
+        del status  # the arguments tell: they may be whole, even if the answer ended by length right after them
         fields = _decode(self.text)
-        if fields is None:
-            return super().render(INCOMPLETE)
-        status = COMPLETED  # its arguments are whole, even if the answer ended by length right after them
-        head: dict[str, Any] = {"id": self.id, "status": status, "call_id": self._call_id}
+        rendered = None if fields is None else self._render_action(fields)
+        return super().render(INCOMPLETE) if rendered is None else rendered
+
+    def _render_action(self, fields: Mapping[str, Any]) -> OutputCall | None:
+        """Return the call with these arguments; None if it would be no valid item of an input."""
+        head: dict[str, Any] = {"id": self.id, "status": COMPLETED, "call_id": self._call_id}
+        rendered: OutputCall
         if self.target.kind == "local_shell":
-            return OutputLocalShellCall(**head, action={"type": "exec", "env": {}, **fields})
-        if self.target.kind == "shell":
-            return OutputShellCall(**head, action={**_SHELL_LIMITS, **fields}, environment={"type": "local"})
-        return OutputPatchCall(**head, operation=_operation(fields))
+            rendered = OutputLocalShellCall(**head, action={**fields, "type": "exec", "env": fields.get("env") or {}})
+        elif self.target.kind == "shell":
+            rendered = OutputShellCall(**head, action={**_SHELL_LIMITS, **fields}, environment={"type": "local"})
+        else:
+            rendered = OutputPatchCall(**head, operation=_operation(fields))
+        return rendered if _is_valid(rendered) else None
 
 
 def _operation(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields of a patch: deleting a file has no diff, the other operations have one."""
-    if fields["type"] == "delete_file":
-        return {name: fields[name] for name in ("type", "path")}
+    if fields.get("type") == "delete_file":
+        return {name: value for name, value in fields.items() if name != "diff"}
     return {"diff": "", **fields}
+
+
+def _is_valid(call: OutputCall) -> bool:
+    """Return whether a call is accepted back as input. Grammars do not enforce every schema for every model."""
+    try:
+        read_input([msgspec.Raw(json_codec.encode(call))])
+    except InvalidRequest:
+        return False
+    return True
 
 
 def _decode(arguments: str) -> dict[str, Any] | None:

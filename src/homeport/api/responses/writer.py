@@ -3,6 +3,7 @@
 Knows nothing of HTTP, admission or accounting.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from homeport.api import json_codec
@@ -17,6 +18,8 @@ from homeport.api.text_generation.writers import changes_header
 from homeport.api.writer import AnswerMetadata, CollectingWriter, Delivery, Writer
 from homeport.domain.errors import HomeportError
 from homeport.domain.events import Event
+
+_log = logging.getLogger("homeport.responses")
 
 
 def response_writer(plan: ResponsePlan, context: RequestContext) -> Writer:
@@ -78,15 +81,20 @@ class ResponseStreamWriter(Writer):
         """Store the response, and return the event that it has ended."""
         plan, output = self._plan, self._output
         finished = to_finished(plan.base, output.reason, self.usage, plan.now(), self._context.limited_by)
-        return await self._end(finished)
+        await _store(plan, finished, output)
+        return self._end(finished)
 
     async def render_error(self, error: HomeportError) -> bytes:
-        """Store the response as failed, and return the events that say why."""
+        """Store the response as failed, and return the events that say why, also if it cannot be stored."""
         self._frames.add(ErrorReported(type="error", code=error.code, message=error.message, param=error.param))
-        return await self._end(to_failed(self._plan.base, error, self.usage))
+        failed = to_failed(self._plan.base, error, self.usage)
+        try:
+            await _store(self._plan, failed, self._output)
+        except Exception:  # often the error itself: a full disk, a deleted conversation
+            _log.warning("the failed response %s is not stored", failed.id, exc_info=True)
+        return self._end(failed)
 
-    async def _end(self, finished: ResponseObject) -> bytes:
-        await _store(self._plan, finished, self._output)
+    def _end(self, finished: ResponseObject) -> bytes:
         whole = with_output(finished, self._output.items)
         self._frames.add(ResponseChanged(type=f"response.{finished.status}", response=whole))
         return self._frames.take()
