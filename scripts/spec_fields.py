@@ -14,6 +14,9 @@ import yaml
 SCHEMAS = {
     "completions": "CreateCompletionRequest",
     "chat": "CreateChatCompletionRequest",
+    "responses": "CreateResponse",
+    "conversations": "CreateConversationBody",
+    "conversation_updates": "UpdateConversationBody",
     "edits": "CreateEditRequest",
     "embeddings": "CreateEmbeddingRequest",
     "moderations": "CreateModerationRequest",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeport.api.compatibility import FieldNote
-from tests.system.compatibility import fine_tuning, images, page, structured
+from tests.system.compatibility import fine_tuning, images, page, responses, structured
 from tests.system.compatibility.probes import every_field, judge
 from tests.system.server import ServerProcess
 
@@ -24,9 +24,10 @@ def verdicts(
     """The verdict on every field, once for all tests of this module."""
     assert installed
     others = dict.fromkeys(images.PROBES, image_server) | dict.fromkeys(fine_tuning.PROBES, fine_tuning_server)
+    needs_reasoning = {"chat": structured.REASONING, "responses": responses.REASONING}
     found: dict[tuple[str, str], str | Exception] = {}
     for endpoint, field in every_field():
-        is_reasoning = endpoint == "chat" and field.name in structured.REASONING
+        is_reasoning = field.name in needs_reasoning.get(endpoint, ())
         chosen = reasoning_server if is_reasoning else others.get(endpoint, server)
         try:
             found[endpoint, field.name] = judge(chosen, endpoint, field)
@@ -41,6 +42,11 @@ def test_field_does_what_its_note_says(verdicts: Verdicts, endpoint: str, field:
     verdict = verdicts[endpoint, field.name]
     if isinstance(verdict, Exception):
         raise verdict
+
+
+def test_every_event_is_listed(server: ServerProcess, reasoning_server: ServerProcess) -> None:
+    """The page lists exactly the events that streams of all sorts contain."""
+    assert set(responses.streamed_events(server, reasoning_server)) == set(responses.EVENTS)
 
 
 def test_compatibility_page_is_current(verdicts: Verdicts, request: pytest.FixtureRequest) -> None:

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 
 from homeport.api.batches.schema import BatchBody
 from homeport.api.chat.schema import ChatBody
+from homeport.api.chat.stored_routes import CompletionUpdateBody
 from homeport.api.compatibility import FieldNote, field_notes
 from homeport.api.completions.schema import CompletionBody
+from homeport.api.conversations import schema as conversations
 from homeport.api.edits.schema import EditBody
 from homeport.api.embeddings.schema import CreateEmbeddingBody
 from homeport.api.files import schema as files
 from homeport.api.fine_tuning.schema import FineTuneBody, JobBody
 from homeport.api.images import schema as images
 from homeport.api.moderations.schema import ModerationBody
+from homeport.api.responses.schema import ResponseBody
 from homeport.api.speech.schema import SpeechBody
 from homeport.api.transcriptions import schema as transcriptions
 from homeport.api.uploads.schema import UploadBody
@@ -19,6 +22,11 @@ from homeport.api.uploads.schema import UploadBody
 FIELDS: Mapping[str, tuple[FieldNote, ...]] = {
     "completions": field_notes(CompletionBody),
     "chat": field_notes(ChatBody),
+    "completion_updates": field_notes(CompletionUpdateBody),
+    "responses": field_notes(ResponseBody),
+    "conversations": field_notes(conversations.ConversationBody),
+    "conversation_updates": field_notes(conversations.ConversationUpdateBody),
+    "conversation_items": field_notes(conversations.ItemsBody),
     "edits": field_notes(EditBody),
     "embeddings": field_notes(CreateEmbeddingBody),
     "transcriptions": field_notes(transcriptions.TranscriptionForm, transcriptions.FILES),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from homeport.api.compatibility_index import FIELDS
 from tests.system.compatibility.probes import PROBES
+from tests.system.compatibility.responses import EVENTS
 
 PAGE = Path(__file__).parents[3] / "docs" / "compatibility.md"
 _SPEC = Path(__file__).parents[2] / "data" / "openai_fields.json"
@@ -27,9 +28,18 @@ tests check that a model learns. Both APIs show the same jobs: 2023's `GET /v1/f
 (with `?stream=true` too) and `POST /{id}/cancel`, and today's `GET /v1/fine_tuning/jobs` (with `after`, `limit` and
 `metadata[key]=value`), `/{id}`, `/{id}/events`, `/{id}/checkpoints` and `POST /{id}/cancel`, `/pause`, `/resume`.
 Permissions of checkpoints and graders are not served: they answer 404.
-Responses and conversations are described in [responses.md](responses.md); their fields are not tried one by one here.
+What responses, conversations and stored completions keep, and their other requests: [responses.md](responses.md).
 Other endpoints, such as vector stores, are not served yet: they answer 404 with OpenAI's error object.
 """
+
+_EVENTS_HEAD = """### Events of a response's stream
+
+A test sees each of these on a running server. Tests without a model see the end of an answer that fails after its first
+byte: `error`, with the reason, and `response.failed`; and that calls of `shell`, `local_shell` and `apply_patch` come
+as whole items, without deltas.
+
+| event | sent |
+| --- | --- |"""
 
 
 def render(seen: Mapping[tuple[str, str], str]) -> str:
@@ -42,7 +52,14 @@ def render(seen: Mapping[tuple[str, str], str]) -> str:
             known = _origin(spec, endpoint, field.name)
             rows.append(f"| `{field.name}` | {known} | {seen[endpoint, field.name]} | {field.note.replace('|', '/')} |")
         parts.append(f"## POST {PROBES[endpoint].path}\n\n" + "\n".join(rows) + "\n")
+        if endpoint == "responses":
+            parts.append(_events())
     return "\n".join(parts)
+
+
+def _events() -> str:
+    rows = [f"| `{name}` | {when} |" for name, when in EVENTS.items()]
+    return "\n".join((_EVENTS_HEAD, *rows, ""))
 
 
 def _origin(spec: Mapping[str, Mapping[str, Mapping[str, object]]], endpoint: str, name: str) -> str:

@@ -11,11 +11,13 @@ from homeport.api.compatibility_index import FIELDS
 from tests.system.compatibility import (
     audio,
     batches,
+    conversations,
     embeddings,
     files,
     fine_tuning,
     images,
     moderations,
+    responses,
     speech,
     text,
 )
@@ -24,6 +26,8 @@ from tests.system.server import ServerProcess
 
 PROBES: Mapping[str, Probes] = {
     **text.PROBES,
+    **responses.PROBES,
+    **conversations.PROBES,
     **embeddings.PROBES,
     **audio.PROBES,
     **speech.PROBES,

@@ -81,6 +81,7 @@ class ResponseBody(SamplingFields, forbid_unknown_fields=True, omit_defaults=Tru
         str | ConversationBody | None,
         served("A conversation whose items precede the input, and to which input and output are added."),
     ] = None
+    stream: Annotated[bool | None, served("Server-sent events; the last one has the whole response.")] = None
     store: Annotated[
         bool | None,
         served("Default: true. False: nothing is stored, so the response cannot be continued or retrieved."),
