@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from homeport.api.application import build_application
-from homeport.api.conversations.convert import INCLUDES
+from homeport.api.responses.checks import INCLUDES
 from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import services
 from tests.api.responses.fakes import FakeConversationRepository

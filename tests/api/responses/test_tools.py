@@ -195,7 +195,7 @@ WRONG: list[tuple[list[Any], Any, str, str]] = [
     ([1], None, "tools[0]", "expected an object"),
     ([{}], None, "tools[0].type", "Missing"),
     ([{"type": "thing"}], None, "tools[0].type", "'function', 'custom', 'namespace'"),
-    ([{"type": "mcp", "server_label": "x"}], None, "tools[0].type", "[mcp]"),
+    ([{"type": "mcp", "server_label": "x"}], None, "tools[0].type", "not served"),
     ([{"type": "web_search"}], None, "tools[0].type", "does not search the web"),
     ([{"type": "web_search_preview", "external_web_access": True}], None, "tools[0].type", "external_web_access"),
     ([F, {"type": "function"}], None, "tools[1].name", "Missing"),

@@ -3,17 +3,16 @@
 from homeport.api.chat.messages import MAX_MESSAGES, add_verbosity, parse_messages, parse_prediction
 from homeport.api.chat.reasoning import to_reasoning
 from homeport.api.chat.response_format import to_answer_format
-from homeport.api.chat.schema import CacheOptions, ChatBody
+from homeport.api.chat.schema import ChatBody
 from homeport.api.chat.tool_use import to_tool_use
 from homeport.api.request_context import RequestContext
-from homeport.api.text_generation.convert import check_generation, to_sampling, to_stopping
+from homeport.api.text_generation.convert import check_caching, check_generation, check_tier, to_sampling, to_stopping
 from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import ResolvedModel
 from homeport.domain.text import ChatPrompt, TextRequest
 
 MAX_TOP_LOGPROBS = 20
-TIERS = ("auto", "default")
 
 
 def to_request(
@@ -72,9 +71,9 @@ def _check(body: ChatBody) -> None:
 
 
 def _check_labels(body: ChatBody) -> None:
-    """Check the fields that only identify the request."""
+    """Check the fields that identify the request, and how its prompt is cached."""
     validation.check_length("safety_identifier", body.safety_identifier, 64)
-    validation.check_length("prompt_cache_key", body.prompt_cache_key, validation.LABEL_CHARS)
+    check_caching(body.prompt_cache_key, body.prompt_cache_retention, body.prompt_cache_options)
     validation.check_metadata("metadata", body.metadata)
 
 
@@ -85,14 +84,4 @@ def _refuse_unserved(body: ChatBody) -> None:
             raise validation.unsupported_field(name, "This feature is not served yet.")
     if body.modalities not in (None, ["text"]):
         raise validation.unsupported_field("modalities", "Only ['text'] is served yet.")
-    if body.service_tier not in (None, *TIERS):
-        raise validation.unsupported_field(
-            "service_tier", "There is one service tier: 'auto' and 'default' both select it."
-        )
-    if body.prompt_cache_retention not in (None, "in_memory"):
-        raise validation.unsupported_field(
-            "prompt_cache_retention", "Prompts are cached in memory only: use 'in_memory'."
-        )
-    options = body.prompt_cache_options or CacheOptions()
-    if options.mode not in (None, "implicit") or options.ttl not in (None, "30m"):
-        raise validation.unsupported_field("prompt_cache_options", "Only mode 'implicit' and ttl '30m' are served.")
+    check_tier(body.service_tier)

@@ -14,30 +14,14 @@ from homeport.api.chat.call_render import CalledFunction, CallFields, CallRender
 from homeport.api.chat.schema import ChatBody
 from homeport.api.request_context import RequestContext
 from homeport.api.text_generation.choices import Choice
-from homeport.api.text_generation.render import AnswerBody, UsageBody, clamp_logprob, render_usage
+from homeport.api.text_generation.render import AnswerBody, UsageBody, render_usage
+from homeport.api.text_generation.token_logprobs import TokenLogprob, to_token_logprobs
 from homeport.api.text_generation.writers import StoreAnswer, TextAnswerWriter, TextStreamWriter
 from homeport.api.writer import AnswerMetadata, Writer
 from homeport.domain.events import ScoredToken, Usage
 
 TIER = "default"
 """The only tier of service, whichever the caller asks for."""
-
-
-class TopLogprob(msgspec.Struct, frozen=True):
-    """A token that could have been generated here."""
-
-    token: str
-    logprob: float
-    bytes: list[int]
-
-
-class TokenLogprob(msgspec.Struct, frozen=True):
-    """A generated token, and the likeliest ones."""
-
-    token: str
-    logprob: float
-    bytes: list[int]
-    top_logprobs: list[TopLogprob]
 
 
 class ChatLogprobs(msgspec.Struct, frozen=True):
@@ -232,10 +216,4 @@ class ChatRenderer:
 
 
 def _logprobs(scored: Sequence[ScoredToken]) -> ChatLogprobs:
-    return ChatLogprobs([_token(each) for each in scored])
-
-
-def _token(scored: ScoredToken) -> TokenLogprob:
-    top = [TopLogprob(each.token, clamp_logprob(each.logprob), list(each.bytes)) for each in scored.top]
-    # Only the first token of a document has no score, and a chat's answer never begins a document.
-    return TokenLogprob(scored.token, clamp_logprob(scored.logprob or 0.0), list(scored.bytes), top)
+    return ChatLogprobs(to_token_logprobs(scored))

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from homeport.api.compatibility import accepted, refused, served
-from homeport.api.text_generation.schema import GenerationFields
+from homeport.api.text_generation.schema import CacheOptions, GenerationFields
 from homeport.domain.history import FunctionCallFields, ToolCallFields
 from homeport.domain.tool_fields import FunctionFields, ToolFields
 
@@ -118,13 +118,6 @@ class TemplateVariables(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
 
     enable_thinking: bool | None = None
     thinking: bool | None = None
-
-
-class CacheOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """How OpenAI caches the prompt."""
-
-    ttl: str | None = None
-    mode: str | None = None
 
 
 class ChatBody(GenerationFields, forbid_unknown_fields=True, kw_only=True):

@@ -10,17 +10,6 @@ from homeport.domain import validation
 from homeport.domain.responses import Item
 
 MAX_NEW_ITEMS = 20
-INCLUDES = (
-    "file_search_call.results",
-    "web_search_call.results",
-    "web_search_call.action.sources",
-    "message.input_image.image_url",
-    "computer_call_output.output.image_url",
-    "code_interpreter_call.outputs",
-    "reasoning.encrypted_content",
-    "message.output_text.logprobs",
-)
-"""The values of `include`."""
 
 
 def to_items(raw: Sequence[msgspec.Raw] | None, minimum: int = 0) -> tuple[Item, ...]:
@@ -39,9 +28,3 @@ def to_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
     """Check metadata and return its pairs. Raises InvalidRequest."""
     validation.check_metadata("metadata", metadata)
     return metadata or {}
-
-
-def check_include(include: Sequence[str]) -> None:
-    """Check what a caller wants included in items. Raises InvalidRequest."""
-    for at, value in enumerate(include):
-        validation.check_choice(f"include[{at}]", value, INCLUDES)

@@ -8,7 +8,7 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api.conversations.convert import check_include, to_items, to_metadata
+from homeport.api.conversations.convert import to_items, to_metadata
 from homeport.api.conversations.render import render_conversation, render_item
 from homeport.api.conversations.schema import (
     ConversationBody,
@@ -22,6 +22,7 @@ from homeport.api.json_response import JsonResponse
 from homeport.api.paging import parse_page, render_page
 from homeport.api.query_params import read_query
 from homeport.api.request_body import read_json, run_in_thread_if_large
+from homeport.api.responses.checks import check_include
 from homeport.api.services import caller, services
 from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest, Unavailable

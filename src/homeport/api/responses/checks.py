@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from homeport.api.chat.convert import MAX_TOP_LOGPROBS, TIERS
-from homeport.api.chat.schema import CacheOptions
+from homeport.api.chat.convert import MAX_TOP_LOGPROBS
 from homeport.api.responses.convert import (
     ENCRYPTED_REASONING,
     LOGPROBS,
@@ -12,7 +11,12 @@ from homeport.api.responses.convert import (
     conversation_id,
 )
 from homeport.api.responses.schema import ResponseBody
-from homeport.api.text_generation.convert import check_sampling, stream_options_without_stream
+from homeport.api.text_generation.convert import (
+    check_caching,
+    check_sampling,
+    check_tier,
+    stream_options_without_stream,
+)
 from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 
@@ -88,26 +92,6 @@ def check_include(include: Sequence[str]) -> None:
     validation.check_items("include", include, _MAX_INCLUDES)
     for at, each in enumerate(include):
         validation.check_choice(f"include[{at}]", each, INCLUDES)
-
-
-def check_caching(key: str | None, retention: str | None, options: CacheOptions | None) -> None:
-    """Check how the prompt is cached. Raises InvalidRequest naming the field."""
-    validation.check_length("prompt_cache_key", key, validation.LABEL_CHARS)
-    if retention not in (None, "in_memory"):
-        raise validation.unsupported_field(
-            "prompt_cache_retention", "Prompts are cached in memory only: use 'in_memory'."
-        )
-    options = options or CacheOptions()
-    if options.mode not in (None, "implicit") or options.ttl not in (None, "30m"):
-        raise validation.unsupported_field("prompt_cache_options", "Only mode 'implicit' and ttl '30m' are served.")
-
-
-def check_tier(tier: str | None) -> None:
-    """Check the service tier. Raises InvalidRequest for one that is not served."""
-    if tier not in (None, *TIERS):
-        raise validation.unsupported_field(
-            "service_tier", "There is one service tier: 'auto' and 'default' both select it."
-        )
 
 
 def _refuse_unserved(body: ResponseBody) -> None:

@@ -13,7 +13,7 @@ from homeport.api import json_codec
 from homeport.api.request_body import read_json
 from homeport.api.request_context import RequestContext, context_of
 from homeport.api.request_runner import resolve, run
-from homeport.api.responses.checks import check_caching, check_state, check_tier
+from homeport.api.responses.checks import check_state
 from homeport.api.responses.item_ids import new_response_id
 from homeport.api.responses.prompt_reader import PromptSource, read_prompt
 from homeport.api.responses.render import to_usage
@@ -23,6 +23,7 @@ from homeport.api.responses.sealed_text import seal
 from homeport.api.responses.state import load_earlier
 from homeport.api.services import services
 from homeport.api.text_generation.choices import ChoicesCollector
+from homeport.api.text_generation.convert import check_caching, check_tier
 from homeport.api.text_generation.writers import CHANGES_HEADER
 from homeport.api.writer import AnswerMetadata, CollectingWriter
 from homeport.domain.content import Message, text_message

@@ -23,10 +23,10 @@ from homeport.api.responses.open_items import (
     OpenItem,
     OpenMessage,
     OpenReasoning,
-    to_logprobs,
 )
 from homeport.api.responses.output_items import OutputItem, OutputText, ReasoningText, SummaryText
 from homeport.api.streaming import escape_line_ends
+from homeport.api.text_generation.token_logprobs import to_token_logprobs
 from homeport.api.text_generation.writers import padding
 from homeport.domain.events import ScoredToken
 
@@ -79,7 +79,7 @@ class EventFrames:
         if isinstance(item, OpenAction):
             return
         if scored:
-            self.add(msgspec.structs.replace(_written(item, text), logprobs=to_logprobs(scored)))
+            self.add(msgspec.structs.replace(_written(item, text), logprobs=to_token_logprobs(scored)))
             if self._is_padded:
                 frame = self._frames.pop()
                 self._frames.append(frame.removesuffix(_END) + padding(len(frame)))

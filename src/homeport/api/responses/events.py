@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from homeport.api.responses.output_items import TokenLogprob
+from homeport.api.text_generation.token_logprobs import TokenLogprob
 
 
 class StreamEvent(msgspec.Struct, frozen=True, kw_only=True):

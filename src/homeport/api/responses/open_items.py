@@ -24,11 +24,9 @@ from homeport.api.responses.output_items import (
     OutputText,
     ReasoningText,
     SummaryText,
-    TokenLogprob,
-    TopLogprob,
 )
 from homeport.api.responses.plan import CallTarget
-from homeport.api.text_generation.render import clamp_logprob
+from homeport.api.text_generation.token_logprobs import TokenLogprob, to_token_logprobs
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import ScoredToken
 
@@ -84,7 +82,7 @@ class OpenMessage(_Texts):
     @property
     def logprobs(self) -> list[TokenLogprob]:
         """The log-probabilities of its tokens."""
-        return to_logprobs(self._scored)
+        return to_token_logprobs(self._scored)
 
     def add_scored(self, scored: Sequence[ScoredToken]) -> None:
         """Append the scores of its next tokens."""
@@ -188,13 +186,3 @@ def _decode(arguments: str) -> dict[str, Any] | None:
         return msgspec.json.decode(arguments, type=dict[str, Any])
     except msgspec.DecodeError:
         return None
-
-
-def to_logprobs(scored: Sequence[ScoredToken]) -> list[TokenLogprob]:
-    """Render the log-probabilities of tokens."""
-    return [_token(each) for each in scored]
-
-
-def _token(scored: ScoredToken) -> TokenLogprob:
-    top = [TopLogprob(each.token, clamp_logprob(each.logprob), list(each.bytes)) for each in scored.top]
-    return TokenLogprob(scored.token, clamp_logprob(scored.logprob or 0.0), list(scored.bytes), top)

@@ -6,22 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-
-class TopLogprob(msgspec.Struct, frozen=True):
-    """A token that could have been generated here."""
-
-    token: str
-    logprob: float
-    bytes: list[int]
-
-
-class TokenLogprob(msgspec.Struct, frozen=True):
-    """A generated token, and the likeliest ones."""
-
-    token: str
-    logprob: float
-    bytes: list[int]
-    top_logprobs: list[TopLogprob]
+from homeport.api.text_generation.token_logprobs import TokenLogprob
 
 
 class OutputText(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="output_text"):

@@ -4,10 +4,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from homeport.api.chat.schema import CacheOptions
 from homeport.api.compatibility import MODEL, accepted, refused, served
 from homeport.api.paging import PageQuery
-from homeport.api.text_generation.schema import SamplingFields
+from homeport.api.text_generation.schema import CacheOptions, SamplingFields
 
 _TEXT_FORMATS = "text, json_object or json_schema. The answer always matches the schema, with `strict` or without."
 _VERBOSITY = "As in chats: low and high add a sentence to the system message."

@@ -46,11 +46,12 @@ UNSERVED_TYPES = frozenset(
         "computer_use",
         "computer_use_preview",
         "image_generation",
+        "mcp",
         "tool_search",
         "programmatic_tool_calling",
     }
 )
-"""The other tool types of OpenAI's API, but for `mcp`."""
+"""The other tool types of OpenAI's API."""
 
 
 class ResponseTools(NamedTuple):
@@ -126,10 +127,6 @@ def _check_type(kind: str | None, place: str) -> str:
     place = f"{place}.type"
     if kind is None:
         raise validation.missing(place)
-    if kind == "mcp":
-        raise validation.unsupported_field(
-            place, "Tools of type 'mcp' need the extra '[mcp]', which is not installed on this server."
-        )
     if kind in UNSERVED_TYPES:
         raise validation.unsupported_field(place, f"Tools of type '{kind}' are not served.")
     if kind not in OFFLINE_SEARCHES:

@@ -1,8 +1,8 @@
-"""From the fields that completions and chat share to sampling and stopping, checks included. Knows no model."""
+"""From the fields that text endpoints share to sampling and stopping, checks included. Knows no model."""
 
 from typing import TypeVar
 
-from homeport.api.text_generation.schema import GenerationFields, SamplingFields
+from homeport.api.text_generation.schema import CacheOptions, GenerationFields, SamplingFields
 from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import SamplingParams, StoppingCriteria
@@ -14,6 +14,7 @@ MAX_STOP_TOKEN_IDS = 128
 MAX_STOP_CHARS = 4096
 MAX_BIASES = 16_384
 MAX_CANDIDATES = 4096
+TIERS = ("auto", "default")
 
 
 def check_generation(body: GenerationFields) -> None:
@@ -128,3 +129,23 @@ def _biases(logit_bias: dict[str, float] | None) -> dict[int, float]:
             validation.check_number("logit_bias", value, -100, 100)
         biases[int(key)] = value
     return biases
+
+
+def check_caching(key: str | None, retention: str | None, options: CacheOptions | None) -> None:
+    """Check how the prompt is cached. Raises InvalidRequest naming the field."""
+    validation.check_length("prompt_cache_key", key, validation.LABEL_CHARS)
+    if retention not in (None, "in_memory"):
+        raise validation.unsupported_field(
+            "prompt_cache_retention", "Prompts are cached in memory only: use 'in_memory'."
+        )
+    options = options or CacheOptions()
+    if options.mode not in (None, "implicit") or options.ttl not in (None, "30m"):
+        raise validation.unsupported_field("prompt_cache_options", "Only mode 'implicit' and ttl '30m' are served.")
+
+
+def check_tier(tier: str | None) -> None:
+    """Check the service tier. Raises InvalidRequest for one that is not served."""
+    if tier not in (None, *TIERS):
+        raise validation.unsupported_field(
+            "service_tier", "There is one service tier: 'auto' and 'default' both select it."
+        )

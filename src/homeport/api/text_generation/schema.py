@@ -31,6 +31,13 @@ class GrammarBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     definition: Annotated[str | None, served("Up to 100,000 characters.")] = None
 
 
+class CacheOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How OpenAI caches the prompt."""
+
+    ttl: str | None = None
+    mode: str | None = None
+
+
 class SamplingFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """How text is sampled and when it ends: OpenAI's fields, and extensions."""
 
