@@ -1,8 +1,8 @@
 """`python -m bench.response_events`: CPU time of an event of a streamed response against that of a chat's chunk.
 
-Two rows have the writers alone, in this process, on the same events: with padded deltas and with plain ones. One has
-the whole gateway, with the scripted engine. Both kinds of stream alternate in rounds. Prints a table and, with --log,
-appends it to bench/LOG.md.
+Two rows have the writers alone, in this process, on the same events: with padded deltas and with plain ones. Two have
+the whole gateway, with the scripted engine: one stream, of whose CPU time much is that of an idle gateway, and many at
+once. Both kinds of stream alternate in rounds. Prints a table and, with --log, appends it to bench/LOG.md.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from homeport.domain.events import Admitted, ChoiceFinished, TextDelta, Usage
 from homeport.settings import load
 
 DELTAS = 600
+STREAMS = 32
 _LIMIT = 1.5
 _RESPONSE = ("/v1/responses", {"input": "Hello", "max_output_tokens": DELTAS, "store": False})
 _CHAT = ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": DELTAS})
@@ -52,20 +54,24 @@ def writers(rounds: int, streams: int, *, is_padded: bool) -> Row:
     return _row(f"writers alone, {kind}", chats, responses)
 
 
-def gateway(plan: Plan) -> Row:
+def gateway(plan: Plan) -> list[Row]:
     """Measure the gateway's CPU time per event of a response's stream against a chat's, as clients ask by default."""
-    requests = 1 if plan.quick else 5
-    chats, responses = [], []
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "models").symlink_to(plan.home / "models")
-        settings = {"HOME": folder, "API_KEYS": "bench"}
+        settings = {"HOME": folder, "API_KEYS": "bench", "SLOTS": str(STREAMS)}
         with servers.homeport(plan.model, settings, ("-m", "bench.scripted", "serve")) as side:
             _gateway_us(side, *_RESPONSE, 1)
             _gateway_us(side, *_CHAT, 1)
-            for _ in range(plan.rounds):
-                chats.append(_gateway_us(side, *_CHAT, requests))
-                responses.append(_gateway_us(side, *_RESPONSE, requests))
-    return _row("gateway, not stored", chats, responses)
+            return [_gateway_row(plan, side, streams) for streams in (1, STREAMS)]
+
+
+def _gateway_row(plan: Plan, side: Served, streams: int) -> Row:
+    chats, responses = [], []
+    for turn in range(plan.rounds):
+        plan.say(f"gateway, {streams} at once: round {turn + 1} of {plan.rounds}")
+        chats.append(_gateway_us(side, *_CHAT, streams))
+        responses.append(_gateway_us(side, *_RESPONSE, streams))
+    return _row(f"gateway, not stored, {streams} stream{'s' if streams > 1 else ''}", chats, responses)
 
 
 def _row(what: str, chats: list[float], responses: list[float]) -> Row:
@@ -78,21 +84,26 @@ def _row(what: str, chats: list[float], responses: list[float]) -> Row:
     return Row(work, "–", "×", ratio, None, _LIMIT, at_most=True, note=note)
 
 
-def _gateway_us(side: Served, path: str, fields: Mapping[str, Any], requests: int) -> float:
-    """Read streams one after the other; return the gateway's CPU time per delta, in microseconds."""
+def _gateway_us(side: Served, path: str, fields: Mapping[str, Any], streams: int) -> float:
+    """Read streams at once; return the gateway's CPU time per delta, in microseconds."""
+    before = side.child.main_cpu_s()
+    with ThreadPoolExecutor(streams) as pool:
+        deltas = sum(pool.map(lambda _: _read_stream(side, path, fields), range(streams)))
+    return (side.child.main_cpu_s() - before) / deltas * 1e6
+
+
+def _read_stream(side: Served, path: str, fields: Mapping[str, Any]) -> int:
+    """Read one stream to its end; return its number of deltas."""
     to = side.address
     body = json.dumps({"model": to.model, "stream": True, **fields})
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {to.key}"}
     with closing(http.client.HTTPConnection(to.host, to.port, timeout=60)) as line:
-        before, deltas = side.child.main_cpu_s(), 0
-        for _ in range(requests):
-            line.request("POST", path, body, headers)
-            answer = line.getresponse()
-            content = answer.read()
-            if answer.status != 200:
-                raise RuntimeError(content.decode())
-            deltas += content.count(b'"delta":')
-        return (side.child.main_cpu_s() - before) / deltas * 1e6
+        line.request("POST", path, body, headers)
+        answer = line.getresponse()
+        content = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(content.decode())
+        return content.count(b'"delta":')
 
 
 def _chat(*, is_padded: bool) -> Writer:
@@ -130,14 +141,15 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.response_events", description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--quick", action="store_true", help="few streams: only to check that everything works")
+    parser.add_argument("--quick", action="store_true", help="one round of few streams, as a check")
     parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
     arguments = parser.parse_args()
     threads, streams = os.cpu_count() or 1, 5 if arguments.quick else 100
-    plan = Plan("smollm2-135m", arguments.rounds, threads, load().home, say=lambda _: None, quick=arguments.quick)
-    measured = [writers(arguments.rounds, streams, is_padded=is_padded) for is_padded in (True, False)]
-    measured.append(gateway(plan))
-    heading = machine.heading("the events of responses", threads, "xllamacpp", machine.rounds(arguments.rounds))
+    rounds = 1 if arguments.quick else arguments.rounds
+    plan = Plan("smollm2-135m", rounds, threads, load().home, say=lambda text: print(text, flush=True))
+    measured = [writers(rounds, streams, is_padded=is_padded) for is_padded in (True, False)]
+    measured += gateway(plan)
+    heading = machine.heading("the events of responses", threads, "xllamacpp", machine.rounds(rounds))
     lines = [f"### {heading}", "", *table.targets(measured)]
     print("\n".join(lines), flush=True)
     if arguments.log:

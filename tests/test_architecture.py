@@ -28,6 +28,7 @@ TOOLKITS = {
     ("llguidance",): {"engines"},
     ("torch",): {"training"},
     ("sqlalchemy", "alembic", "psycopg", "obstore"): {"store"},
+    ("mcp", "mcp_types"): {"serving"},
     ("ray",): {"cluster"},
     ("click", "rich"): {"cli"},
     ("huggingface_hub", "modelscope_hub"): {"models"},

@@ -21,6 +21,7 @@ from homeport.domain.security import is_loopback, mask_secret
 from homeport.domain.setting_parsers import (
     parse_days,
     parse_folder,
+    parse_hosts,
     parse_int,
     parse_number,
     parse_pairs,
@@ -180,6 +181,15 @@ class Settings:
             maximum=36_500,
         ),
     ] = 30
+    mcp_hosts: Annotated[
+        tuple[str, ...],
+        SettingSpec(
+            "Hosts of MCP servers that responses may use, such as `mcp.example.com` (https, public addresses) or "
+            "`http://tools.lan:8000` (own network); default: none.",
+            parse_hosts,
+            flag="--mcp-host",
+        ),
+    ] = ()
     max_connections: Annotated[
         int, SettingSpec("Simultaneous connections; at most 3/4 of the allowed file descriptors.", minimum=1)
     ] = 4096

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from homeport.app import doctor
 from homeport.app.doctor import Probes, examine
 from homeport.client import runfile
 from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
@@ -82,6 +83,16 @@ def test_taken_port_is_bad(settings: Settings) -> None:
 def test_budget_beyond_the_machine_is_a_warning(settings: Settings) -> None:
     """A memory budget larger than the memory is a warning."""
     assert findings(replace(settings, memory_budget_bytes=10**18))["memory"].state == "warning"
+
+
+def test_allowed_mcp_hosts_are_shown(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts of MCP servers are listed if any are allowed; without the extra that is a warning with its remedy."""
+    assert "mcp" not in findings(settings)
+    listed = replace(settings, mcp_hosts=("mcp.example.com", "localhost:9000"))
+    assert findings(listed)["mcp"].detail == "responses may use mcp.example.com, localhost:9000"
+    monkeypatch.setattr(doctor, "find_spec", lambda _: None)
+    finding = findings(listed)["mcp"]
+    assert (finding.state, finding.remedy) == ("warning", "pip install 'homeport[mcp]'")
 
 
 def test_hubs_are_asked_online_only(settings: Settings) -> None:

@@ -66,6 +66,18 @@ def test_tokens_in_any_minute_stay_under_the_limit(quotas: RateLimiter, clock: F
     assert sum(size for _, size in taken) >= 0.95 * 1000 * 5
 
 
+def test_a_request_may_run_a_model_twice(quotas: RateLimiter) -> None:
+    """What a settled run of a request used counts once when the same request reserves tokens for another run."""
+    passage = quotas.ticket(key(tokens_per_day=100))
+    passage.acquire()
+    for used in (60, 40):
+        passage.reserve(used, 0)
+        passage.admit(used)
+        passage.settle(used)
+    with pytest.raises(QuotaExceeded, match="has used 100"):
+        passage.reserve(1, 0)
+
+
 def test_a_refusal_has_a_time_to_retry(quotas: RateLimiter, clock: FakeClock) -> None:
     """A refusal's time is when there is room, and not much earlier."""
     asked = key(requests_per_minute=2)
@@ -103,6 +115,23 @@ def test_unused_reservations_are_returned(quotas: RateLimiter) -> None:
     passage.settle(30)
     assert passage.limit_status()["tokens"].remaining == 70
     assert admitted(quotas, asked, 70)
+
+
+def test_a_request_may_reserve_again(quotas: RateLimiter) -> None:
+    """A request with several engine requests reserves for each; each is charged for its own tokens."""
+    asked = key(tokens_per_day=1000)
+    passage = quotas.ticket(asked)
+    passage.acquire()
+    passage.reserve(100, 500)
+    passage.admit(100, has_answer=True)
+    passage.more(300, 200)
+    passage.settle(350)
+    passage.reserve(100, 200)
+    passage.settle(50)
+    passage.reserve(600)
+    passage.admit(600)
+    with pytest.raises(QuotaExceeded):
+        passage.admit(601)
 
 
 def test_a_long_answer_counts_where_it_is_more_than_reserved(quotas: RateLimiter, clock: FakeClock) -> None:

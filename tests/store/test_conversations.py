@@ -58,6 +58,16 @@ def test_a_project_sees_its_own_conversations_only(store: ResponseStore) -> None
     sql.lock("other", theirs.id, "other", 10)
 
 
+def test_items_are_found_in_all_conversations(store: ResponseStore) -> None:
+    """Items are found by their ids in all of a project's conversations, the oldest first, and in no other project's."""
+    store.conversation("a", "b")
+    store.conversation("c", project="other")
+    store.conversation("d", "a")
+    assert store.conversations.find_items("one", ["d", "c", "x", "a"]) == [item("a"), item("d"), item("a")]
+    assert store.conversations.find_items("one", [f"x{n}" for n in range(1200)] + ["b"]) == [item("b")]
+    assert store.conversations.find_items("one", []) == []
+
+
 def test_items_are_listed_in_pages_either_way(store: ResponseStore) -> None:
     """Pages of items begin after an item of the same conversation, in either order."""
     made, other = store.conversation(*"abcde"), store.conversation("a", "z")
@@ -182,3 +192,14 @@ def test_a_damaged_conversation_is_an_error(store: ResponseStore, database: Data
         store.conversations.get("one", made.id)
     assert store.conversations.update("one", made.id, {}).metadata == {}
     assert store.conversations.list_items("one", made.id, PageRequest()) == Page(items=(item("a"),))
+
+
+def test_damaged_items_are_left_out(store: ResponseStore, database: Database) -> None:
+    """An item whose body is no text is left out of its conversation, which only SQLite lets happen."""
+    made = store.conversation("a", "b", "c")
+    with database.write_transaction() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.execute(sa.text("UPDATE conversation_items SET body = x'80' WHERE id = 'b'"))
+        else:
+            connection.execute(sa.text("DELETE FROM conversation_items WHERE id = 'b'"))
+    assert store.conversations.items("one", made.id) == [item("a"), item("c")]

@@ -226,12 +226,28 @@ def test_many_responses_at_once_keep_the_limit(database: Database) -> None:
         assert sum(pool.map(added, range(12))) == 3
 
 
+def test_a_project_at_its_limit_has_no_room(database: Database) -> None:
+    """A project that is at its limit is refused by name before it stores anything; others are not."""
+    store = ResponseStore(database, 3000)
+    store.storage.check_room("one", "store")
+    store.queued("a")
+    store.storage.check_room("one", "store")
+    assert store.claimed() == "a"
+    store.responses.finish("me", "a", ResponseEnd(status="completed", body="x" * 3000))
+    store.clock.now += ESTIMATE_S
+    with pytest.raises(InvalidRequest, match="Storage limit exceeded") as refused:
+        store.storage.check_room("one", "store")
+    assert (refused.value.param, refused.value.code) == ("store", "storage_limit_exceeded")
+    store.storage.check_room("other", "store")
+
+
 def test_a_project_far_from_its_limit_is_summed_rarely(database: Database) -> None:
     """Rows of such a project are added to a recent sum; near the limit, and after a while, all is summed again."""
     store = ResponseStore(database, 10_000)
     sums: list[str] = []
     store.storage._pictures = lambda: sums.append("sum") or {}  # type: ignore[func-returns-value]
     for number in range(10):
+        store.storage.check_room("one", "store")
         store.added(f"r{number}")
     assert len(sums) == 1
     store.clock.now += ESTIMATE_S

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import openai
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from homeport import settings
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.models.kernels import find_installed_kernels
+from homeport.models.model_store import ModelStore
 from tests.system.reasoning_model import install_reasoning_model
 from tests.system.server import ServerProcess, Tokenise, running
 from tests.system.tiny_diffusion import install_tiny_model
+from tests.tool_server import ToolServer, tool_server_in_thread
 
 
 @pytest.fixture(scope="session")
@@ -42,11 +45,37 @@ def image_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPro
 
 
 @pytest.fixture(scope="session")
+def tools() -> Iterator[ToolServer]:
+    """An MCP server."""
+    with tool_server_in_thread() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def mcp_server(tools: ToolServer, tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
+    """A server with the small model that may reach the MCP server."""
+    assert smollm2.exists()
+    log = tmp_path_factory.mktemp("mcp_server") / "log"
+    with running(log, "--model", "smollm2-135m", MCP_HOSTS=urlsplit(tools.url).netloc) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
 def reasoning_server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
     """A server with a model whose template has a reasoning switch, in a home of its own."""
     folder = tmp_path_factory.mktemp("reasoning_server")
     install_reasoning_model(folder / "home", smollm2)
     with running(folder / "log", HOME=str(folder / "home")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def drawing_server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
+    """A server with the small model and a tiny image model, in a home of its own."""
+    folder = tmp_path_factory.mktemp("drawing_server")
+    install_tiny_model(folder / "home")
+    (ModelStore(folder / "home").folder(smollm2.parent.name)).symlink_to(smollm2.parent, target_is_directory=True)
+    with running(folder / "log", HOME=str(folder / "home"), THREADS="1") as started:
         yield started
 
 

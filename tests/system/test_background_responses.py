@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.conftest import Scale
+from tests.openai_schemas import check_event
 from tests.system.raw_http import RawConnection
 from tests.system.server import ServerProcess, running
 
@@ -70,8 +71,11 @@ def frames_of(body: bytes) -> list[bytes]:
 
 
 def events_of(body: bytes) -> list[Any]:
-    """Return the events of a stream."""
-    return [msgspec.json.decode(frame.split(b"data: ", 1)[1]) for frame in frames_of(body)]
+    """Return the events of a stream, each as OpenAI published it."""
+    events = [msgspec.json.decode(frame.split(b"data: ", 1)[1]) for frame in frames_of(body)]
+    for event in events:
+        check_event(event)
+    return events
 
 
 def check_ended(server: ServerProcess, response_id: str) -> str:
@@ -202,6 +206,8 @@ def test_the_newest_client_uses_the_background(server: ServerProcess, client: op
     server.wait("it has ended", lambda: client.responses.retrieve(made.id).status in ENDED)
     ended = client.responses.retrieve(made.id)
     events = list(client.responses.retrieve(made.id, stream=True, starting_after=1))
+    for event in events:
+        check_event(event.to_dict(mode="json"))
     assert [event.sequence_number for event in events] == list(range(2, 2 + len(events)))
     assert events[-1].type in ("response.completed", "response.incomplete")
     assert events[-1].response == ended

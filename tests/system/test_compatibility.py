@@ -9,6 +9,7 @@ from homeport.api.compatibility import FieldNote
 from tests.system.compatibility import fine_tuning, images, page, responses, structured
 from tests.system.compatibility.probes import every_field, judge
 from tests.system.server import ServerProcess
+from tests.tool_server import ToolServer
 
 Verdicts = Mapping[tuple[str, str], str | Exception]
 
@@ -19,6 +20,7 @@ def verdicts(
     image_server: ServerProcess,
     fine_tuning_server: ServerProcess,
     reasoning_server: ServerProcess,
+    drawing_server: ServerProcess,
     installed: Mapping[str, Path],
 ) -> Verdicts:
     """The verdict on every field, once for all tests of this module."""
@@ -29,6 +31,8 @@ def verdicts(
     for endpoint, field in every_field():
         is_reasoning = field.name in needs_reasoning.get(endpoint, ())
         chosen = reasoning_server if is_reasoning else others.get(endpoint, server)
+        if endpoint == "responses" and field.name in responses.HOSTED:
+            chosen = drawing_server
         try:
             found[endpoint, field.name] = judge(chosen, endpoint, field)
         except (AssertionError, LookupError) as missed:
@@ -44,9 +48,16 @@ def test_field_does_what_its_note_says(verdicts: Verdicts, endpoint: str, field:
         raise verdict
 
 
-def test_every_event_is_listed(server: ServerProcess, reasoning_server: ServerProcess) -> None:
+def test_every_event_is_listed(
+    server: ServerProcess,
+    reasoning_server: ServerProcess,
+    drawing_server: ServerProcess,
+    mcp_server: ServerProcess,
+    tools: ToolServer,
+) -> None:
     """The page lists exactly the events that streams of all sorts contain."""
-    assert set(responses.streamed_events(server, reasoning_server)) == set(responses.EVENTS)
+    servers = responses.Servers(server, reasoning_server, drawing_server, mcp_server, tools.url)
+    assert set(responses.streamed_events(servers)) == set(responses.EVENTS)
 
 
 def test_compatibility_page_is_current(verdicts: Verdicts, request: pytest.FixtureRequest) -> None:

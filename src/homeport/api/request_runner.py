@@ -5,8 +5,8 @@ response's format: endpoints convert, a `Writer` renders.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 
 import msgspec
 from starlette.requests import Request
@@ -19,10 +19,10 @@ from homeport.api.streaming import ByteStream, EventStream, run_until_disconnect
 from homeport.api.token_estimates import answer_tokens, prompt_tokens
 from homeport.api.writer import AnswerMetadata, Delivery, Writer
 from homeport.domain.errors import HomeportError, InvalidRequest, excerpt
-from homeport.domain.events import Admitted, Done
+from homeport.domain.events import Admitted, Done, Event, TokenizeResult, Usage
 from homeport.domain.models import ResolvedModel
 from homeport.domain.ports.serving import RequestStream
-from homeport.domain.text import TextRequest
+from homeport.domain.text import ChatPrompt, TextRequest, TokenRequest
 from homeport.domain.worker_messages import EngineRequest
 
 
@@ -80,6 +80,25 @@ async def run(
     return Response(body, headers=headers, media_type=writer.media_type)
 
 
+async def count_prompt(request: Request, resolved: ResolvedModel, prompt: ChatPrompt) -> int:
+    """Return the number of a prompt's tokens, as a part of another request: nothing is recorded.
+
+    Raises InvalidRequest for an invalid prompt, or one that does not fit the window, and what opening a request raises.
+    """
+    ids: Sequence[int] = ()
+    async with aclosing(await _open(request, resolved, TokenRequest((prompt,)))) as stream:
+        await stream.admitted()
+        async for events in stream:
+            ids = next((event.ids for event in events if isinstance(event, TokenizeResult)), ids)
+    return len(ids)
+
+
+def window_of(request: Request, resolved: ResolvedModel) -> int | None:
+    """Return the window of a model in tokens, as it is loaded; None: it is not known."""
+    loaded = services(request).serving.loaded(resolved.model.facts.name)
+    return loaded.window if loaded else resolved.model.facts.window
+
+
 async def _join(parts: AsyncGenerator[bytes, None]) -> bytes:
     async with aclosing(parts):
         return b"".join([part async for part in parts])
@@ -96,32 +115,97 @@ async def _parts(
 ) -> AsyncGenerator[bytes, None]:
     """Yield the parts of the response; the first is empty and marks the request as admitted.
 
-    `headers` are complete by then. Usage is recorded before the last part is yielded, so no caller sees the end of an
-    answer that is not recorded.
+    `headers` are complete by then; what later admissions add reaches only a whole answer. Usage is recorded before the
+    last part is yielded, so no caller sees the end of an answer that is not recorded. If the writer has work before the
+    first engine request, what opens the response is sent before any admission.
+    """
+    next_request: EngineRequest | None = engine_request
+    spent: Usage | None = None
+    is_open = False
+    while True:
+        if writer.has_work:
+            if not is_open:
+                yield writer.opening()
+                is_open = True
+            async with aclosing(writer.work()) as work:
+                async for part in work:
+                    yield part
+            next_request = await writer.next_request()
+        if next_request is None:
+            yield await writer.finish()
+            return
+        async with engine_run(request, resolved, next_request, endpoint, user) as engine:
+            headers.update(writer.on_admitted(_metadata(request, resolved, engine.admitted)))
+            if not is_open:
+                yield writer.opening()
+                is_open = True
+            async for events in engine.events:
+                engine.count(events)
+                writer.usage = spent + engine.usage if spent else engine.usage
+                part = writer.write(events)
+                if events and isinstance(events[-1], Done):
+                    part += await _end(engine, writer)
+                if part:
+                    yield part
+            spent = writer.usage
+        if not writer.has_work:
+            return
+
+
+async def _end(engine: "EngineRun", writer: Writer) -> bytes:
+    """Record an engine request, and return the end of the answer if it has no more of them."""
+    end = b"" if writer.has_work else await writer.finish()
+    await engine.complete()
+    return end
+
+
+class EngineRun:
+    """One engine request of a request, while it runs. `events`: what it answers, in batches; `count` each of them."""
+
+    def __init__(
+        self, events: RequestStream, admitted: Admitted, accounting: RequestAccounting, context: RequestContext
+    ) -> None:
+        self.events = events
+        self.admitted = admitted
+        self._accounting = accounting
+        self._context = context
+        self._counter = accounting.counter
+
+    @property
+    def usage(self) -> Usage:
+        """The cost so far."""
+        return self._counter.usage
+
+    def count(self, events: Sequence[Event]) -> None:
+        """Count a batch of events."""
+        self._counter.count(events)
+        if self._counter.is_cut:
+            self._context.limited_by = self._context.rate_ticket.limited_by
+
+    async def complete(self) -> None:
+        """Record the cost, and wait, for a limited time, until the record would survive a power cut."""
+        self._accounting.record()
+        await self._accounting.wait_until_durable()
+
+
+@asynccontextmanager
+async def engine_run(
+    request: Request, resolved: ResolvedModel, engine_request: EngineRequest, endpoint: str, user: str | None = None
+) -> AsyncIterator[EngineRun]:
+    """Run one engine request within a request: limited by the caller's key, admitted, counted, and recorded at its end.
+
+    The runs of one request follow one another. The end of the context cancels what is not finished. Raises the error
+    for which the model, the server or the key's limits refuse it.
     """
     context = context_of(request.scope)
     engine_request = _reserve_tokens(context, engine_request)
     accounting = RequestAccounting(request, resolved, engine_request, endpoint, user)
-    counter = accounting.counter
     try:
         async with aclosing(await _open(request, resolved, engine_request)) as stream:
             admitted = await stream.admitted()
             context.rate_ticket.admit(admitted.prompt_tokens, has_answer=answer_tokens(engine_request) != 0)
-            counter.on_admitted(admitted)
-            headers.update(writer.on_admitted(_metadata(request, resolved, admitted)))
-            yield writer.opening()
-            async for events in stream:
-                counter.count(events)
-                if counter.is_cut:
-                    context.limited_by = context.rate_ticket.limited_by
-                writer.usage = counter.usage
-                part = writer.write(events)
-                if events and isinstance(events[-1], Done):
-                    part += await writer.finish()
-                    accounting.record()
-                    await accounting.wait_until_durable()
-                if part:
-                    yield part
+            accounting.counter.on_admitted(admitted)
+            yield EngineRun(stream, admitted, accounting, context)
     except BaseException as error:
         accounting.record(_status(error))
         raise
@@ -152,8 +236,7 @@ async def _open(request: Request, resolved: ResolvedModel, engine_request: Engin
 def _metadata(request: Request, resolved: ResolvedModel, admitted: Admitted) -> AnswerMetadata:
     """Describe the answer. Not before admission: only a loaded model has a fingerprint."""
     server = services(request)
-    loaded = server.serving.loaded(resolved.model.facts.name)
-    window = loaded.window if loaded else resolved.model.facts.window
+    window = window_of(request, resolved)
     return AnswerMetadata(admitted, int(server.now()), resolved.requested_name, server.fingerprint(resolved), window)
 
 

@@ -4,7 +4,7 @@ Knows nothing of HTTP, admission or accounting: `api/request_runner` calls a wri
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from homeport.api.error_responses import envelope
 from homeport.api.streaming import sse_event
 from homeport.domain.errors import HomeportError
 from homeport.domain.events import Admitted, Event, Usage
+from homeport.domain.worker_messages import EngineRequest
 
 
 class Delivery(Enum):
@@ -43,7 +44,11 @@ class Writer(ABC):
 
     `on_admitted` and `opening` are called once, then `write` per batch of events, then `finish` once.
 
-    `usage`: the cost so far, set before each call; the total cost in `finish`.
+    An answer may need several engine requests, each with its own `on_admitted`. While `has_work` is true at the end of
+    one, `work` is called, and then `next_request`; if it is true at the beginning, they come before the first request,
+    right after `opening`.
+
+    `usage`: the cost so far, of all engine requests, set before each call; the total cost in `finish`.
     """
 
     delivery: Delivery = Delivery.WHOLE
@@ -57,12 +62,26 @@ class Writer(ABC):
         return {}
 
     def opening(self) -> bytes:
-        """Return the first bytes of the response. Called once, after `on_admitted`; empty for most."""
+        """Return the first bytes of the response. Called once; empty for most."""
         return b""
 
     async def render_error(self, error: HomeportError) -> bytes:
         """Return what reports an error after the first bytes of a stream of events."""
         return sse_event(envelope(error))
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is work between the last engine request and the next one, or the end."""
+        return False
+
+    async def work(self) -> AsyncGenerator[bytes, None]:
+        """Do the work, and yield the bytes that are to be sent meanwhile."""
+        return
+        yield b""
+
+    async def next_request(self) -> EngineRequest | None:
+        """Return the next engine request; None: the answer is complete."""
+        return None
 
     @abstractmethod
     def write(self, events: Sequence[Event]) -> bytes:

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import psutil
 
@@ -49,6 +50,7 @@ def examine(settings: Settings, probes: Probes, *, online: bool) -> Iterator[Fin
     yield _memory(settings)
     yield _port(settings)
     yield from _models(probes)
+    yield from _mcp(settings)
     if online and settings.offline:
         yield Finding("hubs", "warning", "not checked: the setting `offline` is on")
     elif online:
@@ -114,6 +116,15 @@ def _models(probes: Probes) -> Iterator[Finding]:
             yield Finding("model", "bad", f"{name}: {error}", f"homeport rm {name}; homeport pull {name}")
         else:
             yield Finding("model", "good", f"{name}: {model.facts.size_bytes / _GB:.2f} GB, hashes match")
+
+
+def _mcp(settings: Settings) -> Iterator[Finding]:
+    if settings.mcp_hosts:
+        hosts = ", ".join(settings.mcp_hosts)
+        if find_spec("mcp") is None:
+            yield Finding("mcp", "warning", f"{hosts}: the extra is not installed", "pip install 'homeport[mcp]'")
+        else:
+            yield Finding("mcp", "good", f"responses may use {hosts}")
 
 
 def _hub(probes: Probes, name: str) -> Finding:

@@ -21,11 +21,13 @@ from homeport.app.models import engine_files, model_registry, served_store
 from homeport.app.responses import ResponseService
 from homeport.app.storage import Storage
 from homeport.client import runfile
+from homeport.domain.allowed_hosts import AllowedHosts
 from homeport.domain.kinds import TEXT
 from homeport.domain.models import InstalledModel
 from homeport.domain.operations import Announcement
 from homeport.domain.ports.serving import Serving
 from homeport.serving.background_loops import BackgroundLoops
+from homeport.serving.mcp.client import HttpMcpClient
 from homeport.serving.worker_serving import WorkerServing
 from homeport.settings import Settings, check_exposure
 
@@ -131,6 +133,7 @@ class Server:
             secret=self._storage.sealing_secret,
             response_keep_s=options.response_keep_s(self._settings),
             response_signals=self._responses.signals,
+            mcp=HttpMcpClient(AllowedHosts(self._settings.mcp_hosts)),
         )
 
     def _access_policy(self) -> AccessPolicy:

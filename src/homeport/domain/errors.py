@@ -16,6 +16,7 @@ and fails on a class that table lacks. Errors cross process links as `ErrorInfo`
     ├── StorageFull
     ├── RateLimited ── QuotaExceeded, Overloaded
     ├── EngineFailed
+    ├── ToolServerFailed
     └── Unavailable ── ExtraNotInstalled
 """
 
@@ -170,6 +171,10 @@ class Overloaded(RateLimited):
 
 class EngineFailed(HomeportError):
     """The engine failed while it worked on this request."""
+
+
+class ToolServerFailed(HomeportError):
+    """A server of tools that the caller named cannot be used; nothing of the request was computed."""
 
 
 class Unavailable(HomeportError):

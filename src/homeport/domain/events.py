@@ -9,6 +9,7 @@ requests, so structs are arrays on the wire. Every event costs one credit, excep
 """
 
 import msgspec
+from msgspec.structs import astuple
 
 from homeport.domain.errors import ErrorInfo
 
@@ -48,6 +49,9 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
     reasoning_tokens: int = 0
     accepted_tokens: int = 0
     rejected_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
 
 class Admitted(msgspec.Struct, frozen=True, array_like=True, tag="admitted"):

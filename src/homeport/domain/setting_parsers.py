@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from homeport.domain.allowed_hosts import parse_allowed_host
+
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _TRUE = ("1", "true", "yes", "on")
@@ -76,6 +78,14 @@ def parse_words(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
         raise ValueError("is not a list of words")
     return tuple(word.strip() for word in value if word.strip())
+
+
+def parse_hosts(value: object) -> tuple[str, ...]:
+    """Parse a list of hosts that may be reached."""
+    parsed = parse_words(value)
+    for entry in parsed:
+        parse_allowed_host(entry)
+    return parsed
 
 
 def parse_secrets(value: object) -> tuple[str, ...]:

@@ -83,6 +83,8 @@ class RateLimitTicket:
     def reserve(self, prompt: int, answer: int | None = 0) -> int | None:  # noqa: ARG002 - subclasses use them
         """Reserve tokens for a prompt (an estimate) and the beginning of an answer of at most `answer` (None: any).
 
+        A request that needs several engine requests reserves again for each, after it has settled the one before.
+
         Returns how many tokens both may use before `more` is called; None: no limit. Raises RateLimited, or
         QuotaExceeded; then nothing is reserved.
         """
@@ -199,6 +201,7 @@ class _KeyTicket(RateLimitTicket):
         self._total = min([first_slice, *(period.left(limit) for _, period, limit in self._periods())])
         self._slots = [(account.tokens.take(at_once, now), at_once)]
         self._ahead = at_once - self._total
+        self._used = 0
         account.day.held += self._total
         account.month.held += self._total
         return self._total if self._has_token_limit else None
@@ -253,7 +256,7 @@ class _KeyTicket(RateLimitTicket):
         for period in (account.day, account.month):
             period.held -= self._total
             period.taken += tokens
-        self._slots = []
+        self._slots, self._total, self._ahead = [], 0, 0
 
     def release(self) -> None:
         """End the request."""

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from homeport.domain.errors import InvalidRequest, NotFound, excerpt
 from homeport.domain.responses import Item
+from homeport.store import rows
 from homeport.store.response_columns import size_bytes
 from homeport.store.schema import CONVERSATION_ITEMS as TABLE
 from homeport.store.schema import CONVERSATIONS
@@ -53,6 +54,16 @@ def check_ids(connection: sa.Connection, conversation_id: str, items: Sequence[I
                 code="duplicate_item_id",
             )
         known.add(item_id)
+
+
+def find_items(connection: sa.Connection, project: str, ids: Sequence[str]) -> Sequence[Item]:
+    """Return the items with these ids, of all conversations of a project, the oldest first, without damaged ones."""
+    found: list[sa.RowMapping] = []
+    for start in range(0, len(ids), _ID_PAGE):
+        part = ids[start : start + _ID_PAGE]
+        query = sa.select(TABLE).where(TABLE.c.project == project, TABLE.c.id.in_(part))
+        found += connection.execute(query).mappings().all()
+    return list(rows.values(sorted(found, key=lambda row: int(row["seq"])), Item))
 
 
 def append_items(connection: sa.Connection, project: str, conversation_id: str, items: Sequence[Item]) -> None:

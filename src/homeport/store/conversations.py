@@ -11,7 +11,13 @@ from homeport.domain.errors import Conflict, InvalidRequest, NotFound, excerpt
 from homeport.domain.paging import Page, PageRequest
 from homeport.domain.responses import Conversation, Item
 from homeport.store import rows
-from homeport.store.conversation_items import append_items, check_ids, find_conversation, missing_conversation
+from homeport.store.conversation_items import (
+    append_items,
+    check_ids,
+    find_conversation,
+    find_items,
+    missing_conversation,
+)
 from homeport.store.database import Database
 from homeport.store.paging import fetch_page
 from homeport.store.project_storage import SqlProjectStorage
@@ -101,7 +107,7 @@ class SqlConversationRepository:
         """
         of_it = CONVERSATION_ITEMS.c.conversation_id == conversation_id
         total = sa.select(sa.func.coalesce(sa.func.sum(CONVERSATION_ITEMS.c.bytes), 0)).where(of_it)
-        query = sa.select(CONVERSATION_ITEMS).where(of_it).order_by(CONVERSATION_ITEMS.c.seq)
+        query = sa.select(CONVERSATION_ITEMS.c.id, CONVERSATION_ITEMS.c.body).where(of_it)
         with self._database.read_transaction() as connection:
             _check_exists(connection, project, conversation_id)
             n_bytes = int(connection.execute(total).scalar_one())
@@ -112,7 +118,7 @@ class SqlConversationRepository:
                     param="conversation",
                     code="conversation_too_large",
                 )
-            return list(rows.values(connection.execute(query).mappings(), Item))
+            return _read_items(connection.execute(query.order_by(CONVERSATION_ITEMS.c.seq)).mappings().all())
 
     def list_items(self, project: str, conversation_id: str, page: PageRequest) -> Page[Item]:
         """Return a page of the items. Raises InvalidRequest for an unknown `after`."""
@@ -135,6 +141,11 @@ class SqlConversationRepository:
         if row is None:
             raise _missing_item(conversation_id, item_id)
         return rows.value(row, Item)
+
+    def find_items(self, project: str, ids: Sequence[str]) -> Sequence[Item]:
+        """Return the items with these ids, of all conversations of a project, the oldest first."""
+        with self._database.read_transaction() as connection:
+            return find_items(connection, project, ids)
 
     def delete_item(self, project: str, conversation_id: str, item_id: str) -> None:
         """Delete one item. Raises NotFound."""
@@ -175,6 +186,14 @@ def _is_own(project: str, conversation_id: str) -> sa.ColumnElement[bool]:
 
 def _is_item(conversation_id: str, item_id: str) -> sa.ColumnElement[bool]:
     return sa.and_(CONVERSATION_ITEMS.c.conversation_id == conversation_id, CONVERSATION_ITEMS.c.id == item_id)
+
+
+def _read_items(found: Sequence[sa.RowMapping]) -> Sequence[Item]:
+    """Convert ids and bodies, without damaged ones. All at once, because a response waits for hundreds of items."""
+    try:
+        return msgspec.convert([{"id": row["id"], "body": row["body"]} for row in found], list[Item])
+    except msgspec.ValidationError:
+        return list(rows.values(found, Item))
 
 
 def _check_exists(connection: sa.Connection, project: str, conversation_id: str) -> None:

@@ -93,21 +93,31 @@ class SqlProjectStorage:
 
         Summing all rows and folders would cost more than adding the row.
         """
+        if self._claim_estimate(project, n_bytes):
+            return
+        self._lock(connection, project)
+        self._estimate(self._sum(connection, project), n_bytes, n_bytes, param)
+
+    def check_room(self, project: str, param: str | None) -> None:
+        """Raise InvalidRequest naming `param` if a project is at its limit; summed as seldom as by `claim_quickly`."""
+        if not self._claim_estimate(project, 0):
+            self._estimate(self.of(project), 0, 1, param)
+
+    def _claim_estimate(self, project: str, n_bytes: int) -> bool:
+        """Add bytes to a recent sum of a project that is far from its limit; return False if there is none."""
         with self._guard:
             estimate = self._estimates.get(project)
-            if (
-                estimate is not None
-                and estimate.until > self._clock()
-                and (estimate.total + n_bytes) * 2 <= estimate.limit
-            ):
-                estimate.total += n_bytes
-                return
-        self._lock(connection, project)
-        usage = self._sum(connection, project)
-        usage.check(n_bytes, param)
+            if estimate is None or estimate.until <= self._clock() or (estimate.total + n_bytes) * 2 > estimate.limit:
+                return False
+            estimate.total += n_bytes
+            return True
+
+    def _estimate(self, usage: ProjectUsage, claimed: int, wanted: int, param: str | None) -> None:
+        """Remember a sum with what is `claimed`. Raises InvalidRequest if there is no room for what is `wanted`."""
+        usage.check(wanted, param)
         with self._guard:
             until = self._clock() + ESTIMATE_S
-            self._estimates[project] = _Estimate(usage.total + n_bytes, usage.limit, until)
+            self._estimates[usage.project] = _Estimate(usage.total + claimed, usage.limit, until)
 
     def _lock(self, connection: sa.Connection, project: str) -> None:
         if connection.dialect.name == "postgresql":  # SQLite has one writer at a time

@@ -6,7 +6,7 @@ columns.
 
 import sqlalchemy as sa
 
-REVISION = "r0006"
+REVISION = "r0007"
 """The latest revision of `migrations/versions`, with which a database of these tables is stamped."""
 
 METADATA = sa.MetaData()
@@ -301,6 +301,7 @@ CONVERSATION_ITEMS = sa.Table(
     sa.UniqueConstraint("conversation_id", "id", name="conversation_items_id"),
     sa.Index("conversation_items_order", "conversation_id", "seq"),
     sa.Index("conversation_items_project", "project", "bytes"),
+    sa.Index("conversation_items_by_id", "project", "id"),
 )
 
 STORED_COMPLETIONS = sa.Table(

@@ -83,6 +83,11 @@ class FakeConversationRepository:
                 return item
         raise NotFound(f"Item with id '{item_id}' not found in conversation with id '{conversation_id}'.")
 
+    def find_items(self, project: str, ids: Sequence[str]) -> Sequence[Item]:
+        """Return the items with these ids, of all conversations of a project."""
+        mine = (each.id for each in self.conversations.values() if each.project == project)
+        return [item for conversation_id in mine for item in self.contents[conversation_id] if item.id in ids]
+
     def delete_item(self, project: str, conversation_id: str, item_id: str) -> None:
         """Delete one item."""
         item = self.get_item(project, conversation_id, item_id)

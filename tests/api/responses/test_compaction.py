@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from homeport.api.responses.compaction import INSTRUCTION, MAX_SUMMARY_TOKENS
+from homeport.api.responses.summaries import INSTRUCTION, MAX_SUMMARY_TOKENS
 from homeport.domain.tools import Reasoning
 from tests.api.fakes import FakeServing, answer
 from tests.api.responses.calls import PATH, ResponseApp

@@ -195,7 +195,6 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"service_tier": "flex"}, "service_tier", "'auto' and 'default'"),
     ({"prompt_cache_retention": "24h"}, "prompt_cache_retention", "in_memory"),
     ({"prompt_cache_options": {"mode": "explicit"}}, "prompt_cache_options", "implicit"),
-    ({"context_management": [{"type": "compaction"}]}, "context_management", "compact"),
     ({"moderation": {"model": "x"}}, "moderation", "/v1/moderations"),
     ({"prompt": {"id": "x"}}, "prompt", "instructions"),
     ({"safety_identifier": "s" * 65}, "safety_identifier", "maximum length 64"),

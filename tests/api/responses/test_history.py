@@ -35,11 +35,26 @@ def messages(*items: Any, **options: Any) -> tuple[Message, ...]:
     return to_messages(options.pop("instructions", None), read(*items), unseal, **options)
 
 
+IMAGE = {"type": "image_generation_call", "id": "ig_1", "result": "AAAA", "revised_prompt": "a cat"}
+DRAWN = call("hosted_1", "image_generation", '{"prompt":"a cat"}')
+SHOWN = result("The image was made and is shown to the user.", "hosted_1")
+
 CASES: list[tuple[list[Any], list[Message]]] = [
     ([ASK], [user("q")]),
     ([{"role": "developer", "content": "d"}, ASK], [text_message("developer", "d"), user("q")]),
     ([ASK, SAY, ASK], [user("q"), assistant("s"), user("q")]),
     ([SAY, SAY], [assistant("s"), assistant("s")]),
+    ([ASK, thought("t"), SAY, IMAGE, SAY], [user("q"), assistant(reasoning("t"), "s", DRAWN), SHOWN, assistant("s")]),
+    ([ASK, IMAGE, CALL, OUTPUT], [user("q"), assistant(DRAWN), SHOWN, assistant(call()), result()]),
+    ([ASK, CALL, IMAGE, OUTPUT, SAY], [user("q"), assistant(call(), DRAWN), result(), SHOWN, assistant("s")]),
+    (
+        [ASK, {**IMAGE, "status": "failed", "error": "Why.", "revised_prompt": None}],
+        [
+            user("q"),
+            assistant(call("hosted_1", "image_generation", '{"prompt":""}')),
+            result("The image could not be made. Why.", "hosted_1"),
+        ],
+    ),
     (
         [{"role": "user", "content": [{"type": "input_text", "text": "a"}, {"type": "input_text", "text": "b"}]}],
         [user("ab")],
@@ -150,6 +165,13 @@ def test_stored_items_become_the_same_messages(items: Sequence[Any], expected: S
     for n_earlier in (len(given), len(given) // 2):
         earlier = from_stored(to_stored(given[:n_earlier]))
         assert to_messages(None, [*earlier, *given[n_earlier:]], unseal, n_earlier=n_earlier) == tuple(expected)
+
+
+def test_a_hosted_call_needs_no_id() -> None:
+    """An image whose id the caller has left out is still a call with its result."""
+    image = {**IMAGE, "id": None}
+    made = [message.parts[0] for message in messages(ASK, image, image) if message.role == "assistant"]
+    assert made == [call(f"hosted_{at}", DRAWN.name, DRAWN.arguments) for at in (1, 2)]
 
 
 def test_instructions_come_first() -> None:

@@ -72,7 +72,7 @@ def test_any_tool_is_read_or_refused(tools: list[Any], choice: Any) -> None:
     """Tools with any change are an error that names a field, or have a target for each name of the model."""
     fault = None
     try:
-        use, targets, echo = to_tools(raw(*tools), choice)
+        use, targets, echo, *_ = to_tools(raw(*tools), choice)
     except InvalidRequest as error:
         fault = error
     if fault is not None:

@@ -28,8 +28,29 @@ DONE = {"status": "completed"}
 
 TOOLS = {"type": "additional_tools", "role": "developer", "tools": [{"type": "function", "name": "f"}]}
 
+LISTED = {"name": "a.b", "input_schema": {"type": "object"}, "description": None, "annotations": {"title": "A"}}
+MCP = {"server_label": "s", "name": "a.b", "arguments": "{}"}
+MCP_CALL = {"type": "mcp_call", **MCP, "output": "x", "error": None, "approval_request_id": None}
+APPROVAL = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
+IMAGE = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AAAA"}
+SENT_IMAGE = {**IMAGE, "revised_prompt": "a cat", "action": "generate", "size": "1x1", "output_format": "png"}
+
 RETURNED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {"type": "mcp_list_tools", "server_label": "s", "tools": [LISTED], "error": None},
+        {"type": "mcp_list_tools", "server_label": "s", "tools": [LISTED]},
+    ),
+    ({"type": "mcp_call", **MCP, "output": "x"}, {**MCP_CALL, **DONE}),
+    (
+        {"type": "mcp_call", **MCP, "error": "no", "approval_request_id": "mcpr_1"},
+        {**MCP_CALL, "output": None, "error": "no", "approval_request_id": "mcpr_1", "status": "failed"},
+    ),
+    ({"type": "mcp_approval_request", **MCP}, {"type": "mcp_approval_request", **MCP}),
+    (APPROVAL, {**APPROVAL, "reason": None, "request_id": "mcpr_1"}),
     (TOOLS, TOOLS),
+    (SENT_IMAGE, SENT_IMAGE),
+    ({**IMAGE, "status": "failed", "result": None}, {**IMAGE, "status": "failed", "result": None}),
+    ({"type": "image_generation_call", "id": "ig_1"}, {**IMAGE, "result": None}),
     ({"role": "user", "content": "x"}, {"type": "message", **DONE, "role": "user", "content": [TEXT]}),
     ({"role": "system", "content": [TEXT]}, {"type": "message", **DONE, "role": "system", "content": [TEXT]}),
     (
@@ -134,6 +155,16 @@ def message(**part: Any) -> dict[str, Any]:
 
 
 WRONG: list[tuple[Any, str, str]] = [
+    ({"type": "mcp_list_tools", "server_label": "a b", "tools": []}, "input[0].server_label", "pattern"),
+    (
+        {"type": "mcp_list_tools", "server_label": "s", "tools": [{"name": "", "input_schema": {}}]},
+        "input[0].tools[0].name",
+        "empty",
+    ),
+    ({"type": "mcp_call", **MCP, "status": "late"}, "input[0].status", "'calling'"),
+    ({"type": "mcp_call", **MCP, "error": 1}, "input[0].error", "expected"),
+    ({"type": "mcp_approval_request", **MCP, "name": ""}, "input[0].name", "empty"),
+    ({"type": "mcp_approval_response", "approve": True}, "input[0].approval_request_id", "Missing"),
     (1, "input[0]", "expected an object"),
     ({}, "input[0].role", "Missing"),
     ({"role": "tool", "content": "x"}, "input[0].role", "'user', 'assistant', 'system', 'developer'"),
@@ -245,6 +276,12 @@ def test_references_become_the_items() -> None:
     assert asked == [["f1", "m1"]]
 
 
+def test_the_ids_of_items_without_one_are_given() -> None:
+    """An item without an id gets the one that is made from its type's prefix and its place."""
+    stored = to_stored(read({**CALL, "id": "mine"}, OUTPUT), new_id=lambda prefix, at: f"{prefix}-{at}")
+    assert [item.id for item in stored] == ["mine", "fco-1"]
+
+
 def test_an_unknown_reference_is_not_found() -> None:
     """A reference to an item that does not exist is a 404 that names it."""
     with pytest.raises(NotFound, match="Item with id 'x' not found") as caught:
@@ -262,5 +299,5 @@ def test_without_references_nothing_is_looked_up() -> None:
 
 def test_every_served_type_is_tested() -> None:
     """The cases of this file have each served item type."""
-    tested = {sent.get("type", "message") for sent, _ in RETURNED} | {"item_reference", "compaction"}
-    assert tested >= set(ITEM_TYPES)
+    elsewhere = {"item_reference", "compaction", "compaction_trigger"}
+    assert {sent.get("type", "message") for sent, _ in RETURNED} | elsewhere >= set(ITEM_TYPES)

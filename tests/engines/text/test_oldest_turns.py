@@ -74,6 +74,15 @@ def test_a_last_turn_that_does_not_fit_is_refused(fake: FakeExecutor, limits: St
     assert refused.value.code == "context_length_exceeded"
 
 
+def test_the_error_for_a_long_last_turn_states_its_length(fake: FakeExecutor) -> None:
+    """A last turn many times the window is counted, as a prompt without dropping is."""
+    last = ChatPrompt((*SYSTEM, text_message("user", "x" * 300_000)))
+    tokens = len(prepared(fake, last, 400_000, StoppingCriteria()).ids)
+    whole = ChatPrompt((*SYSTEM, *TURNS[0], text_message("user", "x" * 300_000)), drops_oldest=True)
+    with pytest.raises(ContextOverflow, match=f"resulted in {tokens} tokens"):
+        prepared(fake, whole, 50, StoppingCriteria())
+
+
 def test_nothing_is_dropped_unless_asked(fake: FakeExecutor) -> None:
     """A conversation that does not fit is refused by default."""
     whole = msgspec.structs.replace(conversation(), drops_oldest=False)

@@ -1,4 +1,4 @@
-"""A prompt that cannot fit is refused at a cost that does not grow with its length."""
+"""A prompt that cannot fit is refused at a bounded cost: up to half a million characters, by its number of tokens."""
 
 import msgspec
 import pytest
@@ -8,6 +8,7 @@ from homeport.engines.text.executor import Vocabulary
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.prompt_length_limits import (
     MIN_COUNTED,
+    MIN_COUNTED_OFTEN,
     SLICE,
     LengthLimits,
     TokenLimit,
@@ -40,6 +41,15 @@ def test_the_longest_token_bounds_a_text(coder: LlamaExecutor, monkeypatch: pyte
         ContextOverflow, match=r"maximum context length is 32768 .* messages resulted in at least 32769"
     ):
         lengths.require(["x" * (longest * (WINDOW + 1))], TokenLimit(WINDOW, "messages"))
+
+
+def test_a_text_that_is_counted_anyway_passes(fake: FakeExecutor) -> None:
+    """A text that is too long passes if it is short enough for a complete count, which its error then states."""
+    lengths = LengthLimits(Counting(fake.traits))
+    lengths.require(["x" * MIN_COUNTED], TokenLimit(8, "prompt"))
+    lengths.require([""] * 9, TokenLimit(8, "prompt"), messages=9)
+    with pytest.raises(ContextOverflow, match="at least 131 tokens"):
+        lengths.require(["x" * MIN_COUNTED_OFTEN] * 2, TokenLimit(64, "prompt", min_counted=MIN_COUNTED_OFTEN))
 
 
 def test_a_message_is_a_token_at_least(fake: FakeExecutor) -> None:
@@ -84,9 +94,9 @@ def test_a_check_can_end_the_counting(fake: FakeExecutor) -> None:
     assert counting.read == 3 * SLICE
 
 
-def test_a_limit_is_raised_above_twice_the_window() -> None:
-    """Tokens are counted up to twice the window, so that the error can state their number; then it is raised."""
+def test_a_limit_is_raised_above_what_is_counted_anyway() -> None:
+    """Tokens are counted up to those of the longest text that is always counted; then the limit is raised."""
     limit = TokenLimit(10, "messages")
-    limit.spend(20 + MIN_COUNTED)
-    with pytest.raises(ContextOverflow, match=f"at least {21 + MIN_COUNTED} tokens"):
+    limit.spend(20 + 4 * MIN_COUNTED)
+    with pytest.raises(ContextOverflow, match=f"at least {21 + 4 * MIN_COUNTED} tokens"):
         limit.spend(1)

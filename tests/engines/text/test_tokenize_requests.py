@@ -59,6 +59,17 @@ def test_a_conversation_becomes_the_ids_of_a_chat_request(engine: TextEngineRunn
     assert "hello" in _text(engine, found.ids)
 
 
+def test_a_shortened_conversation_becomes_the_ids_that_an_answer_leaves_room_for(engine: TextEngineRunner) -> None:
+    """Of a conversation that loses its oldest turns, the ids are those of the prompt of an answer without a limit."""
+    whole = ChatPrompt(tuple(text_message("user", f"{at} " + "x" * 50) for at in range(6)), drops_oldest=True)
+    found = result_of(engine, TokenRequest((whole,)))
+    assert isinstance(found, TokenizeResult)
+    answered = engine.ask(TextRequest((whole,), stopping=StoppingCriteria(default_tokens=64))).admitted
+    assert answered is not None
+    assert answered.changes
+    assert answered.prompt_tokens == len(found.ids)
+
+
 def _text(engine: TextEngineRunner, ids: tuple[int, ...]) -> str:
     found = result_of(engine, TokenRequest((TokenPrompt(ids),)))
     assert isinstance(found, TokenizeResult)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.system import reasoning_model
 from tests.system.compatibility.field_trials import Effect, EndpointTrial, Probes
@@ -14,6 +14,12 @@ _ENDED = ("completed", "incomplete", "failed", "cancelled")
 _LOOP: dict[str, Any] = {"input": "Repeat for ever: na na na na na na na na na na na na", "max_output_tokens": 40}
 _ASK: dict[str, Any] = {"input": "What is the weather in Paris?", "max_output_tokens": 96}
 _REASONING: dict[str, Any] = {"model": reasoning_model.NAME, "max_output_tokens": 24}
+DRAWING: dict[str, Any] = {
+    "input": "Draw a red balloon.",
+    "tools": [{"type": "image_generation", "partial_images": 1}],
+    "tool_choice": {"type": "image_generation"},
+    "max_output_tokens": 400,
+}
 _SCHEMA = {
     "type": "object",
     "properties": {"ok": {"type": "boolean"}},
@@ -35,6 +41,12 @@ _CUSTOM = {
     "name": "paint",
     "format": {"type": "grammar", "syntax": "regex", "definition": "bl[u]e"},
 }
+
+
+def _calling(url: str, name: str) -> dict[str, Any]:
+    """Return the fields of a request whose model must call a tool of an MCP server."""
+    declared = {"type": "mcp", "server_label": "tests", "server_url": url, "require_approval": "never"}
+    return {**_ASK, "tools": [declared], "tool_choice": {"type": "mcp", "server_label": "tests", "name": name}}
 
 
 class ResponseTrial(EndpointTrial):
@@ -263,8 +275,36 @@ def _truncation(trial: ResponseTrial) -> None:
     assert trial.raw(input=history, truncation="disabled").status == 400
 
 
+def _managed(trial: ResponseTrial, **entry: Any) -> list[str]:
+    """Return the types of the items that answer a conversation of more than 1000 tokens."""
+    said = [{"role": "user", "content": "It rains. " * 400}, {"role": "assistant", "content": "Yes."}]
+    history = [*said, {"role": "user", "content": "Hello"}]
+    return [item["type"] for item in trial.ask(input=history, context_management=[entry])["output"]]
+
+
+def _context_management(trial: ResponseTrial) -> None:
+    assert _managed(trial, type="compaction", compact_threshold=1000) == ["compaction", "message"]
+
+
+def _management_type(trial: ResponseTrial) -> None:
+    answer = trial.raw(context_management=[{"type": "other"}])
+    assert (answer.status, answer.error["param"]) == (400, "context_management[0].type")
+
+
+def _compact_threshold(trial: ResponseTrial) -> None:
+    assert _managed(trial, type="compaction", compact_threshold=8000) == ["message"]
+
+
 def _metadata(trial: ResponseTrial) -> None:
     assert trial.ask(metadata={"a": "b"})["metadata"] == {"a": "b"}
+
+
+def _max_tool_calls(trial: ResponseTrial) -> None:
+    kinds = [
+        [item["type"] for item in trial.ask(**DRAWING, max_tool_calls=most)["output"]].count("image_generation_call")
+        for most in (0, 1)
+    ]
+    assert kinds == [0, 1]
 
 
 REASONING: Mapping[str, Effect] = {
@@ -275,6 +315,8 @@ REASONING: Mapping[str, Effect] = {
     "reasoning.context": _context,
 }
 """The effects that need the server of the reasoning model."""
+HOSTED: Mapping[str, Effect] = {"max_tool_calls": _max_tool_calls}
+"""The effects that need the server with an image model."""
 
 _EFFECTS: dict[str, Effect] = {
     "model": _model,
@@ -305,17 +347,20 @@ _EFFECTS: dict[str, Effect] = {
     "text.format": _format,
     "text.verbosity": _verbosity,
     **REASONING,
+    **HOSTED,
     "tools": _tools,
     "tool_choice": _tool_choice,
     "parallel_tool_calls": _parallel_tool_calls,
     "include": _include,
     "top_logprobs": _top_logprobs,
     "truncation": _truncation,
+    "context_management": _context_management,
+    "context_management.type": _management_type,
+    "context_management.compact_threshold": _compact_threshold,
     "metadata": _metadata,
 }
 _ACCEPTED: dict[str, Any] = {
     "user": "someone",
-    "max_tool_calls": 3,
     "reasoning.mode": {"reasoning": {"mode": "standard"}},
     "service_tier": "auto",
     "safety_identifier": "someone",
@@ -325,7 +370,6 @@ _ACCEPTED: dict[str, Any] = {
     "client_metadata": {"a": "b"},
 }
 _REFUSED: dict[str, dict[str, Any]] = {
-    "context_management": {"context_management": [{"type": "compaction", "compact_threshold": 1000}]},
     "moderation": {"moderation": {"model": "omni-moderation-latest"}},
     "prompt": {"prompt": {"id": "pmpt_1"}},
 }
@@ -345,7 +389,7 @@ EVENTS: Mapping[str, str] = {
     "response.created": "First, with the response as it begins.",
     "response.queued": "In the stream of a background response: it waits for its run.",
     "response.in_progress": "The model may begin.",
-    "response.output_item.added": "An item begins: a message, reasoning or a call.",
+    "response.output_item.added": "An item begins: a message, reasoning, a call or a compaction.",
     "response.content_part.added": "The text of a message or of reasoning begins.",
     "response.output_text.delta": "More text of a message.",
     "response.output_text.done": "The whole text of a message.",
@@ -360,6 +404,17 @@ EVENTS: Mapping[str, str] = {
     "response.function_call_arguments.done": "The whole arguments.",
     "response.custom_tool_call_input.delta": "More of a custom tool's input.",
     "response.custom_tool_call_input.done": "The whole input.",
+    "response.image_generation_call.in_progress": "The server executes a call of `image_generation`.",
+    "response.image_generation_call.generating": "The image model makes the image.",
+    "response.image_generation_call.partial_image": "With `partial_images`: a preview, if the model has previews.",
+    "response.image_generation_call.completed": "The image is made; the item has it.",
+    "response.mcp_list_tools.in_progress": "With `mcp`, unless the history has its tools: they are listed.",
+    "response.mcp_list_tools.completed": "The tools are listed; the item has them.",
+    "response.mcp_call.in_progress": "The server executes a call of an MCP server's tool.",
+    "response.mcp_call_arguments.delta": "All of the call's arguments.",
+    "response.mcp_call_arguments.done": "The same.",
+    "response.mcp_call.completed": "The call has ended; the item has its `output`.",
+    "response.mcp_call.failed": "The call has failed; the item has its `error`.",
     "response.output_item.done": "The item has ended, with all of it.",
     "response.completed": "Last: the whole response.",
     "response.incomplete": "Last: the answer was cut, `incomplete_details` says why.",
@@ -376,9 +431,26 @@ _STREAMS: tuple[dict[str, Any], ...] = (
 _REASONING_STREAMS: tuple[dict[str, Any], ...] = (_REASONING, {**_REASONING, "reasoning": {"summary": "auto"}})
 
 
-def streamed_events(server: ServerProcess, reasoning_server: ServerProcess) -> Iterator[str]:
+class Servers(NamedTuple):
+    """Servers with what different streams need. `tools_url`: the MCP server that `mcp` may reach."""
+
+    plain: ServerProcess
+    reasoning: ServerProcess
+    drawing: ServerProcess
+    mcp: ServerProcess
+    tools_url: str
+
+
+def streamed_events(servers: Servers) -> Iterator[str]:
     """Yield the types of the events of streams of all sorts."""
-    for chosen, requests in ((server, _STREAMS), (reasoning_server, _REASONING_STREAMS)):
+    hosted = ({**DRAWING, "max_tool_calls": 1},)
+    called = tuple(_calling(servers.tools_url, name) for name in ("get_weather", "set_weather"))
+    for chosen, requests in (
+        (servers.plain, _STREAMS),
+        (servers.reasoning, _REASONING_STREAMS),
+        (servers.drawing, hosted),
+        (servers.mcp, called),
+    ):
         trial = ResponseTrial(chosen, PROBES["responses"])
         for changed in requests:
             yield from (event["type"] for event in read_events(trial.raw(stream=True, **changed)))

@@ -11,6 +11,7 @@ from homeport.api.request_body import read_json, run_in_thread_if_large
 from homeport.api.request_context import context_of
 from homeport.api.request_runner import resolve, run
 from homeport.api.services import services
+from homeport.api.storage_limit import check_room
 
 
 async def create(request: Request) -> Response:
@@ -19,6 +20,8 @@ async def create(request: Request) -> Response:
     context = context_of(request.scope)
     resolved = resolve(request, body.model, "chat")
     store = answer_store(request, body)
+    if store is not None:
+        await check_room(request)
     default_tokens = services(request).limits.answer_tokens
     engine_request = await run_in_thread_if_large(request, to_request, body, resolved, context, default_tokens)
     user = body.safety_identifier or body.user

@@ -5,7 +5,15 @@ from typing import Annotated, Any
 import msgspec
 
 from homeport.api.compatibility import accepted, refused, served
-from homeport.api.text_generation.schema import CacheOptions, GenerationFields
+from homeport.api.text_generation.schema import (
+    GenerationFields,
+    ParallelToolCalls,
+    PromptCacheKey,
+    PromptCacheOptions,
+    PromptCacheRetention,
+    SafetyIdentifier,
+    ServiceTier,
+)
 from homeport.domain.history import FunctionCallFields, ToolCallFields
 from homeport.domain.tool_fields import FunctionFields, ToolFields
 
@@ -134,21 +142,11 @@ class ChatBody(GenerationFields, forbid_unknown_fields=True, kw_only=True):
         dict[str, str] | None,
         served("Up to 16 pairs; returned in answers that are not streamed, and stored with the answer by `store`."),
     ] = None
-    service_tier: Annotated[str | None, accepted("auto and default, which mean the same here; others are refused.")] = (
-        None
-    )
-    safety_identifier: Annotated[
-        str | None, accepted("Up to 64 characters; identifies your end user, does not change the answer.")
-    ] = None
-    prompt_cache_key: Annotated[
-        str | None, accepted("Up to 1024 characters; has no effect: shared prefixes are found by their tokens.")
-    ] = None
-    prompt_cache_retention: Annotated[
-        str | None, accepted("in_memory, which is how prompts are cached; 24h is refused.")
-    ] = None
-    prompt_cache_options: Annotated[
-        CacheOptions | None, accepted("Mode implicit and ttl 30m have no effect; others are refused.")
-    ] = None
+    service_tier: ServiceTier = None
+    safety_identifier: SafetyIdentifier = None
+    prompt_cache_key: PromptCacheKey = None
+    prompt_cache_retention: PromptCacheRetention = None
+    prompt_cache_options: PromptCacheOptions = None
     modalities: Annotated[list[str] | None, refused("Only ['text'] is accepted.")] = None
     response_format: Annotated[
         ResponseFormat | None,
@@ -171,7 +169,7 @@ class ChatBody(GenerationFields, forbid_unknown_fields=True, kw_only=True):
     tool_choice: Annotated[
         str | ToolChoiceBody | None, served("none, auto, required, a tool, or allowed_tools. Default: auto.")
     ] = None
-    parallel_tool_calls: Annotated[bool | None, served("False: at most one call. Default: true.")] = None
+    parallel_tool_calls: ParallelToolCalls = None
     functions: Annotated[list[FunctionFields] | None, served("2023's tools; not together with `tools`.")] = None
     function_call: Annotated[str | NamedToolBody | None, served("none, auto, or a function's name. Default: auto.")] = (
         None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from homeport.api.responses.item_schema import ItemReference
+from homeport.api.responses.item_schema import CompactionTrigger, ItemReference
 from homeport.api.responses.items import read_input, to_stored
 from homeport.domain import validation
 from homeport.domain.responses import Item
@@ -17,10 +17,9 @@ def to_items(raw: Sequence[msgspec.Raw] | None, minimum: int = 0) -> tuple[Item,
     validation.check_items("items", raw, MAX_NEW_ITEMS, minimum)
     items = read_input(raw or (), "items")
     for at, item in enumerate(items):
-        if isinstance(item, ItemReference):
-            raise validation.unsupported_field(
-                f"items[{at}].type", "A conversation holds items, not references to them."
-            )
+        if isinstance(item, ItemReference | CompactionTrigger):
+            what = "references to them" if isinstance(item, ItemReference) else "requests to compact them"
+            raise validation.unsupported_field(f"items[{at}].type", f"A conversation holds items, not {what}.")
     return to_stored(items, "items")
 
 

@@ -46,6 +46,15 @@ def generation_to_request(body: ImageGenerationBody) -> ImageRequest:
     return _to_request(body)
 
 
+def fields_to_request(fields: ImageEditForm) -> ImageRequest:
+    """Make the engine request for an image from the fields that generations and edits share, without an input image.
+
+    Raises InvalidRequest naming the field.
+    """
+    _check_edit(fields)
+    return _to_request(fields)
+
+
 def edit_form_to_request(fields: ImageEditForm, form: Form) -> ImageRequest:
     """Make the engine request for an edit whose images are files. Raises InvalidRequest naming the field."""
     _check_edit(fields)

@@ -14,6 +14,9 @@ from homeport.api.streaming import DONE, sse_event
 from homeport.api.writer import CollectingWriter, Delivery, Writer
 from homeport.domain.events import Event, GeneratedImage, ImageProgress, Usage
 
+BACKGROUND = "opaque"
+"""No image has transparency."""
+
 
 class Image(msgspec.Struct, omit_defaults=True):
     """One image of an answer. `revised_prompt`: the prompt that was used, which DALL·E 3 reports."""
@@ -113,11 +116,11 @@ class ImageAnswerWriter(CollectingWriter):
         """Collect the complete images of a batch of events."""
         for event in events:
             if isinstance(event, GeneratedImage) and event.partial is None:
-                self._size = _size(event)
+                self._size = size_of(event)
                 if self._body.is_url:
                     self._to_store.append(event.data)
                 else:
-                    self._images.append(Image(b64_json=_base64(event), revised_prompt=self._revised_prompt))
+                    self._images.append(Image(b64_json=to_base64(event), revised_prompt=self._revised_prompt))
 
     async def finish(self) -> bytes:
         """Store what gets a URL; return the body. Raises StorageFull."""
@@ -126,8 +129,8 @@ class ImageAnswerWriter(CollectingWriter):
             self._images.append(Image(url=url, revised_prompt=self._revised_prompt))
         answer = Images(int(self._now()), self._images)
         if isinstance(self._body, PromptedImageFields):
-            answer.background, answer.size = "opaque", self._size
-            answer.output_format, answer.quality = self._body.format.value, _quality(self._body)
+            answer.background, answer.size = BACKGROUND, self._size
+            answer.output_format, answer.quality = self._body.format.value, quality_of(self._body)
             has_tokens = self.usage.prompt_tokens + self.usage.completion_tokens
             answer.usage = _render_usage(self.usage) if has_tokens else None
         return json_codec.encode(answer)
@@ -156,11 +159,11 @@ class ImageEventWriter(Writer):
                 return b""
             return _encode(ProgressEvent(f"{self._kind}.progress", event.image_index, event.step, event.steps))
         fields: dict[str, Any] = {
-            "b64_json": _base64(event),
+            "b64_json": to_base64(event),
             "created_at": self.answer.created,
-            "size": _size(event),
-            "quality": _quality(self._body),
-            "background": "opaque",
+            "size": size_of(event),
+            "quality": quality_of(self._body),
+            "background": BACKGROUND,
             "output_format": self._body.format.value,
             "image_index": event.image_index,
         }
@@ -179,14 +182,16 @@ def _render_usage(usage: Usage) -> ImageUsage:
     return ImageUsage(total, usage.prompt_tokens, usage.completion_tokens, ImageInputDetails(usage.prompt_tokens))
 
 
-def _base64(image: GeneratedImage) -> str:
+def to_base64(image: GeneratedImage) -> str:
+    """Return the image's file in base64."""
     return base64.b64encode(image.data).decode()
 
 
-def _size(image: GeneratedImage) -> str:
+def size_of(image: GeneratedImage) -> str:
+    """Return the size as the API writes it."""
     return f"{image.width}x{image.height}"
 
 
-def _quality(body: PromptedImageFields) -> str:
+def quality_of(body: PromptedImageFields) -> str:
     """Return the quality as today's models name it."""
     return {"hd": "high", "low": "low", "high": "high"}.get(body.quality or "", "medium")

@@ -10,6 +10,7 @@ from homeport.api.responses.convert import (
     check_prompt_fields,
     conversation_id,
 )
+from homeport.api.responses.mcp_declaration import check_stored as check_stored_servers
 from homeport.api.responses.schema import ResponseBody
 from homeport.api.text_generation.convert import (
     check_caching,
@@ -34,6 +35,8 @@ INCLUDES = (
 _MAX_INCLUDES = 64
 _MAX_CLIENT_METADATA = 64
 _ID_CHARS = 256
+MIN_THRESHOLD = 1000
+"""The fewest tokens of a prompt for which its context may be compacted."""
 
 
 def check_body(body: ResponseBody) -> None:
@@ -52,6 +55,9 @@ def check_body(body: ResponseBody) -> None:
     validation.check_entries("client_metadata", body.client_metadata, _MAX_CLIENT_METADATA)
     check_caching(body.prompt_cache_key, body.prompt_cache_retention, body.prompt_cache_options)
     check_tier(body.service_tier)
+    _check_context_management(body)
+    if body.background:
+        check_stored_servers((f"tools[{at}]", raw) for at, raw in enumerate(body.tools or ()))
     _refuse_unserved(body)
 
 
@@ -94,12 +100,18 @@ def check_include(include: Sequence[str]) -> None:
         validation.check_choice(f"include[{at}]", each, INCLUDES)
 
 
+def _check_context_management(body: ResponseBody) -> None:
+    validation.check_items("context_management", body.context_management, 1)
+    for at, entry in enumerate(body.context_management or ()):
+        place = f"context_management[{at}]"
+        if entry.type is None:
+            raise validation.missing(f"{place}.type")
+        validation.check_choice(f"{place}.type", entry.type, ("compaction",))
+        threshold = f"{place}.compact_threshold"
+        validation.check_integer(threshold, entry.compact_threshold, MIN_THRESHOLD, validation.TOKEN_ID_MAX)
+
+
 def _refuse_unserved(body: ResponseBody) -> None:
-    if body.context_management:
-        raise validation.unsupported_field(
-            "context_management",
-            "Conversations are not compacted by themselves: use '/v1/responses/compact', or 'truncation': 'auto'.",
-        )
     if body.moderation is not None:
         raise validation.unsupported_field("moderation", "Use '/v1/moderations'.")
     if body.prompt is not None:

@@ -10,7 +10,7 @@ from homeport.api.responses.convert import PromptFields, check_prompt_fields, co
 from homeport.api.responses.prompt_reader import PromptSource, read_prompt
 from homeport.api.responses.schema import InputTokensBody
 from homeport.api.responses.state import load_earlier
-from homeport.api.responses.tools import to_tools
+from homeport.api.responses.tool_reader import DeclaredTools, read_tools
 from homeport.api.tokenize.render import TokenWriter
 from homeport.domain import validation
 from homeport.domain.events import TokenizeResult
@@ -29,9 +29,8 @@ async def count(request: Request) -> Response:
         raise validation.unsupported_field("personality", "Models have no other personality: use 'instructions'.")
     earlier = await load_earlier(request, body.previous_response_id, conversation)
     content = await read_prompt(request, PromptSource(body.instructions, body.input, earlier))
-    tools = await run_in_thread_if_large(
-        request, to_tools, body.tools or (), body.tool_choice, body.parallel_tool_calls, content.tools
-    )
+    declared = DeclaredTools(body.tools, body.tool_choice, body.parallel_tool_calls)
+    tools = await read_tools(request, declared, content)
     # Only the number is returned, so it does not matter whose ids an alias promises: no encoding.
     engine_request = TokenRequest((to_prompt(content.messages, tools.use, fields),))
     return await run(request, resolved, engine_request, TokenWriter(_render), endpoint="tokenize")

@@ -79,6 +79,27 @@ class CallWritten(StreamEvent, frozen=True, kw_only=True):
     input: str | UnsetType = UNSET
 
 
+class CallProgressed(StreamEvent, frozen=True, kw_only=True):
+    """The server has come further with the call of a hosted tool: `type` says how far."""
+
+    item_id: str
+    output_index: int
+
+
+class PartialImageMade(StreamEvent, frozen=True, kw_only=True):
+    """A preview of an image. `partial_image_index` counts them from 0."""
+
+    type: str = "response.image_generation_call.partial_image"
+    item_id: str
+    output_index: int
+    partial_image_index: int
+    partial_image_b64: str
+    size: str
+    quality: str
+    background: str
+    output_format: str
+
+
 class ErrorReported(StreamEvent, frozen=True, kw_only=True):
     """Why a response failed."""
 

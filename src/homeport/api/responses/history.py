@@ -8,14 +8,17 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from homeport.api.responses.client_tools import local_shell_arguments, patch_arguments, shell_arguments
+from homeport.api.responses.hosted_history import to_exchange
 from homeport.api.responses.input_files import ReferredTexts, file_name
 from homeport.api.responses.item_schema import (
     Compaction,
     ContentPart,
     CustomCall,
     FunctionCall,
+    HostedItem,
     InputItem,
     LocalShellCall,
+    McpApprovalResponse,
     MessageItem,
     PatchCallOutput,
     ReasoningItem,
@@ -25,15 +28,14 @@ from homeport.api.responses.item_schema import (
     ToolOutput,
 )
 from homeport.api.responses.items import MAX_ITEMS, duplicate_id
+from homeport.api.responses.mcp_history import Approvals
+from homeport.api.responses.summaries import replace_earlier
 from homeport.api.responses.tool_names import model_name
 from homeport.domain import validation
 from homeport.domain.content import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, text_message
 from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.history import FunctionCallFields
 from homeport.domain.history_reader import to_function_call
-
-SUMMARY = "Summary of the earlier conversation: "
-"""What a compaction's text begins with, in the developer's message that it becomes."""
 
 
 def to_messages(
@@ -86,6 +88,8 @@ class _History:
         self._calls: dict[str, ToolCallPart] = {}
         self._call_ids: dict[str, str] = {}
         self._results: dict[str, ToolResultPart] = {}
+        self._n_hosted = 0
+        self._approvals = Approvals(items)
 
     def add(self, item: InputItem, place: str, is_new: bool) -> None:
         """Add the next item. `is_new`: it is of this request, and `place` names it."""
@@ -104,10 +108,12 @@ class _History:
             self._add_call(item, place)
         elif isinstance(item, ToolOutput):
             self._add_output(item, place)
+        elif isinstance(item, HostedItem):
+            self._add_hosted(item, place, is_new)
         elif isinstance(item, Compaction):
             self._end_turn()
-            summary = self._referred.open(item.encrypted_content, place)
-            self._messages.append(text_message("developer", SUMMARY + summary))
+            text = self._referred.open(item.encrypted_content, place)
+            self._messages = list(replace_earlier(self._messages, text))
 
     def finish(self) -> tuple[Message, ...]:
         """Return all messages. Raises InvalidRequest if a call has no output."""
@@ -169,6 +175,20 @@ class _History:
                 code="invalid_value",
             )
         self._results[call_id] = ToolResultPart(call_id, self._output(item, f"{place}.output"))
+
+    def _add_hosted(self, item: HostedItem, place: str, is_new: bool) -> None:
+        """Add a call that the server has executed, with its result, or one that the caller has refused."""
+        if isinstance(item, McpApprovalResponse):
+            exchange = self._approvals.add(item, place, is_new=is_new)
+        else:
+            exchange = to_exchange(item)
+        if exchange is None:
+            return
+        self._begin_answer(ends_text=False)
+        self._n_hosted += 1
+        call_id = f"hosted_{self._n_hosted}"  # not the item's id: it has none until it is stored
+        self._calls[call_id] = ToolCallPart(call_id, exchange.name, exchange.arguments)
+        self._results[call_id] = ToolResultPart(call_id, exchange.result)
 
     def _output(self, item: ToolOutput, place: str) -> str:
         if isinstance(item, ShellCallOutput):

@@ -8,20 +8,27 @@ from typing import Any, cast
 
 from msgspec import UNSET, structs
 
+from homeport.api import json_codec
 from homeport.api.responses.content_parts import ANSWER_KINDS, INPUT_KINDS, MAX_PARTS, complete_parts
 from homeport.api.responses.item_schema import (
     AdditionalTools,
     Caller,
     Compaction,
+    CompactionTrigger,
     ContentPart,
     CustomCall,
     CustomCallOutput,
     FunctionCall,
     FunctionCallOutput,
+    ImageGenerationCall,
     InputItem,
     ItemReference,
     LocalShellCall,
     LocalShellCallOutput,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
     MessageItem,
     PatchCall,
     PatchCallOutput,
@@ -31,18 +38,22 @@ from homeport.api.responses.item_schema import (
     ShellCallOutput,
     WebSearchCall,
 )
-from homeport.api.responses.tool_names import MAX_GIVEN_CHARS, check_names
+from homeport.api.responses.tool_names import MAX_GIVEN_CHARS, MAX_MCP_NAME_CHARS, check_names
+from homeport.api.responses.tool_schema import ToolHead
 from homeport.domain import validation
-from homeport.domain.format_fields import MAX_JSON_CHARS, check_depth
+from homeport.domain.errors import MESSAGE_CHARS, InvalidRequest
+from homeport.domain.format_fields import MAX_JSON_CHARS, check_depth, to_schema_text
 from homeport.domain.history import CustomCallFields, FunctionCallFields
 from homeport.domain.history_reader import to_custom_call, to_function_call
-from homeport.domain.tool_fields import MAX_TOOLS
+from homeport.domain.tool_fields import MAX_TOOLS, check_name
 
 ROLES = ("user", "assistant", "system", "developer")
 MAX_ID_CHARS = 64
 
 _PHASES = ("commentary", "final_answer")
 _STATUSES = ("in_progress", "completed", "incomplete")
+_MCP_STATUSES = ("in_progress", "completed", "incomplete", "calling", "failed")
+_IMAGE_STATUSES = ("in_progress", "completed", "generating", "failed")
 _MAX_INT = validation.INT64[1]
 
 
@@ -177,6 +188,14 @@ def _additional_tools(item: AdditionalTools, place: str) -> AdditionalTools:
     """Check all but the tools themselves, which are read together with those of the request."""
     validation.check_choice(f"{place}.role", item.role, ("developer",))
     validation.check_items(f"{place}.tools", item.tools, MAX_TOOLS)
+    for at, raw in enumerate(item.tools):
+        inside = f"{place}.tools[{at}]"
+        if json_codec.decode_part(raw, ToolHead, inside).type == "mcp":
+            raise InvalidRequest(
+                "MCP servers are declared in 'tools' of a request only: items are stored, with credentials.",
+                param=inside,
+                code="invalid_value",
+            )
     return item
 
 
@@ -184,6 +203,63 @@ def _web_search(item: WebSearchCall, place: str) -> WebSearchCall:
     validation.check_length(f"{place}.status", item.status, MAX_ID_CHARS, 1)
     check_depth(item.action or {}, f"{place}.action")
     return structs.replace(item, status=item.status or "completed", action=item.action or {"type": "search"})
+
+
+def _image_call(item: ImageGenerationCall, place: str) -> ImageGenerationCall:
+    """Check all but the image: no model sees it."""
+    validation.check_choice(f"{place}.status", item.status, _IMAGE_STATUSES)
+    for name in ("action", "size", "quality", "background", "output_format"):
+        validation.check_length(f"{place}.{name}", getattr(item, name), validation.LABEL_CHARS)
+    validation.check_length(f"{place}.revised_prompt", item.revised_prompt, MAX_JSON_CHARS)
+    validation.check_length(f"{place}.error", item.error, MESSAGE_CHARS)
+    result = None if item.result is UNSET else item.result
+    return structs.replace(item, status=item.status or "completed", result=result)
+
+
+def _mcp_list(item: McpListTools, place: str) -> McpListTools:
+    check_name(item.server_label, f"{place}.server_label", MAX_GIVEN_CHARS)
+    validation.check_items(f"{place}.tools", item.tools, MAX_TOOLS)
+    validation.check_length(f"{place}.error", item.error, MESSAGE_CHARS)
+    for at, tool in enumerate(item.tools):
+        inside = f"{place}.tools[{at}]"
+        validation.check_length(f"{inside}.name", tool.name, MAX_MCP_NAME_CHARS, 1)
+        to_schema_text(tool.input_schema, f"{inside}.input_schema")
+        check_depth(tool.annotations or {}, f"{inside}.annotations")
+    return item
+
+
+def _mcp_call(item: McpCall, place: str) -> McpCall:
+    _check_mcp(item, place)
+    validation.check_choice(f"{place}.status", item.status, _MCP_STATUSES)
+    for name in ("output", "error"):
+        value = getattr(item, name) or ""
+        if isinstance(value, str):
+            validation.check_length(f"{place}.{name}", value, MAX_JSON_CHARS)
+        else:
+            to_schema_text(value, f"{place}.{name}")
+    validation.check_length(f"{place}.approval_request_id", item.approval_request_id or None, MAX_ID_CHARS, 1)
+    given = {name: getattr(item, name) for name in ("output", "error", "approval_request_id")}
+    whole = {name: None if value is UNSET else value for name, value in given.items()}
+    status = item.status or ("failed" if whole["error"] else "completed")
+    return structs.replace(item, status=status, **whole)
+
+
+def _approval_response(item: McpApprovalResponse, place: str) -> McpApprovalResponse:
+    validation.check_length(f"{place}.approval_request_id", item.approval_request_id, MAX_ID_CHARS, 1)
+    reason = None if item.reason is UNSET else item.reason
+    validation.check_length(f"{place}.reason", reason, MESSAGE_CHARS)
+    return structs.replace(item, reason=reason, request_id=item.approval_request_id)
+
+
+def _check_mcp(item: McpCall | McpApprovalRequest, place: str) -> None:
+    check_name(item.server_label, f"{place}.server_label", MAX_GIVEN_CHARS)
+    validation.check_length(f"{place}.name", item.name, MAX_MCP_NAME_CHARS, 1)
+    validation.check_length(f"{place}.arguments", item.arguments, MAX_JSON_CHARS)
+
+
+def _approval_request(item: McpApprovalRequest, place: str) -> McpApprovalRequest:
+    _check_mcp(item, place)
+    return item
 
 
 _CHECKS: Mapping[type, Callable[[Any, str], object]] = {
@@ -200,7 +276,13 @@ _CHECKS: Mapping[type, Callable[[Any, str], object]] = {
     PatchCall: _patch_call,
     PatchCallOutput: _patch_output,
     Compaction: lambda item, _: structs.replace(item, type="compaction"),
+    CompactionTrigger: lambda item, _: structs.replace(item, type="compaction_trigger"),
     WebSearchCall: _web_search,
+    ImageGenerationCall: _image_call,
+    McpListTools: _mcp_list,
+    McpCall: _mcp_call,
+    McpApprovalRequest: _approval_request,
+    McpApprovalResponse: _approval_response,
     AdditionalTools: _additional_tools,
     ItemReference: lambda item, _: item,
 }

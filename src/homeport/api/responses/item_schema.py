@@ -230,10 +230,78 @@ class Compaction(ItemFields, frozen=True, kw_only=True):
     encrypted_content: str
 
 
+class CompactionTrigger(ItemFields, frozen=True, kw_only=True):
+    """Asks for a compaction in place of an answer. Nothing of it is stored."""
+
+
 class WebSearchCall(ItemFields, frozen=True, kw_only=True):
     """A search in the web that another server made. The model does not see it."""
 
     action: dict[str, Any] | None = None
+
+
+class ImageGenerationCall(ItemFields, frozen=True, kw_only=True):
+    """An image that the server made when the model asked for it. `result`: the file in base64; None: there is none.
+
+    `revised_prompt`: the prompt that the model wrote. `error`, an extension: why there is no image.
+    """
+
+    result: str | UnsetType | None = UNSET
+    revised_prompt: str | None = None
+    action: str | None = None
+    size: str | None = None
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    error: str | None = None
+
+
+class McpListedTool(Fields, frozen=True, kw_only=True):
+    """A tool of an MCP server."""
+
+    name: str
+    input_schema: dict[str, Any]
+    description: str | UnsetType | None = UNSET
+    annotations: dict[str, Any] | UnsetType | None = UNSET
+
+
+class McpListTools(ItemFields, frozen=True, kw_only=True):
+    """The tools of an MCP server, which are not listed again while this item is in the history. The model sees them."""
+
+    server_label: str
+    tools: tuple[McpListedTool, ...]
+    error: str | None = None
+
+
+class McpCall(ItemFields, frozen=True, kw_only=True):
+    """A call that the server made of a tool of an MCP server, and its result.
+
+    `error`: an object, or a text as it was in the past. `approval_request_id`: what the caller has approved.
+    """
+
+    server_label: str
+    name: str
+    arguments: str
+    output: str | UnsetType | None = UNSET
+    error: dict[str, Any] | str | UnsetType | None = UNSET
+    approval_request_id: str | UnsetType | None = UNSET
+
+
+class McpApprovalRequest(ItemFields, frozen=True, kw_only=True):
+    """A call of a tool of an MCP server that waits for the caller's approval."""
+
+    server_label: str
+    name: str
+    arguments: str
+
+
+class McpApprovalResponse(ItemFields, frozen=True, kw_only=True):
+    """Whether a call may be made. `request_id` repeats `approval_request_id`: the specification requires both."""
+
+    approval_request_id: str
+    approve: bool
+    reason: str | UnsetType | None = UNSET
+    request_id: str | None = None
 
 
 class AdditionalTools(ItemFields, frozen=True, kw_only=True):
@@ -252,6 +320,17 @@ class ItemReference(Fields, frozen=True, kw_only=True):
 
 ToolCall = FunctionCall | CustomCall | LocalShellCall | ShellCall | PatchCall
 ToolOutput = FunctionCallOutput | CustomCallOutput | LocalShellCallOutput | ShellCallOutput | PatchCallOutput
+HostedItem = ImageGenerationCall | McpListTools | McpCall | McpApprovalRequest | McpApprovalResponse
+"""What the server made in a response: a call of a hosted tool with its result, and what belongs to such calls."""
 InputItem = (
-    MessageItem | ReasoningItem | ToolCall | ToolOutput | Compaction | WebSearchCall | AdditionalTools | ItemReference
+    MessageItem
+    | ReasoningItem
+    | ToolCall
+    | ToolOutput
+    | HostedItem
+    | Compaction
+    | CompactionTrigger
+    | WebSearchCall
+    | AdditionalTools
+    | ItemReference
 )

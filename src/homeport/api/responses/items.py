@@ -13,7 +13,7 @@ from msgspec import structs
 from homeport.api import json_codec
 from homeport.api.responses import item_schema
 from homeport.api.responses.item_checks import complete
-from homeport.api.responses.item_schema import InputItem, ItemReference, MessageItem
+from homeport.api.responses.item_schema import CompactionTrigger, InputItem, ItemReference, MessageItem
 from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest, NotFound, excerpt
 from homeport.domain.responses import Item
@@ -35,7 +35,13 @@ ITEM_TYPES: Mapping[str, type[msgspec.Struct]] = {
     "apply_patch_call": item_schema.PatchCall,
     "apply_patch_call_output": item_schema.PatchCallOutput,
     "compaction": item_schema.Compaction,
+    "compaction_trigger": item_schema.CompactionTrigger,
     "web_search_call": item_schema.WebSearchCall,
+    "image_generation_call": item_schema.ImageGenerationCall,
+    "mcp_list_tools": item_schema.McpListTools,
+    "mcp_call": item_schema.McpCall,
+    "mcp_approval_request": item_schema.McpApprovalRequest,
+    "mcp_approval_response": item_schema.McpApprovalResponse,
     "additional_tools": item_schema.AdditionalTools,
     "item_reference": ItemReference,
 }
@@ -47,14 +53,8 @@ UNSERVED_TYPES = frozenset(
         "computer_call",
         "computer_call_output",
         "code_interpreter_call",
-        "image_generation_call",
-        "mcp_list_tools",
-        "mcp_approval_request",
-        "mcp_approval_response",
-        "mcp_call",
         "tool_search_call",
         "tool_search_output",
-        "compaction_trigger",
         "program",
         "program_output",
     }
@@ -77,8 +77,18 @@ _PREFIXES = {
     "apply_patch_call_output": "apco",
     "compaction": "cmp",
     "web_search_call": "ws",
+    "image_generation_call": "ig",
+    "mcp_list_tools": "mcpl",
+    "mcp_call": "mcp",
+    "mcp_approval_request": "mcpr",
+    "mcp_approval_response": "mcpa",
     "additional_tools": "at",
 }
+
+
+def random_id(prefix: str, _index: int) -> str:
+    """Return an id that no other item has. `prefix` is that of the item's type, such as `msg`."""
+    return f"{prefix}_{uuid.uuid4().hex}"
 
 
 class _Head(msgspec.Struct):
@@ -122,17 +132,21 @@ def resolve_references(
     return [from_stored([found[each.id]])[0] if isinstance(each, ItemReference) else each for each in items]
 
 
-def to_stored(items: Sequence[InputItem], place: str = "input") -> tuple[Item, ...]:
-    """Return items as they are stored and returned. Those without an id get one.
+def to_stored(
+    items: Sequence[InputItem], place: str = "input", new_id: Callable[[str, int], str] = random_id
+) -> tuple[Item, ...]:
+    """Return items as they are stored and returned. Those without an id get one from `new_id`.
 
-    Raises InvalidRequest for an id that two items have, and ValueError for a reference that is not resolved.
+    `new_id` receives the prefix of the item's type, such as `msg`, and the item's index.
+
+    Raises InvalidRequest for an id that two items have, and ValueError for what only stands for other items.
     """
     stored = []
     seen: set[str] = set()
     for at, item in enumerate(items):
-        if isinstance(item, ItemReference):
-            raise ValueError("a reference is stored as the item that it stands for")
-        item_id = item.id or f"{_PREFIXES[item.type or 'message']}_{uuid.uuid4().hex}"
+        if isinstance(item, ItemReference | CompactionTrigger):
+            raise ValueError("a reference is stored as the item that it stands for, and a trigger not at all")
+        item_id = item.id or new_id(_PREFIXES[item.type or "message"], at)
         if item_id in seen:
             raise duplicate_id(item_id, f"{place}[{at}]")
         seen.add(item_id)

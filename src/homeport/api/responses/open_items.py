@@ -13,6 +13,7 @@ from homeport.api import json_codec
 from homeport.api.responses.items import read_input
 from homeport.api.responses.output_items import (
     OutputCall,
+    OutputCompaction,
     OutputCustomCall,
     OutputFunctionCall,
     OutputItem,
@@ -35,18 +36,15 @@ _SHELL_LIMITS = {"timeout_ms": None, "max_output_length": None}
 
 
 class OpenItem(Protocol):
-    """An item that is being written. `index`: its place in the output."""
+    """An item that is being written. `index`: its place in the output. `pieces`: its text, which is appended to."""
 
     id: str
     index: int
+    pieces: list[str]
 
     @property
     def text(self) -> str:
         """What was written of it: text, or the arguments of a call."""
-        ...
-
-    def add(self, text: str) -> None:
-        """Append to the text."""
         ...
 
     def render(self, status: str) -> OutputItem:
@@ -60,16 +58,14 @@ class _Texts:
     def __init__(self, item_id: str, index: int) -> None:
         self.id = item_id
         self.index = index
-        self._texts: list[str] = []
+        self.pieces: list[str] = []
 
     @property
     def text(self) -> str:
         """All text so far."""
-        return "".join(self._texts)
-
-    def add(self, text: str) -> None:
-        """Append to the text."""
-        self._texts.append(text)
+        if len(self.pieces) > 1:  # joined once: the text is asked for several times when the item ends
+            self.pieces = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
 
 
 class OpenMessage(_Texts):
@@ -119,6 +115,19 @@ class OpenReasoning(_Texts):
             content=UNSET if self.has_summary else [ReasoningText(text)] if text else [],
             encrypted_content=self._seal(text) if self._seal and text else UNSET,
         )
+
+
+class OpenCompaction(_Texts):
+    """A summary, sealed at its end. `seal` makes its `encrypted_content`."""
+
+    def __init__(self, item_id: str, index: int, seal: Callable[[str], str]) -> None:
+        super().__init__(item_id, index)
+        self._seal = seal
+
+    def render(self, status: str) -> OutputCompaction:
+        """Return the summary, which has no status."""
+        del status
+        return OutputCompaction(id=self.id, encrypted_content=self._seal(self.text))
 
 
 class OpenCall(_Texts):

@@ -1,4 +1,4 @@
-"""The JSON of the items that a model writes: messages, reasoning, and calls of tools. Fields only."""
+"""The JSON of the items that a model writes: messages, reasoning, summaries, and calls of tools. Fields only."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -98,5 +98,30 @@ class OutputPatchCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="type
     operation: Any
 
 
+class OutputImageCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="image_generation_call"):
+    """An image that the server makes. The fields after `result` are known when it is made.
+
+    `error`, an extension: why there is no image.
+    """
+
+    id: str
+    status: str
+    result: str | None = None
+    revised_prompt: str | UnsetType = UNSET
+    action: str | UnsetType = UNSET
+    size: str | UnsetType = UNSET
+    quality: str | UnsetType = UNSET
+    background: str | UnsetType = UNSET
+    output_format: str | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+
+
+class OutputCompaction(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="compaction"):
+    """A summary of what precedes it, which only this server can read."""
+
+    id: str
+    encrypted_content: str
+
+
 OutputCall = OutputFunctionCall | OutputCustomCall | OutputLocalShellCall | OutputShellCall | OutputPatchCall
-OutputItem = OutputMessage | OutputReasoning | OutputCall
+OutputItem = OutputMessage | OutputReasoning | OutputCompaction | OutputCall

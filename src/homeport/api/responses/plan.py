@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from homeport.api.responses.response_object import ResponseObject
+from homeport.domain.events import Usage
 from homeport.domain.responses import Item
 
-CallKind = Literal["function", "custom", "local_shell", "shell", "apply_patch"]
+CallKind = Literal["function", "custom", "local_shell", "shell", "apply_patch", "image_generation", "mcp"]
+HOSTED_KINDS = frozenset({"image_generation", "mcp"})
+"""The kinds whose calls the server executes. Each is also the type of its tools."""
 
 
 class CallTarget(NamedTuple):
@@ -27,6 +30,20 @@ class FinishedResponse(NamedTuple):
     output: tuple[Item, ...]
 
 
+class FirstItems(NamedTuple):
+    """The items of the output that were made before the model answers.
+
+    `usage`: what they cost; `changes`: how the conversation was changed for them.
+    """
+
+    items: tuple[Item, ...] = ()
+    usage: Usage = Usage()
+    changes: tuple[str, ...] = ()
+
+
+NOTHING_FIRST = FirstItems()
+
+
 @dataclass(frozen=True)
 class ResponsePlan:
     """How a response is rendered.
@@ -34,7 +51,8 @@ class ResponsePlan:
     `base`: the response as it begins: `in_progress`, without output. `targets`: what the model's tool names mean.
     `has_summary`: reasoning is returned as the summary, else as content. `seal` makes `encrypted_content` of
     reasoning; None: it is not asked for. `now`: the wall clock in
-    seconds. `on_end` stores the response, before its end is sent; None: it is not stored.
+    seconds. `seal_summary`: the answer is a summary, which becomes a compaction; None: it is an answer. `first`: what
+    precedes the model's output. `on_end` stores the response, before its end is sent; None: it is not stored.
     """
 
     base: ResponseObject
@@ -44,5 +62,7 @@ class ResponsePlan:
     has_logprobs: bool = False
     has_summary: bool = False
     seal: Callable[[str], str] | None = None
+    seal_summary: Callable[[str], str] | None = None
+    first: FirstItems = NOTHING_FIRST
     now: Callable[[], float] = time.time
     on_end: Callable[[FinishedResponse], Awaitable[None]] | None = None

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from homeport.api.request_context import context_of
 from homeport.api.request_runner import resolve, run
 from homeport.api.responses import background
 from homeport.api.responses.checks import check_body, check_include, check_stored
+from homeport.api.responses.context_management import Context, compact_if_long
 from homeport.api.responses.conversation_lock import ConversationLock
 from homeport.api.responses.convert import (
     ENCRYPTED_REASONING,
@@ -30,11 +31,12 @@ from homeport.api.responses.convert import (
     to_request,
     to_response,
 )
+from homeport.api.responses.hosted_tools import closing
 from homeport.api.responses.included import with_sealed_reasoning
 from homeport.api.responses.input_pages import page_of_items
 from homeport.api.responses.item_ids import new_response_id
-from homeport.api.responses.plan import ResponsePlan
-from homeport.api.responses.prompt_reader import PromptSource, read_prompt
+from homeport.api.responses.plan import NOTHING_FIRST, FirstItems, ResponsePlan
+from homeport.api.responses.prompt_reader import PromptContent, PromptSource, read_prompt
 from homeport.api.responses.response_object import ResponseObject
 from homeport.api.responses.schema import InputItemsQuery, ResponseBody, ResponseQuery
 from homeport.api.responses.sealed_text import seal
@@ -46,14 +48,18 @@ from homeport.api.responses.state import (
     storing,
 )
 from homeport.api.responses.stored_response import render_stored
-from homeport.api.responses.tools import ResponseTools, to_tools
+from homeport.api.responses.summaries import summary_request
+from homeport.api.responses.tool_reader import DeclaredTools, read_tools
+from homeport.api.responses.tool_turns import TurnPlan, first_request, to_turns
+from homeport.api.responses.tools import ResponseTools
 from homeport.api.responses.writer import response_writer
 from homeport.api.services import caller, services
+from homeport.api.storage_limit import check_room
 from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import ResolvedModel
-from homeport.domain.responses import Item, StoredResponse
-from homeport.domain.text import TextRequest
+from homeport.domain.responses import StoredResponse
+from homeport.domain.text import ChatPrompt, TextRequest
 
 ENDPOINT = "responses"
 """The name in metrics and usage."""
@@ -61,12 +67,17 @@ MAX_PAGE_SIZE = 100
 
 
 class _Checked(NamedTuple):
-    """A request that passed all checks: the response as it begins, its input's items, and what the model computes."""
+    """A request that passed all checks: the response as it begins, its input's items, and what the model computes.
+
+    `turns`: those of the hosted tools; None: there are no such tools.
+    """
 
     base: ResponseObject
-    items: tuple[Item, ...]
+    source: PromptSource
+    content: PromptContent
     tools: ResponseTools
     engine_request: TextRequest
+    turns: TurnPlan | None
 
 
 async def create(request: Request) -> Response:
@@ -77,6 +88,8 @@ async def create(request: Request) -> Response:
     # The run of a stored background response was checked when it was stored.
     run_of = context_of(request.scope).response_id
     is_stored = bool(run_of) or check_stored(body, can_store=can_store(request))
+    if is_stored and not run_of:
+        await check_room(request)
     if body.background and not run_of:
         return await _start(request, body, resolved)
     respond = _responder(request, body, resolved, is_stored=is_stored)
@@ -137,7 +150,7 @@ async def _start(request: Request, body: ResponseBody, resolved: ResolvedModel) 
     return await background.start(
         request,
         checked.base,
-        checked.items,
+        checked.content.items,
         json_codec.encode(body),
         is_streamed=bool(body.stream),
         previous_id=body.previous_response_id,
@@ -155,6 +168,12 @@ def _responder(
     async def respond(lock: ConversationLock | None) -> Response:
         response_id = lock.owner if lock else context.response_id or new_response_id()
         checked = await _check(request, body, resolved, response_id, is_stored=is_stored)
+        engine_request, first = checked.engine_request, None
+        if body.context_management and not checked.content.asks_summary:
+            first = await _compact(request, body, resolved, checked)
+            if first is not None:
+                engine_request = await _after_compaction(request, body, checked, first)
+        seal_text = functools.partial(seal, services(request).secret)
         has_end = is_stored and not context.response_id
         plan = ResponsePlan(
             base=checked.base,
@@ -163,12 +182,18 @@ def _responder(
             is_padded=body.is_padded,
             has_logprobs=has_logprobs(body),
             has_summary=summary_of(body.reasoning) is not None,
-            seal=functools.partial(seal, services(request).secret) if includes_reasoning else None,
-            on_end=storing(request, checked.base, checked.items, lock) if has_end else None,
+            seal=seal_text if includes_reasoning else None,
+            seal_summary=seal_text if checked.content.asks_summary else None,
+            first=first or NOTHING_FIRST,
+            on_end=storing(request, checked.base, checked.content.items, lock) if has_end else None,
         )
-        writer = response_writer(plan, context)
+        writer = response_writer(plan, context, checked.turns)
         user = body.safety_identifier or body.user
-        return await run(request, resolved, checked.engine_request, writer, endpoint=ENDPOINT, user=user)
+
+        async def answer(_: None = None) -> Response:
+            return await run(request, resolved, engine_request, writer, endpoint=ENDPOINT, user=user)
+
+        return await (respond_and_hold(closing(checked.tools.offers), answer) if checked.tools.offers else answer())
 
     return respond
 
@@ -179,16 +204,52 @@ async def _check(
     """Check items and tools, and make the engine request. Raises InvalidRequest naming the field, NotFound."""
     context = context_of(request.scope)
     earlier = await load_earlier(request, body.previous_response_id, conversation_id(body.conversation))
-    content = await read_prompt(request, PromptSource(body.instructions, body.input, earlier))
-    tools = await run_in_thread_if_large(
-        request, to_tools, body.tools or (), body.tool_choice, body.parallel_tool_calls, content.tools
-    )
-    prompt = to_prompt(content.messages, tools.use, PromptFields(body.text, body.reasoning, body.truncation))
+    source = PromptSource(body.instructions, body.input, earlier, response_id)
+    content = await read_prompt(request, source)
+    declared = DeclaredTools(body.tools, body.tool_choice, body.parallel_tool_calls)
+    tools = await read_tools(request, declared, content, is_streamed=bool(body.stream or body.background))
+    fields = _prompt_fields(body)
+    prompt = to_prompt(content.messages, tools.use, fields)
     default_tokens = services(request).limits.answer_tokens
     engine_request = await run_in_thread_if_large(request, to_request, body, prompt, resolved, context, default_tokens)
+    if content.asks_summary:
+        engine_request = summary_request(
+            content.messages,
+            resolved,
+            context,
+            drops_oldest=prompt.drops_oldest,
+            max_tokens=body.max_output_tokens,
+        )
     created_at = await _created_at(request)
     base = to_response(body, response_id, created_at, tools=tools.echo, is_stored=is_stored)
-    return _Checked(base, content.items, tools, engine_request)
+    turns = None
+    if tools.offers and not content.asks_summary:
+        turns = to_turns(engine_request, tools, content, fields, body.max_tool_calls)
+        engine_request = first_request(turns)
+    return _Checked(base, source, content, tools, engine_request, turns)
+
+
+async def _compact(
+    request: Request, body: ResponseBody, resolved: ResolvedModel, checked: _Checked
+) -> FirstItems | None:
+    """Return a compaction of the context, if it is longer than the body allows."""
+    own = checked.content.messages[1 if body.instructions else 0 :]
+    [prompt] = checked.engine_request.prompts
+    threshold = next((each.compact_threshold for each in body.context_management or ()), None)
+    context = Context(checked.base.id, own, cast("ChatPrompt", prompt), body.safety_identifier or body.user)
+    return await compact_if_long(request, resolved, context, threshold)
+
+
+async def _after_compaction(request: Request, body: ResponseBody, checked: _Checked, first: FirstItems) -> TextRequest:
+    """Return the engine request with the prompt that follows from a compaction, as later responses read it."""
+    content = await read_prompt(request, checked.source._replace(compactions=first.items))
+    [before] = checked.engine_request.prompts
+    prompt = to_prompt(content.messages, cast("ChatPrompt", before).tools, _prompt_fields(body))
+    return msgspec.structs.replace(checked.engine_request, prompts=(prompt,))
+
+
+def _prompt_fields(body: ResponseBody) -> PromptFields:
+    return PromptFields(body.text, body.reasoning, body.truncation)
 
 
 async def _created_at(request: Request) -> int:

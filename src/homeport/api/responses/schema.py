@@ -6,7 +6,16 @@ import msgspec
 
 from homeport.api.compatibility import MODEL, accepted, refused, served
 from homeport.api.paging import PageQuery
-from homeport.api.text_generation.schema import CacheOptions, SamplingFields
+from homeport.api.text_generation.schema import (
+    CacheOptions,
+    ParallelToolCalls,
+    PromptCacheKey,
+    PromptCacheOptions,
+    PromptCacheRetention,
+    SafetyIdentifier,
+    SamplingFields,
+    ServiceTier,
+)
 
 _TEXT_FORMATS = "text, json_object or json_schema. The answer always matches the schema, with `strict` or without."
 _VERBOSITY = "As in chats: low and high add a sentence to the system message."
@@ -63,6 +72,15 @@ class ConversationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
     id: str
 
 
+class ContextManagement(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """When the context is compacted."""
+
+    type: Annotated[str | None, served("compaction.")] = None
+    compact_threshold: Annotated[
+        int | None, served("Tokens of a prompt, at least 1000. Default: three quarters of the model's window.")
+    ] = None
+
+
 class ResponseBody(SamplingFields, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """The body of a response. Fields typed `Any` are refused unless they have no effect, or are read elsewhere."""
 
@@ -91,16 +109,19 @@ class ResponseBody(SamplingFields, forbid_unknown_fields=True, omit_defaults=Tru
         int | None, served("At least 1, reasoning included. Default: to the end of the context window.")
     ] = None
     max_tool_calls: Annotated[
-        int | None, accepted("Limits calls of tools that the server runs, of which there are none.")
+        int | None, served("Limits the calls of hosted tools that are executed; further ones are ignored.")
     ] = None
     text: Annotated[TextBody | None, served("The format and the length of the text.")] = None
     reasoning: Annotated[ReasoningBody | None, served("How much the model thinks, and what is returned of it.")] = None
     tools: Annotated[
         list[msgspec.Raw] | None,
-        served("Up to 128: functions, custom tools, namespaces, local_shell, shell, apply_patch; offline web_search."),
+        served(
+            "Up to 128: functions, custom tools, namespaces, local_shell, shell, apply_patch; image_generation and "
+            "mcp, which the server executes; offline web_search."
+        ),
     ] = None
     tool_choice: Annotated[Any, served("none, auto, required, a tool, or allowed_tools. Default: auto.")] = None
-    parallel_tool_calls: Annotated[bool | None, served("False: at most one call. Default: true.")] = None
+    parallel_tool_calls: ParallelToolCalls = None
     include: Annotated[
         list[str] | None,
         served(
@@ -113,26 +134,17 @@ class ResponseBody(SamplingFields, forbid_unknown_fields=True, omit_defaults=Tru
         str | None, served("auto drops the oldest turns that do not fit in the window; disabled (default) refuses.")
     ] = None
     metadata: Annotated[dict[str, str] | None, served("Up to 16 pairs, returned with the response.")] = None
-    service_tier: Annotated[str | None, accepted("auto and default, which mean the same here; others are refused.")] = (
-        None
-    )
-    safety_identifier: Annotated[
-        str | None, accepted("Up to 64 characters; identifies your end user, does not change the answer.")
-    ] = None
-    prompt_cache_key: Annotated[
-        str | None, accepted("Up to 1024 characters; has no effect: shared prefixes are found by their tokens.")
-    ] = None
-    prompt_cache_retention: Annotated[
-        str | None, accepted("in_memory, which is how prompts are cached; 24h is refused.")
-    ] = None
-    prompt_cache_options: Annotated[
-        CacheOptions | None, accepted("Mode implicit and ttl 30m have no effect; others are refused.")
-    ] = None
+    service_tier: ServiceTier = None
+    safety_identifier: SafetyIdentifier = None
+    prompt_cache_key: PromptCacheKey = None
+    prompt_cache_retention: PromptCacheRetention = None
+    prompt_cache_options: PromptCacheOptions = None
     client_metadata: Annotated[
         dict[str, Any] | None, accepted("Sent by Codex; up to 64 pairs, does not change the answer.")
     ] = None
     context_management: Annotated[
-        list[Any] | None, refused("Not served yet: use `/v1/responses/compact`. An empty list is accepted.")
+        list[ContextManagement] | None,
+        served("One entry of type compaction: a prompt over its threshold is compacted before the answer."),
     ] = None
     moderation: Annotated[Any, refused("Not served yet.")] = None
     prompt: Annotated[Any, refused("Stored prompt templates are not served.")] = None

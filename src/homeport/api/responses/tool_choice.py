@@ -1,6 +1,6 @@
 """`tool_choice` of a response: which of the declared tools may or must be called. Knows nothing of the tools' JSON."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from homeport.api import json_codec
 from homeport.api.responses.client_tools import CLIENT_TOOLS
@@ -14,10 +14,14 @@ from homeport.domain.tools import ToolChoice
 
 _MODES = ("none", "auto", "required")
 _NAMED = ("function", "custom")
-_TYPES = (*_NAMED, "allowed_tools", *CLIENT_TOOLS)
+_UNNAMED = (*CLIENT_TOOLS, "image_generation")
+"""The types whose only tool has the type's name."""
+_MCP = "mcp"
+_TYPES = (*_NAMED, _MCP, "allowed_tools", *_UNNAMED)
 _FIELDS: Mapping[str, frozenset[str]] = {
     "function": frozenset({"name", "namespace"}),
     "custom": frozenset({"name", "namespace"}),
+    _MCP: frozenset({"name", "server_label"}),
     "allowed_tools": frozenset({"mode", "tools"}),
 }
 
@@ -41,8 +45,11 @@ def to_choice(choice: object, targets: Mapping[str, CallTarget], hidden: Collect
             raise InvalidRequest(f"A choice of type '{body.type}' has no '{name}'.", param=f"tool_choice.{name}")
     if body.type == "allowed_tools":
         return _to_allowed(body, targets, hidden)
-    wanted = AllowedTool(type=body.type, name=body.name, namespace=body.namespace)
-    return ToolChoice("named", tuple(_names(wanted, targets, "tool_choice"))[:1])
+    wanted = AllowedTool(type=body.type, name=body.name, namespace=body.namespace, server_label=body.server_label)
+    names = tuple(_names(wanted, targets, "tool_choice"))
+    if wanted.type == _MCP and wanted.name is None:
+        return ToolChoice("required", names)
+    return ToolChoice("named", names[:1])
 
 
 def _to_mode(choice: str | None, targets: Mapping[str, CallTarget]) -> ToolChoice:
@@ -75,28 +82,37 @@ def _to_allowed(body: ChoiceBody, targets: Mapping[str, CallTarget], hidden: Col
     return _to_mode("required" if body.mode == "required" else "none", {})
 
 
-def _names(wanted: AllowedTool, targets: Mapping[str, CallTarget], place: str) -> Iterator[str]:
-    """Yield what the model calls a tool: one name, or all those of a namespace. Raises InvalidRequest."""
+def _names(wanted: AllowedTool, targets: Mapping[str, CallTarget], place: str) -> Sequence[str]:
+    """Return what the model calls a tool: one name, or all those of a namespace or server. Raises InvalidRequest."""
     if wanted.type is None:
         raise validation.missing(f"{place}.type")
-    validation.check_choice(f"{place}.type", wanted.type, (*_NAMED, "namespace", *CLIENT_TOOLS))
-    if wanted.type in CLIENT_TOOLS:
+    validation.check_choice(f"{place}.type", wanted.type, (*_NAMED, "namespace", _MCP, *_UNNAMED))
+    if wanted.type in _UNNAMED:
         wanted = AllowedTool(type=wanted.type, name=wanted.type)
-    if wanted.name is None:
+    if wanted.type == _MCP:
+        if wanted.server_label is None:
+            raise validation.missing(f"{place}.server_label")
+        wanted = AllowedTool(type=_MCP, name=wanted.name, namespace=wanted.server_label)
+    elif wanted.name is None:
         raise validation.missing(f"{place}.name")
     if wanted.type == "namespace":
-        found = [name for name, target in targets.items() if target.namespace == wanted.name]
-        yield from found
+        found = [name for name, target in targets.items() if target.kind in _NAMED and target.namespace == wanted.name]
+    elif wanted.name is None:
+        found = [
+            name for name, target in targets.items() if target.kind == _MCP and target.namespace == wanted.namespace
+        ]
     else:
         found = [name for name, target in targets.items() if _is_wanted(target, wanted)]
         # Without a namespace, a tool outside of namespaces comes first.
-        yield from sorted(found, key=lambda name: targets[name].namespace is not None)[:1]
+        found = sorted(found, key=lambda name: targets[name].namespace is not None)[:1]
     if not found:
+        shown = excerpt(wanted.name or wanted.namespace or "")
         raise InvalidRequest(
-            f"Invalid value for 'tool_choice': '{excerpt(wanted.name)}' is not found in 'tools'.",
+            f"Invalid value for 'tool_choice': '{shown}' is not found in 'tools'.",
             param="tool_choice",
             code="invalid_value",
         )
+    return found
 
 
 def _is_wanted(target: CallTarget, wanted: AllowedTool) -> bool:

@@ -65,6 +65,22 @@ class WebSearchBody(ToolBody, kw_only=True):
     search_content_types: list[str] | None = None
 
 
+class ImageToolBody(ToolBody, kw_only=True):
+    """The generation of images by the server."""
+
+    model: str | None = None
+    quality: str | None = None
+    size: str | None = None
+    output_format: str | None = None
+    output_compression: int | None = None
+    moderation: str | None = None
+    background: str | None = None
+    input_fidelity: str | None = None
+    input_image_mask: Any = None
+    partial_images: int | None = None
+    action: str | None = None
+
+
 class EnvironmentBody(msgspec.Struct, kw_only=True):
     """Where a shell runs."""
 
@@ -77,12 +93,42 @@ class ShellBody(ToolBody, kw_only=True):
     environment: EnvironmentBody | None = None
 
 
+class McpFilter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Some of an MCP server's tools. `read_only`: those that the server says change nothing, or the others."""
+
+    tool_names: list[str] | None = None
+    read_only: bool | None = None
+
+
+class McpRules(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The tools of an MCP server whose calls always or never need approval."""
+
+    always: McpFilter | None = None
+    never: McpFilter | None = None
+
+
+class McpBody(ToolBody, kw_only=True):
+    """An MCP server whose tools the model may call."""
+
+    server_label: str | None = None
+    server_url: str | None = None
+    connector_id: str | None = None
+    tunnel_id: str | None = None
+    authorization: str | None = None
+    server_description: str | None = None
+    headers: dict[str, str] | None = None
+    allowed_tools: list[str] | McpFilter | None = None
+    require_approval: str | McpRules | None = None
+    defer_loading: bool | None = None
+
+
 class AllowedTool(msgspec.Struct, kw_only=True):
     """A declared tool. Other fields are ignored: it may repeat the whole declaration."""
 
     type: str | None = None
     name: str | None = None
     namespace: str | None = None
+    server_label: str | None = None
 
 
 class ChoiceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -12,17 +12,19 @@ from msgspec import structs
 
 from homeport.api import json_codec
 from homeport.api.responses.client_tools import CLIENT_TOOLS, client_tool
+from homeport.api.responses.hosted_tools import HostedOffer, HostedTool
 from homeport.api.responses.item_checks import check_local
-from homeport.api.responses.plan import CallTarget
+from homeport.api.responses.mcp_declaration import to_echo
+from homeport.api.responses.plan import HOSTED_KINDS, CallTarget
+from homeport.api.responses.tool_checks import check_callers
 from homeport.api.responses.tool_choice import to_choice
-from homeport.api.responses.tool_names import MAX_GIVEN_CHARS, model_name
+from homeport.api.responses.tool_names import MAX_GIVEN_CHARS, hosted_name, model_name
 from homeport.api.responses.tool_schema import (
     CustomBody,
     FunctionBody,
     InputFormat,
     NamespaceBody,
     ShellBody,
-    ToolBody,
     ToolHead,
     WebSearchBody,
 )
@@ -36,7 +38,8 @@ MAX_MODEL_TOOLS = 512
 """The maximum number of tools that the model sees, those inside namespaces included."""
 
 OFFLINE_SEARCHES = ("web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11")
-TOOL_TYPES = ("function", "custom", "namespace", *CLIENT_TOOLS, "web_search", "web_search_preview")
+SERVED_HOSTED = ("image_generation", "mcp")
+TOOL_TYPES = ("function", "custom", "namespace", *CLIENT_TOOLS, *SERVED_HOSTED, "web_search", "web_search_preview")
 """The tool types that are served, in the words of an error."""
 UNSERVED_TYPES = frozenset(
     {
@@ -45,8 +48,6 @@ UNSERVED_TYPES = frozenset(
         "computer",
         "computer_use",
         "computer_use_preview",
-        "image_generation",
-        "mcp",
         "tool_search",
         "programmatic_tool_calling",
     }
@@ -58,12 +59,15 @@ class ResponseTools(NamedTuple):
     """The tools of a response.
 
     `use`: what the model sees; None: no tools. `targets`: what a call of each of its names is. `echo`: the JSON of each
-    tool as the response returns it.
+    tool as the response returns it. `offers`: those of the hosted tools; `hosted`: what executes the calls of their
+    functions, by the names that the model sees.
     """
 
     use: ToolUse | None
     targets: Mapping[str, CallTarget]
     echo: Sequence[msgspec.Raw]
+    offers: Sequence[HostedOffer] = ()
+    hosted: Mapping[str, HostedTool] = {}
 
 
 AdditionalTool = tuple[str, msgspec.Raw]
@@ -76,10 +80,21 @@ class _Offer:
 
     tools: list[Tool] = field(default_factory=list)
     targets: dict[str, CallTarget] = field(default_factory=dict)
+    hosted: dict[str, HostedTool] = field(default_factory=dict)
 
     def add(self, tool: Tool, target: CallTarget) -> None:
         self.tools.append(tool)
         self.targets[tool.name] = target
+
+    def add_hosted(self, offer: HostedOffer) -> None:
+        """Add the functions of a hosted tool, under other names if the caller's tools have theirs."""
+        for tool, target in offer.functions:
+            if tool.name in self.hosted and not tool.param.startswith("tools"):
+                continue  # an item of the input declares it again
+            is_taken = tool.name in self.targets and tool.name not in self.hosted
+            named = structs.replace(tool, name=hosted_name(tool.name)) if is_taken else tool
+            self.add(named, target)
+            self.hosted[named.name] = offer.tool
 
 
 def to_tools(
@@ -87,11 +102,12 @@ def to_tools(
     tool_choice: object = None,
     parallel_tool_calls: bool | None = None,
     additional: Sequence[AdditionalTool] = (),
+    offers: Sequence[HostedOffer] = (),
 ) -> ResponseTools:
     """Convert the tools of a body, and how they may be used. Raises InvalidRequest naming the field.
 
     `tool_choice`: its decoded JSON; None: `auto`. `additional`: the tools of the input's items, of which those with a
-    name that was declared before are left out.
+    name that was declared before are left out. `offers`: those of all hosted tools, in order.
     """
     validation.check_items("tools", declared, MAX_TOOLS)
     offer = _Offer()
@@ -105,11 +121,13 @@ def to_tools(
         for tool in more.tools:
             if tool.name not in offer.targets:
                 offer.add(tool, more.targets[tool.name])
+    for each in offers:
+        offer.add_hosted(each)
     validation.check_items("tools", offer.tools, MAX_MODEL_TOOLS)
     tools = check_all(offer.tools)
     choice = to_choice(tool_choice, offer.targets, hidden)
     use = ToolUse(tools, choice, parallel_tool_calls is not False) if tools else None
-    return ResponseTools(use, offer.targets, echo)
+    return ResponseTools(use, offer.targets, echo, offers, offer.hosted)
 
 
 def _read_tool(raw: msgspec.Raw, place: str, offer: _Offer, hidden: set[str]) -> None:
@@ -119,7 +137,7 @@ def _read_tool(raw: msgspec.Raw, place: str, offer: _Offer, hidden: set[str]) ->
     if kind in OFFLINE_SEARCHES:
         _check_offline(json_codec.decode_part(raw, WebSearchBody, place), place)
         hidden.add(kind)
-    else:
+    elif kind not in HOSTED_KINDS:  # those were read before
         _READERS[kind](raw, place, offer)
 
 
@@ -186,7 +204,7 @@ def _read_namespace(raw: msgspec.Raw, place: str, offer: _Offer) -> None:
     """Read the tools of a namespace. Its description is that of its first tool too, for models know no namespaces."""
     body = json_codec.decode_part(raw, NamespaceBody, place)
     namespace = check_name(body.name, f"{place}.name", MAX_GIVEN_CHARS)
-    _check_callers(body, place)
+    check_callers(body, place)
     if body.tools is None:
         raise validation.missing(f"{place}.tools")
     validation.check_items(f"{place}.tools", body.tools, MAX_MODEL_TOOLS, 1)
@@ -207,7 +225,7 @@ def _read_namespace(raw: msgspec.Raw, place: str, offer: _Offer) -> None:
 
 def _read_client_tool(raw: msgspec.Raw, place: str, offer: _Offer) -> None:
     body = json_codec.decode_part(raw, ShellBody, place)
-    _check_callers(body, place)
+    check_callers(body, place)
     if body.environment is not None:
         if body.type != "shell":
             raise InvalidRequest(
@@ -230,23 +248,18 @@ _READERS = {
 
 def _check_tool(body: FunctionBody | CustomBody, place: str) -> str:
     """Check the fields of functions and custom tools, and return the name."""
-    _check_callers(body, place)
+    check_callers(body, place)
     if body.defer_loading:
         raise validation.unsupported_field(f"{place}.defer_loading", "The search for tools is not served.")
     return check_name(body.name, f"{place}.name", MAX_GIVEN_CHARS)
-
-
-def _check_callers(body: ToolBody, place: str) -> None:
-    if body.allowed_callers is not None and "direct" not in body.allowed_callers:
-        raise validation.unsupported_field(
-            f"{place}.allowed_callers", "Only the model itself calls tools: 'direct' must be among them."
-        )
 
 
 def _echo(raw: msgspec.Raw, place: str) -> msgspec.Raw:
     """Return a tool with the defaults of OpenAI's API, encoded once for all events of the response."""
     tool = json_codec.decode_part(raw, dict[str, Any], place)
     check_depth(tool, place)
+    if tool["type"] == "mcp":
+        return msgspec.Raw(json_codec.encode(to_echo(tool)))
     _add_defaults(tool)
     for each in tool.get("tools") or ():
         _add_defaults(each)

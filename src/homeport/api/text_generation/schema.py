@@ -38,6 +38,21 @@ class CacheOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     mode: str | None = None
 
 
+# Fields of chats and of responses.
+ServiceTier = Annotated[str | None, accepted("auto and default, which mean the same here; others are refused.")]
+SafetyIdentifier = Annotated[
+    str | None, accepted("Up to 64 characters; identifies your end user, does not change the answer.")
+]
+PromptCacheKey = Annotated[
+    str | None, accepted("Up to 1024 characters; has no effect: shared prefixes are found by their tokens.")
+]
+PromptCacheRetention = Annotated[str | None, accepted("in_memory, which is how prompts are cached; 24h is refused.")]
+PromptCacheOptions = Annotated[
+    CacheOptions | None, accepted("Mode implicit and ttl 30m have no effect; others are refused.")
+]
+ParallelToolCalls = Annotated[bool | None, served("False: at most one call. Default: true.")]
+
+
 class SamplingFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """How text is sampled and when it ends: OpenAI's fields, and extensions."""
 

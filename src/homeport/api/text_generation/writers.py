@@ -235,9 +235,10 @@ class TextStreamWriter(Writer):
         return frame.removesuffix(_END) + padding(len(frame)) if self._is_padded else frame
 
 
-def changes_header(answer: AnswerMetadata) -> Mapping[str, str]:
-    """Return the header that lists the changes to a conversation; empty without changes."""
-    return {CHANGES_HEADER: ", ".join(answer.admitted.changes)} if answer.admitted.changes else {}
+def changes_header(answer: AnswerMetadata, earlier: Sequence[str] = ()) -> Mapping[str, str]:
+    """Return the header that lists the changes to a conversation, the `earlier` ones first; empty without changes."""
+    changes = dict.fromkeys((*earlier, *answer.admitted.changes))
+    return {CHANGES_HEADER: ", ".join(changes)} if changes else {}
 
 
 def padding(size: int) -> bytes:

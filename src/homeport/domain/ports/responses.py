@@ -134,6 +134,10 @@ class ConversationRepository(Protocol):
         """Return one item. Raises NotFound."""
         ...
 
+    def find_items(self, project: str, ids: Sequence[str]) -> Sequence[Item]:
+        """Return the items with these ids, of all conversations of a project, the oldest first."""
+        ...
+
     def delete_item(self, project: str, conversation_id: str, item_id: str) -> None:
         """Delete one item. Raises NotFound."""
         ...

@@ -266,6 +266,13 @@ class ProjectStorage(Protocol):
         """Return the storage of every project that stores anything."""
         ...
 
+    def check_room(self, project: str, param: str | None) -> None:
+        """Raise InvalidRequest naming `param` if a project is at its limit.
+
+        A project far from its limit is summed seldom, so that each of many requests may ask.
+        """
+        ...
+
 
 class UploadRepository(Protocol):
     """Uploads in parts; a project sees only its own. Synchronous."""

@@ -1,7 +1,7 @@
 """From a request to token ids: tokenizes prompts, checks them against vocabulary and window, maps the bias.
 
-Uses the CPU only and keeps nothing between requests, so any thread may prepare. A prompt that is far too long is
-refused before it is tokenized (`prompt_length_limits`). Knows nothing of scheduling.
+Uses the CPU only and keeps nothing between requests, so any thread may prepare. A prompt of more than half a million
+characters that cannot fit is refused before it is tokenized (`prompt_length_limits`). Knows nothing of scheduling.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from homeport.engines import encodings
 from homeport.engines.text import edit_prompts
 from homeport.engines.text.answer_plan import AnswerPlanner
 from homeport.engines.text.executor import Executor
-from homeport.engines.text.oldest_turns import MIN_ANSWER_TOKENS, prepare_shortened
+from homeport.engines.text.oldest_turns import MIN_ANSWER_TOKENS, prepare_shortened, split_turns
 from homeport.engines.text.prepared_prompt import (
     PreparedPrompt,
     PreparedPrompts,
@@ -36,6 +36,8 @@ from homeport.engines.text.prepared_prompt import (
     check_size,
 )
 from homeport.engines.text.prompt_length_limits import (
+    MIN_COUNTED,
+    MIN_COUNTED_OFTEN,
     Check,
     LengthLimits,
     TokenLimit,
@@ -78,13 +80,12 @@ class PromptProcessor:
                 self._require_length(prompt, limit)
             if isinstance(prompt, TokenPrompt) and request.encoding is None:
                 limit.spend(len(prompt.ids))
-        prompts = tuple(
-            self._prepare_prompt(request, prompt, limit) for prompt, limit in zip(request.prompts, limits, strict=True)
-        )
-        budget = tuple(
-            self._budget(prepared, request.stopping.max_tokens, prompt)
-            for prepared, prompt in zip(prompts, request.prompts, strict=True)
-        )
+        prompts: tuple[PreparedPrompt, ...] = ()
+        budget: tuple[int, ...] = ()
+        for prompt, limit in zip(request.prompts, limits, strict=True):
+            prepared = self._prepare_prompt(request, prompt, limit)
+            prompts += (prepared,)
+            budget += (self._budget(prepared, request.stopping.max_tokens, prompt),)
         if request.stopping.max_tokens is None and request.stopping.default_tokens is not None:
             budget = tuple(min(each, request.stopping.default_tokens) for each in budget)
         check_size(request, [len(each.ids) for each in prompts], [each.chars for each in prompts])
@@ -145,7 +146,9 @@ class PromptProcessor:
             wanted = min(MIN_ANSWER_TOKENS, MIN_ANSWER_TOKENS if default is None else default)
 
         def prepare(conversation: ChatPrompt) -> PreparedPrompt:
-            own_limit = TokenLimit(self._window, _param(prompt), limit.check)
+            is_shortest = len(split_turns(conversation.messages)[1]) <= 1  # the one whose error is raised
+            counted = MIN_COUNTED if is_shortest else MIN_COUNTED_OFTEN
+            own_limit = TokenLimit(self._window, _param(prompt), limit.check, counted)
             self._require_length(conversation, own_limit)
             return self._chat(conversation, request.output_format, own_limit)
 

@@ -59,11 +59,9 @@ class RequestPreparer:
 
     def _ids(self, prompt: TextPrompt | ChatPrompt, check: Check, *, adds_start: bool) -> tuple[int, ...]:
         if isinstance(prompt, ChatPrompt):
-            return (
-                self._prompts.prepare(TextRequest((prompt,), stopping=StoppingCriteria(max_tokens=0)), check)
-                .prompts[0]
-                .ids
-            )
+            # Turns are dropped as for an answer without a limit, so that the number is that of its prompt.
+            stopping = StoppingCriteria(max_tokens=None if prompt.drops_oldest else 0)
+            return self._prompts.prepare(TextRequest((prompt,), stopping=stopping), check).prompts[0].ids
         start = self._vocabulary.start_token
         ids = self._tokenizer.tokenize(prompt.text, special=True)
         if len(ids) > MAX_IDS:
