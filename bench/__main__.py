@@ -20,6 +20,8 @@ from bench import (
     table,
     throughput,
 )
+from bench.peers import comparison, options, vllm_cpu
+from bench.peers.vllm_cpu import Installation
 from bench.plan import Plan
 from bench.throughput import OURS
 from homeport import settings
@@ -29,18 +31,29 @@ def _report(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def _run(plan: Plan) -> tuple[list[str], list[str]]:
-    """Measure everything on one model; return the lines for the log and those for the README."""
+def _run(plan: Plan, peer: Installation) -> tuple[list[str], list[str]]:
+    """Measure everything on one model; return the lines for the log and those for the README.
+
+    `peer`: vLLM's CPU build, which is measured if it is complete.
+    """
     weights = model_home.weights(plan.home, plan.model)
     optimized = model_home.optimized(plan.home, plan.model, plan.say)
     found = throughput.measure(plan, weights, optimized)
-    rows = throughput.rows(found, optimized) + latency.rows(plan)
+    missing = peer.missing(plan.model)
+    compared = {} if missing else comparison.measure(plan, peer, optimized)
+    rows = throughput.rows(found, optimized)
+    rows += comparison.missing(missing) if missing else comparison.rows(compared, optimized.note)
+    rows += latency.rows(plan)
     rows += gateway.rows(plan, found[throughput.streams(gateway.STREAMS)][OURS]) + keys.rows(plan)
     busy_runs = busy.measure(plan, busy.loads())
     rows += busy.rows(plan, busy_runs)
     method = f"{machine.rounds(plan.rounds)}{', quick: figures mean nothing' if plan.quick else ''}"
-    heading = machine.heading(plan.model, plan.threads, plan.peer.name if plan.peer else "xllamacpp", method)
-    figures = [*table.details(found), "", *busy.details(busy_runs)]
+    if not missing:
+        method += f", {vllm_cpu.TITLE}"
+    llama_server = plan.llama_server.name if plan.llama_server else "xllamacpp"
+    heading = machine.heading(plan.model, plan.threads, llama_server, method)
+    figures = [*table.details(found), *(["", *comparison.details(compared)] if compared else [])]
+    figures += ["", *busy.details(busy_runs)]
     lines = [f"### {heading}", "", *table.targets(rows), "", table.summary(rows), "", *figures]
     return lines, table.readme(rows, heading)
 
@@ -55,11 +68,11 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="tiny loads, one round: only to check that everything works"
     )
-    parser.add_argument("--peer", type=Path, help="llama.cpp server to measure instead of the wheel's")
-    parser.add_argument("--vllm", metavar="PYTHON", help="interpreter of an environment with vLLM's CPU build")
-    parser.add_argument("--vllm-weights", metavar="FOLDER", help="the same model in a format that vLLM reads")
+    parser.add_argument("--llama-server", type=Path, help="llama.cpp's server to use instead of the wheel's")
+    options.add(parser)
     parser.add_argument("--readme", action="store_true", help="also print the README's table")
     arguments = parser.parse_args()
+    peer = options.installation(parser, arguments)
     for model in (arguments.model, *arguments.also):
         plan = Plan(
             model=model,
@@ -68,11 +81,9 @@ def main() -> None:
             home=settings.load().home,
             say=_report,
             quick=arguments.quick,
-            peer=arguments.peer,
-            vllm=arguments.vllm,
-            vllm_weights=arguments.vllm_weights,
+            llama_server=arguments.llama_server,
         )
-        lines, readme = _run(plan)
+        lines, readme = _run(plan, peer)
         print("\n".join([*lines, "", "For the README:", "", *readme] if arguments.readme else lines), flush=True)
         if not plan.quick:
             log.append(lines)

@@ -113,7 +113,7 @@ def _running(plan: Plan, options: Options) -> Iterator[Mapping[str, Served]]:
             sides[OURS] = stack.enter_context(servers.homeport(plan.model, plan.same_kernels()))
         if PEER in options.sides:
             weights = model_home.weights(plan.home, plan.model)
-            sides[PEER] = stack.enter_context(servers.llamacpp(weights, servers.TOOLS, plan.threads, plan.peer))
+            sides[PEER] = stack.enter_context(servers.llamacpp(weights, servers.TOOLS, plan.threads, plan.llama_server))
         for side in sides.values():
             _warm(side.address)
             side.child.pause()
@@ -210,7 +210,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", choices=("ours", "peer"), help="measure one side alone")
     parser.add_argument("--restart", action="store_true", help="also measure a restart with a folder of prefixes")
-    parser.add_argument("--peer", type=Path, help="llama.cpp server to measure instead of the wheel's")
+    parser.add_argument("--llama-server", type=Path, help="llama.cpp's server to use instead of the wheel's")
     parser.add_argument("--log", action="store_true", help="append the tables to bench/LOG.md")
     arguments = parser.parse_args()
 
@@ -219,7 +219,8 @@ def main() -> None:
 
     sides = [name for name, short in ((OURS, "ours"), (PEER, "peer")) if arguments.only in (None, short)]
     options = Options([*sides, *([RESTARTED] if arguments.restart else [])], f"{time.time_ns():x}", arguments.turns)
-    plan = Plan(arguments.model, arguments.rounds, arguments.threads, settings.load().home, say, peer=arguments.peer)
+    home, server = settings.load().home, arguments.llama_server
+    plan = Plan(arguments.model, arguments.rounds, arguments.threads, home, say, llama_server=server)
     found = measure(plan, options)
     method = f"{arguments.turns} turns, {agent_texts.TOOLS} tools, {machine.rounds(arguments.rounds)}"
     heading = machine.heading(arguments.model, arguments.threads, "xllamacpp", method)

@@ -1,8 +1,9 @@
 """The floor: the same batches computed by the bare kernels through our binding, without a server.
 
 Prompts are computed in batches of as many tokens as fit; then all sequences step together, and each takes its most
-likely token. As a program (`python -m bench.bare_kernels WEIGHTS LIBRARY THREADS`) it reads one load per line from
-standard input and writes its outcome, so that the kernels run in a process of their own, as those of the servers do.
+likely token. As a program (`python -m bench.bare_kernels WEIGHTS LIBRARY THREADS SEQUENCES CELLS`) it reads one load
+per line from standard input and writes its outcome, so that the kernels run in a process of their own, as those of the
+servers do. All layers are on a GPU if the kernels find one.
 """
 
 import sys
@@ -48,9 +49,12 @@ class Floor(msgspec.Struct):
 
 
 @contextmanager
-def running(weights: Path, library: Path, threads: int) -> Iterator[Floor]:
-    """Run the floor program with these weights and kernels until the context ends."""
-    command = [sys.executable, "-m", "bench.bare_kernels", str(weights), str(library), str(threads)]
+def running(
+    weights: Path, library: Path, threads: int, sequences: int = SEQUENCES, cells: int = SEQUENCE_CELLS
+) -> Iterator[Floor]:
+    """Run the floor program with these weights and kernels until the context ends. `cells`: of each sequence."""
+    command = [sys.executable, "-m", "bench.bare_kernels", str(weights), str(library)]
+    command += [str(number) for number in (threads, sequences, cells)]
     with processes.running(command, pipes=True) as child:
         yield Floor(child)
 
@@ -115,11 +119,11 @@ def _batch(parts: list[Part], logits_indices: "list[int] | np.typing.NDArray[np.
     )
 
 
-def main(weights: str, library: str, threads: str) -> None:
+def main(weights: str, library: str, threads: str, sequences: str, cells: str) -> None:
     """Compute loads from standard input until it ends."""
     options = LlamaOptions(
-        cells=SEQUENCES * SEQUENCE_CELLS,
-        sequences=SEQUENCES,
+        cells=int(sequences) * int(cells),
+        sequences=int(sequences),
         batch=BATCH,
         threads=int(threads),
         library=Path(library),

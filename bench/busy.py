@@ -116,7 +116,7 @@ def _sides(plan: Plan) -> Iterator[dict[str, Side]]:
             for title, given in ((name, several), (f"{name}, {ONE}", {**settings, "THREADS": "1"})):
                 sides[title] = stack.enter_context(servers.homeport(plan.model, given))
         weights = model_home.weights(plan.home, plan.model)
-        sides[PEER] = stack.enter_context(servers.llamacpp(weights, DEFAULT, plan.threads, plan.peer))
+        sides[PEER] = stack.enter_context(servers.llamacpp(weights, DEFAULT, plan.threads, plan.llama_server))
         for side in sides.values():
             side.measure(Workload("warm-up", 1, 16, 4), turn=0)
             side.child.pause()

@@ -13,10 +13,10 @@ _QUICK_FACTOR = 6
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """One run: the model, the number of rounds, and the peers.
+    """One run: the model, the number of rounds, and llama.cpp's server.
 
-    `quick`: tiny loads, only to check that everything works. `peer`: a llama.cpp server to use instead of the wheel's.
-    `vllm`: the interpreter of an environment that may contain vLLM; `vllm_weights`: its model. `say` reports progress.
+    `quick`: tiny loads, only to check that everything works. `llama_server`: llama.cpp's server to use instead of the
+    wheel's. `say` reports progress.
     """
 
     model: str
@@ -25,9 +25,7 @@ class Plan(msgspec.Struct, frozen=True):
     home: Path
     say: Callable[[str], None]
     quick: bool = False
-    peer: Path | None = None
-    vllm: str | None = None
-    vllm_weights: str | None = None
+    llama_server: Path | None = None
 
     def sized(self, work: Workload) -> Workload:
         """The load, shortened in a quick run."""

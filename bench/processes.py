@@ -43,6 +43,10 @@ class Child:
         """Resume all its processes."""
         self._signal(signal.SIGCONT)
 
+    def kill(self) -> None:
+        """End all its processes at once."""
+        self._signal(signal.SIGKILL)
+
     def main_cpu_s(self) -> float:
         """CPU time of the main process so far."""
         return _cpu_s(self._main)
@@ -107,7 +111,7 @@ def _end(child: Child) -> None:
         try:
             process.wait(_END_S)
         except subprocess.TimeoutExpired:
-            process.kill()
+            child.kill()
             process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:

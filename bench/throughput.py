@@ -1,4 +1,4 @@
-"""The rows on tokens per second: distinct prompts, a shared prefix, several choices, and each program's best layout.
+"""The rows on tokens per second: distinct prompts, a shared prefix, several choices, and our defaults.
 
 Our server, the peer with both sets of flags, and the floor use the same kernels and file. Our server with its default
 settings is measured in addition.
@@ -17,11 +17,11 @@ from bench import (
 from bench.model_home import OptimizedModel
 from bench.plan import Plan
 from bench.rounds import Runs, Side
-from bench.row import Row, unmeasured
+from bench.row import Row
 from bench.servers import DEFAULT, TUNED
 from bench.workload import Workload
 
-OURS, FLOOR, BOX, BOX_FLOOR, VLLM = "ours", "floor", "out of the box", "floor of that", "vLLM"
+OURS, FLOOR, BOX, BOX_FLOOR = "ours", "floor", "out of the box", "floor of that"
 RIVALS = (DEFAULT, TUNED)
 DISTINCT = {1: 1.0, 4: 1.1, 16: 1.2, 32: 1.2}
 """Targets against the faster peer, by number of streams."""
@@ -70,15 +70,13 @@ def _sides(plan: Plan, weights: Path, optimized: OptimizedModel) -> Iterator[dic
 
         add(OURS, stack.enter_context(servers.homeport(plan.model, plan.same_kernels())))
         for flags in RIVALS:
-            add(flags, stack.enter_context(servers.llamacpp(weights, flags, plan.threads, plan.peer)))
+            add(flags, stack.enter_context(servers.llamacpp(weights, flags, plan.threads, plan.llama_server)))
         add(FLOOR, stack.enter_context(bare_kernels.running(weights, kernels, plan.threads)))
         add(BOX, stack.enter_context(servers.homeport(plan.model, optimized.settings)))
         add(
             BOX_FLOOR,
             stack.enter_context(bare_kernels.running(optimized.weights, optimized.kernels or kernels, plan.threads)),
         )
-        if plan.vllm and plan.vllm_weights and servers.has_vllm(plan.vllm):
-            add(VLLM, stack.enter_context(servers.vllm(plan.vllm, plan.vllm_weights)))
         yield sides
 
 
@@ -87,7 +85,7 @@ def rows(found: Found, optimized: OptimizedModel) -> list[Row]:
     table_rows = [_against_better(streams(count), found, target) for count, target in DISTINCT.items()]
     table_rows += _shared(found[SHARED])
     table_rows.append(_against_better(CHOICES, found, 1.1))
-    table_rows += _best_layouts(found[streams(16)], optimized)
+    table_rows.append(_out_of_the_box(found[streams(16)], optimized))
     table_rows += [_whole_server(streams(count), found[streams(count)]) for count in DISTINCT]
     return table_rows
 
@@ -116,22 +114,11 @@ def _shared(runs: Runs) -> list[Row]:
     ]
 
 
-def _best_layouts(runs: Runs, optimized: OptimizedModel) -> list[Row]:
-    name = f"{streams(16)}, {BOX}"
+def _out_of_the_box(runs: Runs, optimized: OptimizedModel) -> Row:
     best = better(runs)
     ours, theirs, bare = (run_stats.speed(runs[side]) for side in (BOX, best, BOX_FLOOR))
     against = f"{_PEER} as shipped, {best} flags"
-    table_rows = [Row(name, against, "tok/s", ours, theirs, 2.0, floor=bare, note=optimized.note)]
-    if VLLM not in runs:
-        return [
-            *table_rows,
-            unmeasured(f"{streams(16)}, best layout each", "vLLM's CPU build (BF16)", 1.2, "not installed"),
-        ]
-    work = f"{streams(16)}, best layout each"
-    return [
-        *table_rows,
-        Row(work, "vLLM's CPU build (BF16)", "tok/s", ours, run_stats.speed(runs[VLLM]), 1.2, floor=bare),
-    ]
+    return Row(f"{streams(16)}, {BOX}", against, "tok/s", ours, theirs, 2.0, floor=bare, note=optimized.note)
 
 
 def _whole_server(name: str, runs: Runs) -> Row:

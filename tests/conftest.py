@@ -21,9 +21,10 @@ limit_thread_spinning()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add two options: run soak tests at full length, and write generated pages instead of comparing them."""
+    """Add options: run soak tests at full length, write pages instead of comparing them, and test other kernels."""
     parser.addoption("--full", action="store_true", help="run the soak tests at full length")
     parser.addoption("--write-pages", action="store_true", help="write the pages of docs/ that tests generate")
+    parser.addoption("--kernels", metavar="FOLDER", help="test these kernels instead of the wheel's and the installed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -251,6 +251,13 @@ class Settings:
     threads: Annotated[
         int | None, SettingSpec("Maximum CPU threads that compute; default: the physical cores.", minimum=1)
     ] = None
+    gpu_layers: Annotated[
+        int | None,
+        SettingSpec(
+            "Layers of each model on the GPU, with their KV cache; 0: none; default: all if the kernels find a GPU.",
+            minimum=0,
+        ),
+    ] = None
     batch: Annotated[int | None, SettingSpec("Maximum tokens in one engine step.", minimum=1)] = None
     prefill_slice: Annotated[
         int | None, SettingSpec("Prompt tokens per step while other sequences decode.", minimum=1)
@@ -269,6 +276,13 @@ class Settings:
         bool,
         SettingSpec("Draft repeated text ahead (speculative decoding); changes speed only."),
     ] = True
+    prompts: Annotated[
+        str,
+        SettingSpec(
+            "What computes long prompts; `auto`: OpenVINO if the extra `prompts` is installed and it is faster.",
+            choices=("auto", "off"),
+        ),
+    ] = "auto"
     layout: Annotated[
         str,
         SettingSpec("Weights to load; `auto`: the layout chosen by `optimize`.", choices=("auto", "original")),

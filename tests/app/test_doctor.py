@@ -42,7 +42,7 @@ def findings(settings: Settings, probes: Probes = PROBES, *, online: bool = Fals
 def test_sound_machine_has_nothing_bad(settings: Settings) -> None:
     """On a sound machine no finding is bad, and no hub is queried."""
     by_name = findings(settings)
-    assert list(by_name) == ["python", "platform", "kernels", "disk", "memory", "port", "model"]
+    assert list(by_name) == ["python", "platform", "kernels", "prompts", "disk", "memory", "port", "model"]
     assert not [finding for finding in by_name.values() if finding.state == "bad"]
     assert by_name["model"].detail == "small: 0.10 GB, hashes match"
 

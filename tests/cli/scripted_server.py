@@ -59,7 +59,11 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
         if self.path.startswith("/v1/files/"):
             self._answer(200, b'{"custom_id": "a"}\n' * 20_000)
             return
-        workers = WorkerList((WorkerReport("small", 7, "ready", 250_000_000, 2, 1, 30, 100, idle_s=4.4),))
+        small = WorkerReport("small", 7, "ready", 250_000_000, 2, 1, 30, 100, device="cpu", idle_s=4.4)
+        large = WorkerReport(
+            "large", 8, "ready", 250_000_000, device="CUDA0: NVIDIA H200, 20 of 31 layers", device_bytes=700_000_000
+        )
+        workers = WorkerList((small, large))
         self._answer(200, msgspec.json.encode(workers))
 
     def do_POST(self) -> None:

@@ -57,9 +57,10 @@ def test_withdraw_keeps_the_file_of_a_successor(running: RunningServer, tmp_path
 
 
 def test_ps_lists_workers(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
-    """`ps` lists the models in memory; its key is the token of the run file."""
-    row = run(tmp_path, "ps").stdout.splitlines()[1]
-    assert row.split() == ["small", "ready", "7", "250", "MB", "2", "+", "1", "30", "/", "100", "4", "s"]
+    """`ps` lists the models in memory, and where each computes; its key is the token of the run file."""
+    _, row, on_gpu = run(tmp_path, "ps").stdout.splitlines()
+    assert row.split() == ["small", "ready", "7", "250", "MB", "cpu", "2", "+", "1", "30", "/", "100", "4", "s"]
+    assert on_gpu.split()[:7] == ["large", "ready", "8", "250", "MB", "CUDA0", "700"]
     assert server.requests == [("GET", "/admin/v1/workers", running.token, None)]
     assert json.loads(run(tmp_path, "ps", "--json").stdout)[0]["cells"] == 100
 

@@ -1,4 +1,4 @@
-"""Both sets of kernels."""
+"""Both sets of kernels, or those of the option `--kernels`."""
 
 import os
 import shutil
@@ -8,9 +8,23 @@ import platformdirs
 import pytest
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With the option, which replaces both sets, run each test once."""
+    if config.getoption("--kernels"):
+        items[:] = [item for item in items if not _is_of_installed_kernels(item)]
+
+
+def _is_of_installed_kernels(item: pytest.Item) -> bool:
+    return (
+        isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.callspec.params.get("library") == "npm"
+    )
+
+
 @pytest.fixture(scope="session", params=["wheel", pytest.param("npm", marks=pytest.mark.weights)])
 def library(request: pytest.FixtureRequest) -> Path | None:
-    """The path of kernels: the wheel's (None), or the folder that `homeport kernels install` fills."""
+    """The path of kernels: the wheel's (None), the folder that `homeport kernels install` fills, or the option's."""
+    if given := request.config.getoption("--kernels"):
+        return Path(str(given))
     if request.param == "wheel":
         return None
     home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))

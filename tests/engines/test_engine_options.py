@@ -21,6 +21,7 @@ def test_valid_options_are_converted() -> None:
     ("options", "message"),
     [
         ({"threads": 0}, "Invalid options of the test engine: `threads` must be at least 1, not 0."),
+        ({"retain": -1}, "Invalid options of the test engine: `retain` must be at least 0, not -1."),
         ({"threads": "two"}, r"Invalid options of the test engine: Expected `int | null`, got `str` - at `$.threads`."),
         ({"threds": 1}, "Invalid options of the test engine: Object contains unknown field `threds`."),
     ],
@@ -28,5 +29,5 @@ def test_valid_options_are_converted() -> None:
 def test_invalid_options_are_named(options: dict[str, int | str], message: str) -> None:
     """An option of another type, too small or unknown is an error that names engine and option."""
     with pytest.raises(Unavailable) as raised:
-        read_options(_Options, {**options}, "test", positive=("threads",))
+        read_options(_Options, {**options}, "test", positive=("threads",), not_negative=("retain",))
     assert raised.value.message == message

@@ -61,6 +61,17 @@ def test_new_kernels_replace_the_old_ones_whole(tmp_path: Path, progress: Record
     assert sorted(path.name for path in (tmp_path / "kernels").iterdir()) == ["chosen", "cpu"]
 
 
+def test_backends_for_older_drivers_replace_no_others(tmp_path: Path, progress: Recorder) -> None:
+    """A backend in a folder `fallback`, which has the name of another one, stays apart in such a folder."""
+    members = {
+        "package/bins/linux-x64-cuda/libggml-cuda.so": b"CUDA 13",
+        "package/bins/linux-x64-cuda/fallback/libggml-cuda.so": b"CUDA 12",
+    }
+    folder = install_kernels(tmp_path, "cuda", tarball(tmp_path / "k.tgz", members), progress)
+    assert (folder / "libggml-cuda.so").read_bytes() == b"CUDA 13"
+    assert (folder / "fallback" / "libggml-cuda.so").read_bytes() == b"CUDA 12"
+
+
 def test_a_hostile_tarball_writes_nowhere_else(tmp_path: Path, progress: Recorder) -> None:
     """Paths that climb out, links and devices stay within the kernels' folder."""
     path = tarball(tmp_path / "h.tgz", {"package/../../../../evil.so": b"x"})
@@ -114,9 +125,9 @@ def test_npm_is_driven_and_its_tarball_checked(
     monkeypatch.setattr("shutil.which", lambda _: str(npm))
     with pytest.raises(Unavailable, match="not the pinned one"):
         install_kernels(tmp_path, "cpu", None, progress)
-    folder = install_kernels(tmp_path, "vulkan", None, progress)
-    (origin,) = json.loads((folder / "kernels.json").read_bytes())["origins"]
-    assert (origin["package"], origin["integrity"]) == ("linux-x64-vulkan", "sha512-abc")
+    folder = install_kernels(tmp_path, "cuda", None, progress)
+    origin, _ = json.loads((folder / "kernels.json").read_bytes())["origins"]
+    assert (origin["package"], origin["integrity"]) == ("linux-x64-cuda", "sha512-abc")
     assert any("no pinned hash" in message for message in progress.messages)
 
 

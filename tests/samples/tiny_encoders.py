@@ -1,5 +1,6 @@
 """Embedding models of a few kilobytes with random weights, written as GGUF, and the same computation in numpy."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ MEAN, CLS, LAST, RANK = 1, 2, 3, 4
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 PIECES = ["<s>", "<pad>", "</s>", "<unk>", "▁", *LETTERS, "▁cat", "▁dog", "▁the"]
 EPSILON = 1e-5
+_Q8_0 = 8
 
 Floats = NDArray[np.float32]
 Weights = dict[str, Floats]
@@ -28,7 +30,8 @@ def tokens(*words: str) -> list[int]:
     return [0, *(PIECES.index(f"▁{word}") for word in words), 2]
 
 
-def _tokeniser(name: str) -> dict[str, Value | Int32Array]:
+def tokeniser(name: str) -> dict[str, Value | Int32Array]:
+    """Return the metadata of a tokeniser of these pieces."""
     return {
         "general.name": name,
         "general.license": "mit",
@@ -82,15 +85,15 @@ def bert(path: Path, *, pooling: int | None = MEAN, window: int = 128, name: str
         for part in ("attn_output_norm", "layer_output_norm"):
             shapes |= {f"{at}{part}.weight": (WIDTH,), f"{at}{part}.bias": (WIDTH,)}
     weights = {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
-    values = {**_sizes("bert", window, pooling), **_tokeniser(name)}
+    values = {**_sizes("bert", window, pooling), **tokeniser(name)}
     write(
         path, {**values, "bert.attention.layer_norm_epsilon": EPSILON, "bert.attention.causal": False}, _stored(weights)
     )
     return weights
 
 
-def causal(path: Path, *, window: int = 2048, name: str = "tiny") -> None:
-    """Write a decoder that is pooled at its last token."""
+def causal(path: Path, *, window: int = 2048, name: str = "tiny", is_quantized: bool = False) -> None:
+    """Write a decoder that is pooled at its last token. `is_quantized`: its matrices are Q8_0."""
     rng = np.random.default_rng(8)
     shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (len(PIECES), WIDTH), "output_norm.weight": (WIDTH,)}
     for layer in range(LAYERS):
@@ -100,13 +103,26 @@ def causal(path: Path, *, window: int = 2048, name: str = "tiny") -> None:
         shapes |= {f"{at}ffn_gate.weight": (INNER, WIDTH), f"{at}ffn_up.weight": (INNER, WIDTH)}
         shapes |= {f"{at}ffn_down.weight": (WIDTH, INNER)}
     weights = {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
-    values = {**_sizes("llama", window, LAST), **_tokeniser(name)}
+    values = {**_sizes("llama", window, LAST), **tokeniser(name)}
     rope = {"llama.rope.dimension_count": WIDTH // HEADS, "llama.attention.layer_norm_rms_epsilon": EPSILON}
-    write(path, {**values, **rope}, _stored(weights))
+    write(path, {**values, **rope}, [*_quantized(weights)] if is_quantized else _stored(weights))
 
 
 def _stored(weights: Weights) -> list[Tensor]:
     return [Tensor(name, F32, each.shape[::-1], each.tobytes()) for name, each in weights.items()]
+
+
+def _quantized(weights: Weights) -> Iterator[Tensor]:
+    """Store the matrices as Q8_0: blocks of 32 values with one scale."""
+    for name, each in weights.items():
+        if each.ndim == 1:
+            yield Tensor(name, F32, each.shape[::-1], each.tobytes())
+            continue
+        blocks = each.reshape(-1, 32)
+        scales = (np.abs(blocks).max(axis=1, keepdims=True) / 127).astype(np.float16)
+        values = np.rint(blocks / scales.astype(np.float32)).astype(np.int8)
+        data = np.concatenate([scales.view(np.uint8), values.view(np.uint8)], axis=1)
+        yield Tensor(name, _Q8_0, each.shape[::-1], data.tobytes())
 
 
 def hidden(weights: Weights, ids: list[int]) -> Floats:

@@ -100,7 +100,8 @@ class Services:
         """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""
         loaded = self.serving.loaded(resolved.model.facts.name)
         weights = resolved.model.digest + (resolved.fine_tuned.digest if resolved.fine_tuned else "")
-        parts = (weights, self.version, loaded.kernels if loaded else "", loaded.device if loaded else "")
+        backend = (loaded.kernels, loaded.device, loaded.prompts) if loaded else ("", "", "")
+        parts = (weights, self.version, *backend)
         return f"fp_{hashlib.sha256(repr(parts).encode()).hexdigest()[:10]}"
 
 

@@ -56,7 +56,12 @@ def optimize_model(
 ) -> OptimizeResult:
     """Requantize a model for this CPU, to the fastest layout measured or the one in `options`."""
     library = kernel_library(settings)
-    options = msgspec.structs.replace(options, library=str(library) if library else None, threads=settings.threads)
+    options = msgspec.structs.replace(
+        options,
+        library=str(library) if library else None,
+        threads=settings.threads,
+        gpu_layers=settings.gpu_layers,
+    )
     measure = partial(native_probes.benchmark_layouts, on_message=progress.message)
     return weight_layouts.find_best_layout(ModelStore(settings.home), name, options, measure, progress)
 

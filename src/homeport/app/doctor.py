@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from importlib.util import find_spec
 
 import psutil
@@ -46,6 +47,7 @@ def examine(settings: Settings, probes: Probes, *, online: bool) -> Iterator[Fin
     yield _python()
     yield Finding("platform", "good", f"{platform.platform()}, {psutil.cpu_count()} CPUs")
     yield _kernels(probes)
+    yield _prompts(settings)
     yield _disk(settings)
     yield _memory(settings)
     yield _port(settings)
@@ -69,6 +71,20 @@ def _kernels(probes: Probes) -> Finding:
     remedy = " ".join(line.removeprefix(_FASTER) for line in lines if line.startswith(_FASTER))
     facts = "; ".join(line.removeprefix("kernels: ") for line in lines if not line.startswith(_FASTER))
     return Finding("kernels", "warning" if remedy else "good", facts, remedy)
+
+
+def _prompts(settings: Settings) -> Finding:
+    if settings.prompts == "off":
+        return Finding("prompts", "good", "computed by the kernels: the setting `prompts` is off")
+    try:
+        return Finding("prompts", "good", f"OpenVINO {metadata.version('openvino')}, for models where it is faster")
+    except metadata.PackageNotFoundError:
+        detail = "computed by the kernels"
+    if sys.platform == "linux" and platform.machine() == "x86_64":
+        return Finding(
+            "prompts", "good", f"{detail}; faster with the extra `prompts` (pip install 'homeport[prompts]')"
+        )
+    return Finding("prompts", "good", detail)
 
 
 def _disk(settings: Settings) -> Finding:

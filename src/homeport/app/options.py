@@ -77,7 +77,11 @@ def pull_options(settings: Settings) -> PullOptions:
 def engine_options(settings: Settings, store: ModelStore, model: InstalledModel) -> EngineOptions:
     """Return the options that the engine of a model's kind accepts, from the settings and the model's manifest."""
     library, name = kernel_library(settings), model.facts.name
-    kernels = {"library": str(library) if library else None, "threads": settings.threads}
+    kernels = {
+        "library": str(library) if library else None,
+        "threads": settings.threads,
+        "gpu_layers": settings.gpu_layers,
+    }
     offered = {**_text(settings, name), **kernels, **store.manifest(name).options}
     return {option: offered[option] for option in KINDS[model.facts.kind].engine_options if option in offered}
 
@@ -100,5 +104,6 @@ def _text(settings: Settings, model: str) -> EngineOptions:
         **options,
         "share_prefixes": settings.share_prefixes,
         "speculate": settings.speculate,
+        "prompts": settings.prompts,
         "costs": str(settings.home / "costs" / f"{model}.json"),
     }

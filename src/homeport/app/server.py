@@ -23,7 +23,7 @@ from homeport.app.storage import Storage
 from homeport.client import runfile
 from homeport.domain.allowed_hosts import AllowedHosts
 from homeport.domain.kinds import TEXT
-from homeport.domain.models import InstalledModel
+from homeport.domain.models import CPU, InstalledModel, LoadedModel
 from homeport.domain.operations import Announcement
 from homeport.domain.ports.serving import Serving
 from homeport.serving.background_loops import BackgroundLoops
@@ -182,7 +182,7 @@ class Server:
                 key=self._displayed_key(),
                 models=(*first, *(name for name in bases if name not in first)),
                 aliases={alias.name: alias.target for alias in self._registry.aliases()},
-                kernels=loaded[0].kernels if loaded else "loaded with the first model",
+                kernels=_describe_kernels(loaded[0]) if loaded else "loaded with the first model",
                 notes=tuple(note for found in loaded for note in found.notes),
                 n_fine_tuned=len(self._store.names()) - len(bases),
                 offer=model_choices.offer(settings, self._registry.defaults.get(TEXT, "")),
@@ -196,3 +196,8 @@ class Server:
 
     def _advertised_host(self) -> str:
         return urlsplit(self._running.url).netloc if self._running else "localhost"
+
+
+def _describe_kernels(loaded: LoadedModel) -> str:
+    """The kernels of a loaded model, and its GPUs if there are any."""
+    return loaded.kernels if loaded.device == CPU else f"{loaded.kernels}; on {loaded.device}"

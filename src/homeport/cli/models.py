@@ -15,7 +15,7 @@ from homeport.domain.weight_layouts import LAYOUTS, ORIGINAL, OptimizeOptions, O
 from homeport.settings import Settings
 
 HUBS = ("home", "offline", "hub_order", "hf_endpoint", "ms_endpoint")
-KERNELS = ("llama_lib", "threads")
+KERNELS = ("llama_lib", "threads", "gpu_layers")
 
 
 def fetch(program: Application, settings: Settings, reference: str, optimize: bool | None = None) -> InstalledModel:

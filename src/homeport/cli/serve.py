@@ -10,7 +10,7 @@ from homeport.cli.output import echo, human_size, json_flag, print_json, print_t
 from homeport.client import http_client
 from homeport.domain.errors import HomeportError
 from homeport.domain.model_choices import ModelOffer
-from homeport.domain.operations import Announcement
+from homeport.domain.operations import Announcement, WorkerReport
 from homeport.settings import Settings
 
 
@@ -52,13 +52,20 @@ def ps(settings: Settings, is_json: bool) -> None:
             worker.state,
             str(worker.pid or "-"),
             human_size(worker.memory_bytes),
+            _device(worker),
             f"{worker.running} + {worker.waiting}",
             f"{worker.cells_used} / {worker.cells}",
             f"{worker.idle_s:.0f} s",
         )
         for worker in workers
     ]
-    print_table(("MODEL", "STATE", "PID", "MEMORY", "RUNNING + WAITING", "CELLS", "IDLE"), rows)
+    print_table(("MODEL", "STATE", "PID", "MEMORY", "DEVICE", "RUNNING + WAITING", "CELLS", "IDLE"), rows)
+
+
+def _device(worker: WorkerReport) -> str:
+    """Where a worker computes: `cpu`, or the names of GPUs and the memory that it takes there."""
+    names = worker.device.partition(":")[0] or "-"
+    return f"{names} {human_size(worker.device_bytes)}" if worker.device_bytes else names
 
 
 @click.command(cls=SettingsCommand, settings=("home", "port"))

@@ -41,10 +41,10 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     starters: tuple[str, ...]
 
 
-_LLAMA_OPTIONS = ("library", "threads")
+_LLAMA_OPTIONS = ("library", "threads", "gpu_layers")
 _TEXT_OPTIONS = (
     *("window", "cells", "sequences", "batch", "prefill_slice", "retain", "share_prefixes", "speculate"),
-    *("prefixes", "prefix_bytes", "costs"),
+    *("prompts", "prefixes", "prefix_bytes", "costs"),
 )
 
 KINDS: Mapping[str, Kind] = {

@@ -123,27 +123,36 @@ class ResolvedModel(msgspec.Struct, frozen=True):
         return Adapter(self.fine_tuned.facts.name, Attachment(self.fine_tuned.files[ADAPTER]), self.fine_tuned.digest)
 
 
+CPU = "cpu"
+"""The device of a model that only the CPU computes."""
+
+
 class LoadedModel(msgspec.Struct, frozen=True):
     """What a worker reports once a model is loaded.
 
-    `kernels`: a description of the library that computes; `device`: where. `window` is the served one, in tokens; None
+    `kernels`: a description of the library that computes; `device`: where, `cpu` or the GPUs by name and the number of
+    layers there; `device_bytes`: its memory there at load. `window` is the served one, in tokens; None
     for a kind that has none. Of a model that chats, `tools`: the family of its tool calls; `reasoning`: the variables
-    of its template that control reasoning, `always` if there are none, `none` if it does not reason.
+    of its template that control reasoning, `always` if there are none, `none` if it does not reason. `prompts`: what
+    computes long prompts now, if not the kernels; known only after the first long prompt.
     """
 
     model: str
     kernels: str
-    device: str = "cpu"
+    device: str = CPU
+    device_bytes: int = 0
     window: int | None = None
     notes: tuple[str, ...] = ()
     tools: str = ""
     reasoning: str = ""
+    prompts: str = ""
 
 
 class EngineStats(msgspec.Struct, frozen=True, array_like=True):
     """A worker's state at one moment, for metrics and supervision.
 
-    `stalled_s`: how long the engine has been in its current step. Counters start at 0 with the worker.
+    `stalled_s`: how long the engine has been in its current step. `device_bytes`: memory on GPUs. Counters start at 0
+    with the worker. `prompts`: what computes long prompts, if not the kernels that decode.
     """
 
     running: int = 0
@@ -161,3 +170,5 @@ class EngineStats(msgspec.Struct, frozen=True, array_like=True):
     accepted_tokens: int = 0
     disk_queries: int = 0
     disk_hits: int = 0
+    prompts: str = ""
+    device_bytes: int = 0

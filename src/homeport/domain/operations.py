@@ -56,8 +56,10 @@ class Announcement(msgspec.Struct, frozen=True):
 
 
 class WorkerReport(msgspec.Struct, frozen=True):
-    """The state of one model's worker; times are in seconds. `memory_bytes` includes mapped weights.
+    """The state of one model's worker; times are in seconds. `memory_bytes` includes mapped weights, but not the memory
+    of GPUs, which is `device_bytes`.
 
+    `prompts`: what computes long prompts, if not the kernels.
     `state` is `queued` (waits for memory), `loading` (restarts included), `ready`, `paused` (it failed repeatedly, the
     next attempt follows after a pause), `stopping` or `stopped`. `restarts`: how often the worker was restarted;
     `reason`: why it ended last.
@@ -73,6 +75,9 @@ class WorkerReport(msgspec.Struct, frozen=True):
     cells: int = 0
     window: int = 0
     kernels: str = ""
+    prompts: str = ""
+    device: str = ""
+    device_bytes: int = 0
     idle_s: float = 0.0
     restarts: int = 0
     reason: str | None = None

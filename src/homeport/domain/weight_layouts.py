@@ -115,6 +115,7 @@ class OptimizeOptions(msgspec.Struct, frozen=True):
     is_dry: bool = False
     library: str | None = None
     threads: int | None = None
+    gpu_layers: int | None = None
 
 
 class OptimizeResult(msgspec.Struct, frozen=True):
@@ -130,7 +131,7 @@ class LayoutBenchmarkJob(msgspec.Struct, frozen=True):
     """The job of a benchmark process: try layouts of the file `source`, and write each to `part(name)`.
 
     `layout`: only this one. `is_complete`: score all, instead of stopping at the first without quality loss. `library`,
-    `threads`: as for loading a model. `rounds`: how often speeds are measured.
+    `threads`, `gpu_layers`: as for loading a model. `rounds`: how often speeds are measured.
     """
 
     source: str
@@ -138,6 +139,7 @@ class LayoutBenchmarkJob(msgspec.Struct, frozen=True):
     is_complete: bool = False
     library: str | None = None
     threads: int | None = None
+    gpu_layers: int | None = None
     rounds: int = 3
 
     def part(self, layout: str) -> Path:

@@ -16,8 +16,9 @@ def read_options(
     engine: str,
     *,
     positive: Sequence[str] = (),
+    not_negative: Sequence[str] = (),
 ) -> Options:
-    """Convert options to `kind`; those named in `positive` must be at least 1 or None.
+    """Convert options to `kind`; those in `positive` must be at least 1 or None, those in `not_negative` at least 0.
 
     Raises Unavailable that names the invalid option and the `engine`.
     """
@@ -25,8 +26,9 @@ def read_options(
         converted = msgspec.convert(dict(options), kind)
     except msgspec.ValidationError as error:
         raise Unavailable(f"Invalid options of the {engine} engine: {error}.") from error
-    for name in positive:
-        value = getattr(converted, name)
-        if value is not None and value < 1:
-            raise Unavailable(f"Invalid options of the {engine} engine: `{name}` must be at least 1, not {value}.")
+    for name in (*positive, *not_negative):
+        value, least = getattr(converted, name), int(name in positive)
+        if value is not None and value < least:
+            fault = f"`{name}` must be at least {least}, not {value}"
+            raise Unavailable(f"Invalid options of the {engine} engine: {fault}.")
     return converted

@@ -63,12 +63,18 @@ class EngineWork(Protocol[R]):
 
 
 class RoundRobinEngine(Generic[R]):
-    """An engine around an `EngineWork`. Implements `domain.ports.engine.Engine`; `kind`: the type of its requests."""
+    """An engine around an `EngineWork`. Implements `domain.ports.engine.Engine`; `kind`: the type of its requests.
 
-    def __init__(self, loaded: LoadedModel, kind: type[R], work: EngineWork[R]) -> None:
+    `device_bytes` returns the model's memory on GPUs; it is called from any thread.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, kind: type[R], work: EngineWork[R], device_bytes: Callable[[], int] = lambda: 0
+    ) -> None:
         self._loaded = loaded
         self._kind = kind
         self._work = work
+        self._device_bytes = device_bytes
         self._changed = threading.Condition()
         self._requests: dict[int, ActiveRequest[R]] = {}  # in order of arrival
         self._is_closed = False
@@ -119,6 +125,7 @@ class RoundRobinEngine(Generic[R]):
             prompt_tokens=self._prompt_tokens,
             steps=self._steps,
             stalled_s=0.0 if began is None else time.monotonic() - began,
+            device_bytes=self._device_bytes(),
         )
 
     def close(self) -> None:

@@ -25,7 +25,10 @@ VERSION = "3.22.1"
 
 Variant = Literal["cpu", "cuda", "vulkan"]
 
-_PINNED = {"linux-x64": "0d953e1503d5ab4608d8ed5b739132308c81ac05ffeb760d2a7f30e08a9f90e0"}
+_PINNED = {
+    "linux-x64": "0d953e1503d5ab4608d8ed5b739132308c81ac05ffeb760d2a7f30e08a9f90e0",
+    "linux-x64-vulkan": "e10577190fc4bd1649d3b655588e5c7a85fc6b6dbf7136fee596cbe9e25521e7",
+}
 _PACKAGES: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     ("Linux", "x86_64"): {
         "cpu": ("linux-x64",),
@@ -44,6 +47,9 @@ _PACKAGES: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
 }
 _CHOSEN = "chosen"
 _NOTE = "kernels.json"
+_FALLBACK = "fallback"
+"""The folder, in a tarball and here, of GPU backends for older drivers, with the same names as those for newer ones."""
+
 _MAX_UNPACKED_BYTES = 4 << 30  # unpacked; those for CUDA have some hundred megabytes
 
 
@@ -187,7 +193,10 @@ def _unpack(tarball: Path, folder: Path) -> None:
                 source = archive.extractfile(member)
                 if left < 0 or source is None:
                     raise InvalidRequest(f"{tarball.name} unpacks to more than {_MAX_UNPACKED_BYTES} bytes.")
-                with source, (folder / name).open("wb") as target:  # only the base name: a member's path is not trusted
+                # Only base names: a member's path is not trusted.
+                part = folder / _FALLBACK if PurePosixPath(member.name).parent.name == _FALLBACK else folder
+                part.mkdir(exist_ok=True)
+                with source, (part / name).open("wb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
                 libraries += is_library
     except (tarfile.TarError, EOFError, OSError) as error:

@@ -61,7 +61,12 @@ def _benchmark(
 ) -> OptimizeResult:
     disk.require_space(source.parent, source.stat().st_size * _ROOM)
     job = LayoutBenchmarkJob(
-        str(source), options.layout, options.is_dry, library=options.library, threads=options.threads
+        str(source),
+        options.layout,
+        options.is_dry,
+        library=options.library,
+        threads=options.threads,
+        gpu_layers=options.gpu_layers,
     )
     try:
         with disk.translate_disk_full(source.parent):

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from homeport.domain.content import attach
 from homeport.domain.errors import Unavailable
 from homeport.domain.models import EngineStats, InstalledModel, LoadedModel
@@ -152,7 +154,7 @@ class WorkerServing:
         """Return facts about a model that is loaded now, else None."""
         for pooled in self._pool.entries:
             if pooled.name == model and (session := pooled.supervisor.current):
-                return session.loaded
+                return msgspec.structs.replace(session.loaded, prompts=session.gauges.prompts)
         return None
 
     def stats(self) -> dict[str, EngineStats]:

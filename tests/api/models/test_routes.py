@@ -85,7 +85,17 @@ async def test_a_loaded_model_has_its_kernels_and_device() -> None:
     assert entry["loaded"] is True
     assert (entry["context_window"], entry["max_model_len"]) == (1024, 1024)
     assert (entry["kernels"], entry["device"], entry["notes"]) == ("fake kernels", "cpu", [])
-    assert not entry.keys() & {"tools", "reasoning"}
+    assert not entry.keys() & {"tools", "reasoning", "device_bytes"}
+
+
+async def test_a_model_on_a_gpu_has_the_gpu_and_its_memory_there() -> None:
+    """The device is named as llama.cpp names it, with the layers there and the bytes."""
+    serving = FakeServing()
+    device = "CUDA0: NVIDIA H200, 20 of 31 layers"
+    report = msgspec.structs.replace(loaded("tiny"), device=device, device_bytes=700_000_000)
+    serving.running["tiny"] = (report, EngineStats(device_bytes=800_000_000))
+    entry = (await call(application(serving), "GET", "/v1/models/tiny")).json
+    assert (entry["device"], entry["device_bytes"]) == (device, 700_000_000)
 
 
 async def test_a_loaded_model_that_chats_has_its_tool_family_and_reasoning_switch() -> None:

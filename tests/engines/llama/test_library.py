@@ -1,5 +1,7 @@
 """Kernels are found, identified, described, and refused if they are unknown."""
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -70,6 +72,19 @@ def test_wheel_is_not_imported() -> None:
     """Finding the wheel's kernels does not run its Python module."""
     assert "None" not in str(kernels(None).path)
     assert "xllamacpp" not in sys.modules
+
+
+def test_gpu_kernels_that_do_not_load_are_named(library: Path | None, tmp_path: Path) -> None:
+    """A GPU backend that does not load here is named with the reason, and the CPU computes."""
+    if library is None or not library.is_dir():
+        pytest.skip("a single library has no backends of its own")
+    folder = tmp_path / "kernels"
+    shutil.copytree(library, folder)
+    (folder / "libggml-cuda.so").write_bytes(b"no library")
+    command = [sys.executable, "-m", "homeport.engines.llama", str(folder)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "device: CPU" in text
+    assert "faster: the GPU kernels are not used: libggml-cuda.so (" in text
 
 
 @pytest.mark.parametrize("name", ["nothing.so", "empty"])

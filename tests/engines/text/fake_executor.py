@@ -117,9 +117,18 @@ class FakeExecutor:
         """It has no native tokenizer."""
 
     @property
+    def prompts(self) -> str:
+        return ""
+
+    @property
     def kernels(self) -> str:
         """A placeholder: it has no kernels."""
         return "fake"
+
+    @property
+    def device_bytes(self) -> int:
+        """No memory of a GPU."""
+        return 0
 
     @property
     def cells_used(self) -> int:

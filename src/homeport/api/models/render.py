@@ -30,7 +30,8 @@ class ModelPermission(msgspec.Struct, kw_only=True):
 class ModelObject(msgspec.Struct, kw_only=True):
     """A model. `root`: the model that runs; `max_model_len`: the window under vLLM's name.
 
-    `kernels`, `device` and `notes` only while it is loaded, and `tools` and `reasoning` if it also chats.
+    `kernels`, `device` and `notes` only while it is loaded, `device_bytes` if it then takes memory of GPUs, and `tools`
+    and `reasoning` if it chats.
     """
 
     id: str
@@ -49,7 +50,9 @@ class ModelObject(msgspec.Struct, kw_only=True):
     layout: str | None
     loaded: bool
     kernels: str | UnsetType = UNSET
+    prompts: str | UnsetType = UNSET
     device: str | UnsetType = UNSET
+    device_bytes: int | UnsetType = UNSET
     notes: Sequence[str] | UnsetType = UNSET
     tools: str | UnsetType = UNSET
     reasoning: str | UnsetType = UNSET
@@ -74,7 +77,9 @@ def render_model(name: str, model: InstalledModel, loaded: LoadedModel | None) -
         layout=model.layout,
         loaded=loaded is not None,
         kernels=loaded.kernels if loaded else UNSET,
+        prompts=(loaded.prompts or UNSET) if loaded else UNSET,
         device=loaded.device if loaded else UNSET,
+        device_bytes=(loaded.device_bytes or UNSET) if loaded else UNSET,
         notes=loaded.notes if loaded else UNSET,
         tools=(loaded.tools or UNSET) if loaded else UNSET,
         reasoning=(loaded.reasoning or UNSET) if loaded else UNSET,

@@ -20,16 +20,20 @@ from homeport.engines.round_robin import RoundRobinEngine
 
 
 class EmbeddingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The options of the engine. `library`: the path of the kernels. None: the encoder's default."""
+    """The options of the engine. `library`: the path of the kernels; `gpu_layers`: layers on GPUs.
+
+    None: the encoder's default.
+    """
 
     window: int | None = None
     threads: int | None = None
     library: str | None = None
+    gpu_layers: int | None = None
 
     @classmethod
     def read(cls, options: Mapping[str, str | int | float | bool | None]) -> "EmbeddingOptions":
         """Check and convert options. Raises Unavailable that names the invalid one."""
-        return read_options(cls, options, "embeddings", positive=("window", "threads"))
+        return read_options(cls, options, "embeddings", positive=("window", "threads"), not_negative=("gpu_layers",))
 
 
 def load(spec: EngineSpec) -> Engine:
@@ -39,8 +43,16 @@ def load(spec: EngineSpec) -> Engine:
     if weights is None:
         raise Unavailable(f"{spec.model} has no weights file.")
     library = Path(options.library) if options.library else None
-    model = encoder.load(weights, EncoderOptions(options.window, threads=options.threads, library=library))
-    loaded = LoadedModel(model=spec.model, kernels=model.kernels, window=model.window)
-    return RoundRobinEngine(
-        loaded, EmbeddingRequest, EmbeddingBatcher(model, InputTokenizer(model, families.find_family(model.metadata)))
+    model = encoder.load(
+        weights,
+        EncoderOptions(options.window, threads=options.threads, library=library, gpu_layers=options.gpu_layers),
     )
+    loaded = LoadedModel(
+        model=spec.model,
+        kernels=model.kernels,
+        device=model.device,
+        device_bytes=model.device_bytes,
+        window=model.window,
+    )
+    batcher = EmbeddingBatcher(model, InputTokenizer(model, families.find_family(model.metadata)))
+    return RoundRobinEngine(loaded, EmbeddingRequest, batcher, lambda: model.device_bytes)

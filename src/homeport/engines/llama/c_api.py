@@ -157,6 +157,9 @@ void *ggml_backend_dev_get(size_t index);
 void *ggml_backend_reg_by_name(const char *name);
 const char *ggml_backend_dev_name(void *device);
 const char *ggml_backend_dev_description(void *device);
+int ggml_backend_dev_type(void *device);
+void ggml_backend_dev_memory(void *device, size_t *free, size_t *total);
+void *ggml_backend_load(const char *path);
 """
 
 CONTROL = 1 << 3

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.llama import memory_pages
 from homeport.engines.llama.c_api import CONTROL
-from homeport.engines.llama.library import LlamaLibrary, kernels
+from homeport.engines.llama.library import kernels
 from homeport.engines.llama.model import LlamaModel
 from homeport.engines.llama.threadpool import LlamaThreadpool
 from homeport.engines.processors import cores
@@ -39,7 +39,8 @@ class EncoderOptions(msgspec.Struct, frozen=True):
     """How to load a model. None means: the model's own window (at most 8,192 tokens), physical cores, the wheel.
 
     `batch`: tokens computed together if sequences are shorter; `sequences`: how many of them at most. `is_plain`:
-    llama.cpp chooses the kind of attention for batches of all sizes; benchmarks compare with that.
+    llama.cpp chooses the kind of attention for batches of all sizes; benchmarks compare with that. `gpu_layers`: layers
+    on GPUs; None: all if there is a GPU.
     """
 
     window: int | None = None
@@ -48,6 +49,7 @@ class EncoderOptions(msgspec.Struct, frozen=True):
     threads: int | None = None
     library: Path | None = None
     is_plain: bool = False
+    gpu_layers: int | None = None
 
 
 class EmbeddingEncoder:
@@ -63,6 +65,7 @@ class EmbeddingEncoder:
         trained = int(api.llama_model_n_ctx_train(handle))
         self.metadata = model.metadata
         self.kernels = str(model.library)
+        self.device = str(model.placement)
         self.dimensions = int(api.llama_model_n_embd(handle))
         self._vocab = api.llama_model_get_vocab(handle)
         self.vocabulary = int(api.llama_vocab_n_tokens(self._vocab))
@@ -73,7 +76,7 @@ class EmbeddingEncoder:
         self._short = self._open(self._short_tokens)
         self._long: _Context | None = None
         # Measured for models without a cache on CPUs; for all others llama.cpp chooses.
-        self._is_tiled = not (options.is_plain or self._short.has_cache) and model.library.is_cpu
+        self._is_tiled = not (options.is_plain or self._short.has_cache) and model.is_on_cpu
         self._brief = self._open(_BRIEF, flash=False) if self._is_tiled else None
         if self._short.pooling not in POOLINGS:
             self.close()
@@ -82,7 +85,13 @@ class EmbeddingEncoder:
 
     def _open(self, tokens: int, *, flash: bool | None = None) -> "_Context":
         size = _Size(tokens, self.sequences, self._threadpool, flash)
-        return _Context(self._library, self._model.handle, size, self.dimensions, self.vocabulary)
+        return _Context(self._model, size, self.dimensions, self.vocabulary)
+
+    @property
+    def device_bytes(self) -> int:
+        """The memory on GPUs now: weights and contexts."""
+        contexts = (self._brief, self._short, self._long)
+        return self._model.device_bytes + sum(context.device_bytes for context in contexts if context is not None)
 
     def tokenize(self, text: str, *, whole: bool = True) -> list[int]:
         """Return the ids of plain text. `whole`: with the tokens that the model uses around a text. From any thread.
@@ -147,7 +156,7 @@ class EmbeddingEncoder:
 
 def load(weights: Path, options: EncoderOptions) -> EmbeddingEncoder:
     """Load a GGUF file. Raises Unavailable if the file or the kernels cannot be used, or memory is too small."""
-    model = LlamaModel(kernels(options.library), weights)
+    model = LlamaModel(kernels(options.library), weights, options.gpu_layers)
     threadpool = LlamaThreadpool(model.library, options.threads or cores())
     try:
         return EmbeddingEncoder(model, threadpool, options)
@@ -167,10 +176,11 @@ class _Size(msgspec.Struct, frozen=True):
 class _Context:
     """A context with pooling. Models without a cache encode a batch; those with one decode it and clear the cache."""
 
-    def __init__(self, library: LlamaLibrary, model: object, size: _Size, dimensions: int, vocabulary: int) -> None:
-        self._library, self._dimensions, self._vocabulary = library, dimensions, vocabulary
+    def __init__(self, model: LlamaModel, size: _Size, dimensions: int, vocabulary: int) -> None:
+        self._library, self._dimensions, self._vocabulary = model.library, dimensions, vocabulary
+        self._is_on_cpu = model.is_on_cpu
         self._largest = 0  # tokens of the largest batch so far
-        self._api, self._ffi = library.api, library.ffi
+        self._api, self._ffi = self._library.api, self._library.ffi
         params = self._api.llama_context_default_params()
         params.n_ctx = params.n_batch = params.n_ubatch = size.tokens
         params.n_seq_max = min(size.sequences, size.tokens)
@@ -179,12 +189,15 @@ class _Context:
         params.kv_unified = True
         if size.flash is not None:
             params.flash_attn_type = int(size.flash)
-        library.log.take_errors()
-        self._context: Any = self._api.llama_init_from_model(model, params)
+        self._library.log.take_errors()
+        self._library.log.take_report()
+        self._context: Any = self._api.llama_init_from_model(model.handle, params)
         if self._context == self._ffi.NULL:
             raise Unavailable(
-                f"A context of {size.tokens} tokens cannot be created: {library.log.take_errors() or 'no reason given'}"
+                f"A context of {size.tokens} tokens cannot be created: "
+                f"{self._library.log.take_errors() or 'no reason given'}"
             )
+        self.device_bytes = model.placement.bytes_on(self._library.log.take_report().buffers)
         self._threadpool, self._threads = size.threadpool, 0
         self.pooling = int(self._api.llama_pooling_type(self._context))
         self._memory = self._api.llama_get_memory(self._context)
@@ -218,7 +231,7 @@ class _Context:
         These models compute no logits, but with a large vocabulary they take a megabyte per token of a batch. On other
         devices than the CPU this memory may be the device's, so it is not released.
         """
-        if tokens <= self._largest or not self._library.is_cpu:
+        if tokens <= self._largest or not self._is_on_cpu:
             return
         self._largest = tokens
         logits = self._api.llama_get_logits(self._context)

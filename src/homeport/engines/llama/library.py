@@ -24,6 +24,7 @@ from homeport.engines.llama.c_api import (
     StructLayout,
     identify,
 )
+from homeport.engines.llama.devices import Device, load_failure, read_devices
 from homeport.engines.llama.log import LlamaLog
 from homeport.engines.processors import cores
 
@@ -32,6 +33,8 @@ _INSTALL = "run `homeport kernels install`"
 _SUFFIXES = {"darwin": ".dylib", "win32": ".dll"}
 _SUFFIX = _SUFFIXES.get(sys.platform, ".so")
 _PREFIX = "" if sys.platform == "win32" else "lib"
+_GPU_BACKENDS = ("cuda", "vulkan", "hip", "sycl")
+_FALLBACK = "fallback"
 
 logger = logging.getLogger("homeport.llama")
 _loaded: dict[Path, "LlamaLibrary"] = {}
@@ -69,20 +72,20 @@ class LlamaLibrary:
         return f"{self.text(self.api.llama_version())} (layout {self.layout.name})"
 
     @property
-    def devices(self) -> tuple[str, ...]:
-        """The devices that can compute, such as `CPU: AMD EPYC`."""
-        backends = self._backends
-        devices = []
-        for index in range(backends.ggml_backend_dev_count()):
-            device = backends.ggml_backend_dev_get(index)
-            name = self.text(backends.ggml_backend_dev_name(device))
-            devices.append(f"{name}: {self.text(backends.ggml_backend_dev_description(device))}")
-        return tuple(devices)
+    def devices(self) -> tuple[Device, ...]:
+        """The devices that can compute, such as `CPU: AMD EPYC`, with their memory now."""
+        return read_devices(self.ffi, self._backends)
 
     @property
-    def is_cpu(self) -> bool:
-        """Whether the CPU is the only device."""
-        return all(device.startswith("CPU") for device in self.devices)
+    def unused_backends(self) -> tuple[str, ...]:
+        """The files of GPU backends that compute nothing here, each with the reason."""
+        if any(device.is_gpu for device in self.devices):
+            return ()
+        unused = []
+        for file in _gpu_backends(self.path.parent):
+            reason = "" if file in self.log.backends else load_failure(file)
+            unused.append(f"{file.name} ({reason or 'it finds no device'})")
+        return tuple(unused)
 
     @property
     def features(self) -> str:
@@ -137,8 +140,16 @@ class LlamaLibrary:
             self._backends = _open(self.ffi, sibling)
         if any(self.path.parent.glob(f"{_PREFIX}ggml-*{_SUFFIX}")):
             self._backends.ggml_backend_load_all_from_path(os.fsencode(self.path.parent))
+            self._load_fallback()
         if self._backends.ggml_backend_dev_count() == 0:
             raise Unavailable(f"The kernels in {self.path.parent} have no backend that runs on this CPU.")
+
+    def _load_fallback(self) -> None:
+        """Load GPU backends built for older drivers (CUDA 12, not 13) if the others find no GPU."""
+        if not any(device.is_gpu for device in self.devices):
+            for file in _gpu_backends(self.path.parent / _FALLBACK):
+                if not load_failure(file):
+                    self._backends.ggml_backend_load(os.fsencode(file))
 
 
 def kernels(path: Path | None) -> LlamaLibrary:
@@ -166,12 +177,16 @@ def describe(path: Path | None) -> str:
         f"kernels: {library.path} ({library.origin})",
         f"version: llama.cpp {library.version}",
         f"CPU kernels: {library.family}, using {library.features}",
-        *(f"device: {device}" for device in library.devices),
+        *(f"device: {device.facts}" for device in library.devices),
         f"threads: {cores()} at most by default, fewer while other programs are busy",
     ]
     if library.family == "fixed":
         gain = "1.3 to 1.6 times as fast" if _has_avx512() else "faster on many CPUs"
         lines.append(f"faster: {_INSTALL} for kernels chosen by CPU family at run time, {gain}")
+    if library.unused_backends:
+        unused = "; ".join(library.unused_backends)
+        remedy = "install the GPU's driver, and the library named here if one is missing"
+        lines.append(f"faster: the GPU kernels are not used: {unused}: {remedy}")
     return "\n".join(lines)
 
 
@@ -186,6 +201,12 @@ def _find(path: Path | None) -> tuple[Path, str]:
     if not path.is_file():
         raise Unavailable(f"There are no kernels at {path}: {_INSTALL}.")
     return path, "a library from the settings"
+
+
+def _gpu_backends(folder: Path) -> list[Path]:
+    """Return the files of GPU backends in a folder."""
+    files = (folder / f"{_PREFIX}ggml-{name}{_SUFFIX}" for name in _GPU_BACKENDS)
+    return [file for file in files if file.is_file()]
 
 
 def _in_wheel() -> Path:

@@ -41,15 +41,19 @@ _IMAGE_CATEGORIES = frozenset({"sexual"})  # the categories that images are scor
 
 
 class ModerationOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The options of the engine. `library`: the path of llama.cpp's kernels; None: the encoder's default."""
+    """The options of the engine. `library`: the path of llama.cpp's kernels; `gpu_layers`: layers on GPUs.
+
+    None: the encoder's default.
+    """
 
     threads: int | None = None
     library: str | None = None
+    gpu_layers: int | None = None
 
     @classmethod
     def read(cls, options: Mapping[str, str | int | float | bool | None]) -> "ModerationOptions":
         """Check and convert options. Raises Unavailable that names the invalid one."""
-        return read_options(cls, options, "moderation")
+        return read_options(cls, options, "moderation", not_negative=("gpu_layers",))
 
 
 def load(spec: EngineSpec) -> Engine:
@@ -61,10 +65,19 @@ def load(spec: EngineSpec) -> Engine:
     toxicity = ToxicityModel(spec.paths["weights"])
     classifier = NsfwClassifier(spec.paths["images"], options.threads)
     library = Path(options.library) if options.library else None
-    embedder = encoder.load(spec.paths[EMBEDDING_WEIGHTS], EncoderOptions(threads=options.threads, library=library))
+    embedder = encoder.load(
+        spec.paths[EMBEDDING_WEIGHTS],
+        EncoderOptions(threads=options.threads, library=library, gpu_layers=options.gpu_layers),
+    )
     moderator = Moderator(FeatureExtractor(embedder, toxicity), head.load_built_in(), classifier)
-    loaded = LoadedModel(model=spec.model, kernels=f"{embedder.kernels}; onnxruntime")
-    return RoundRobinEngine(loaded, ModerationRequest, GeneratorWork(moderator.moderate, embedder.close))
+    loaded = LoadedModel(
+        model=spec.model,
+        kernels=f"{embedder.kernels}; onnxruntime",
+        device=embedder.device,
+        device_bytes=embedder.device_bytes,
+    )
+    work = GeneratorWork(moderator.moderate, embedder.close)
+    return RoundRobinEngine(loaded, ModerationRequest, work, lambda: embedder.device_bytes)
 
 
 class Window(msgspec.Struct, frozen=True):

@@ -57,7 +57,7 @@ def load(spec: EngineSpec) -> Engine:
 
 def build_engine(spec: EngineSpec, options: TextOptions, executor: Executor) -> Engine:
     """Build the engine of a spec on an executor, which it then owns. Raises Unavailable if a folder cannot be used."""
-    machine = f"{spec.digest} {executor.kernels} {options.threads}"
+    machine = f"{spec.digest} {executor.kernels} {executor.traits.device} {options.threads} {options.prompts}"
     costs = CostFile(Path(options.costs), machine) if options.costs else None
     try:
         return TextEngine(spec.model, executor, options, costs, _open_prefix_store(spec, executor, options))
@@ -75,7 +75,8 @@ def _open_prefix_store(spec: EngineSpec, executor: Executor, options: TextOption
         reason = "none are retained in memory" if kv_format else "this model's KV cannot be saved"
         logger.warning("prefixes are not stored on disk: %s", reason)
         return None
-    identity = f"{spec.digest} | {executor.kernels} | {kv_format} | homeport {homeport.__version__}"
+    where = f"{executor.kernels} | {executor.traits.device}"
+    identity = f"{spec.digest} | {where} | {kv_format} | homeport {homeport.__version__}"
     try:
         return PrefixDiskStore(Path(options.prefixes), identity, options.prefix_bytes)
     except OSError as error:
@@ -110,7 +111,13 @@ class TextEngine:
         self._prompts = PromptProcessor(executor, window, speculates=options.speculate and traits.can_trim)
         support = self._prompts.tool_support
         self._loaded = LoadedModel(
-            model, executor.kernels, window=window, tools=support.family, reasoning=support.reasoning_switch
+            model,
+            executor.kernels,
+            device=traits.device,
+            device_bytes=executor.device_bytes,
+            window=window,
+            tools=support.family,
+            reasoning=support.reasoning_switch,
         )
         self._queue = RequestQueue(RequestPreparer(executor, self._prompts).prepare)
         self._cache = KVCache(executor, retain=retained_cells, kind=_adapter_of)
@@ -141,7 +148,7 @@ class TextEngine:
             self._scheduler.on_started = self._persistence.on_prefix_hit
         self._outputs: dict[int, OutputProcessor] = {}
         self._generated = 0
-        self._stats = EngineStats(cells=traits.cells)
+        self._stats = EngineStats(cells=traits.cells, device_bytes=executor.device_bytes)
         self._step_began: float | None = None
 
     @property
@@ -389,4 +396,6 @@ class TextEngine:
             accepted_tokens=counters.accepted,
             disk_queries=self._persistence.queries if self._persistence else 0,
             disk_hits=self._persistence.hits if self._persistence else 0,
+            prompts=self._executor.prompts,
+            device_bytes=self._executor.device_bytes,
         )

@@ -13,6 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from homeport.domain.models import CPU
+
 Logits = NDArray[np.float32]
 
 
@@ -24,7 +26,8 @@ class ExecutorTraits(msgspec.Struct, frozen=True):
     cache); otherwise the copy uses its own. `can_trim`: `fork` and `trim` work at any length; if False (recurrent
     state, sliding window), a sequence can only grow or be released whole. `kv_format`: describes the format of what
     `save` returns, which only an executor of the same model, kernels and format can restore; empty: it can neither save
-    nor restore. `adapters`: whether batches may name an adapter.
+    nor restore. `adapters`: whether batches may name an adapter. `device`: where the model is: `cpu`, or GPUs by name
+    and the number of layers there.
     """
 
     window: int
@@ -35,6 +38,7 @@ class ExecutorTraits(msgspec.Struct, frozen=True):
     can_trim: bool
     kv_format: str = ""
     adapters: bool = False
+    device: str = CPU
 
 
 class InfillTokens(msgspec.Struct, frozen=True):
@@ -164,6 +168,16 @@ class Executor(NativeTokenizer, KVMemory, KVSerializer, AdapterHost, Protocol):
     @property
     def kernels(self) -> str:
         """A description of its kernels for `doctor` and `/v1/models`."""
+        ...
+
+    @property
+    def prompts(self) -> str:
+        """What computes long prompts now, if not the same kernels; else empty."""
+        ...
+
+    @property
+    def device_bytes(self) -> int:
+        """The memory that it takes on GPUs now; 0 on a CPU."""
         ...
 
     def forward(self, batch: TokenBatch) -> Logits:

@@ -1,16 +1,20 @@
 """The options of a text engine, and the executor they select. Knows nothing of requests."""
 
 from collections.abc import Mapping
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from homeport.domain.errors import Unavailable
+from homeport.domain.models import CPU
 from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.engine_options import read_options
 from homeport.engines.text.executor import Executor, ExecutorTraits
 from homeport.engines.text.executors.llama import executor as llama
+from homeport.engines.text.prefill import Prefill, PrefillExecutor
 
 RETAINED_SHARE = 4  # retained prefixes slow a shared cache on a CPU: by default they get a quarter of the cells
 
@@ -21,9 +25,10 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `window`: tokens of one sequence; `cells`: tokens of all; `sequences`: how many at a time, retained ones included;
     `batch`: tokens per step; `prefill_slice`: prompt tokens per step with decoding sequences (None: from measured
     costs); `retain`: cells for finished prefixes (0: none); `share_prefixes`: also across projects; `speculate`:
-    compute drafts; `library`: the path of the kernels; `kv`: the layout of the KV (`auto`, `unified`, `streams`);
-    `costs`: the file that stores the costs of steps; `prefixes`: the folder that stores this model's prefixes, in files
-    of at most `prefix_bytes` together.
+    compute drafts; `prompts`: what computes long prompts (`auto`: OpenVINO where it is installed and faster; `off`: the
+    decoding kernels); `library`: the path of the kernels; `gpu_layers`: layers on GPUs (None: all if there is a GPU);
+    `kv`: the layout of the KV (`auto`, `unified`, `streams`); `costs`: the file that stores the costs of steps;
+    `prefixes`: the folder that stores this model's prefixes, in files of at most `prefix_bytes` together.
     """
 
     executor: str = "llama"
@@ -33,6 +38,7 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch: int = 512
     threads: int | None = None
     library: str | None = None
+    gpu_layers: int | None = None
     kv: Literal["auto", "unified", "streams"] = "auto"
     prefill_slice: int | None = None
     retain: int | None = None
@@ -41,12 +47,13 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prefix_bytes: int = 2_000_000_000
     share_prefixes: bool = False
     speculate: bool = True
+    prompts: Literal["auto", "off"] = "auto"
 
     @classmethod
     def read(cls, options: Mapping[str, str | int | float | bool | None]) -> "TextOptions":
         """Check and convert options. Raises Unavailable that names the invalid one."""
         positive = ("window", "cells", "sequences", "batch", "threads", "prefill_slice")
-        return read_options(cls, options, "text", positive=positive)
+        return read_options(cls, options, "text", positive=positive, not_negative=("gpu_layers",))
 
     def retained_cells(self, traits: ExecutorTraits) -> int:
         """Return the maximum cells of finished prefixes."""
@@ -71,5 +78,16 @@ def build_executor(spec: EngineSpec, options: TextOptions) -> Executor:
         options.threads,
         library,
         options.kv,
+        options.gpu_layers,
     )
-    return llama.load(weights, llama_options)
+    host = llama.load(weights, llama_options)
+    is_possible = host.traits.can_trim and host.traits.device == CPU and find_spec("openvino") is not None
+    if options.prompts == "off" or not is_possible:
+        return host
+    return PrefillExecutor(host, partial(_open_prefill, host, weights))
+
+
+def _open_prefill(host: llama.LlamaExecutor, weights: Path) -> Prefill:
+    from homeport.engines.text.executors.openvino.prefill import OpenVinoPrefill
+
+    return OpenVinoPrefill(host.model, weights, host.threads)

@@ -3,9 +3,9 @@
 Prompt tokens in a step delay its streams, so a step with streams may take longer only by a bounded factor (chunked
 prefill, Agrawal et al., "Sarathi-Serve", 2024). It may always take a minimum time, so that one stream does not hold up
 a prompt; the more prompts there are per stream, the longer, because small slices cost more and all those callers wait
-too. A step without streams is as small as possible at nearly the lowest cost per token, because a cancellation or a
-short prompt that arrives waits for its end. Costs are stored per size (powers of two), because kernels do not scale
-evenly. Knows no clock: callers pass seconds.
+too. A step without streams may take that long as well; beyond, it is as small as possible at nearly the lowest cost per
+token, because a cancellation or a short prompt that arrives waits for its end. Costs are stored per size (powers of
+two), because kernels do not scale evenly. Knows no clock: callers pass seconds.
 """
 
 import logging
@@ -148,12 +148,18 @@ class PrefillBudget:
             self.costs.draft[size] = draft + _DECAY * (assumed - draft)
 
     def _best_prefill_size(self) -> int:
-        """Return the smallest size with nearly the lowest cost per token; the batch while too little is measured."""
+        """Return the largest size that is computed soon, else the smallest with nearly the lowest cost per token.
+
+        While too little is measured, return the batch.
+        """
         known = {
             size: cost for size, cost in self.costs.prefill.items() if MIN_PREFILL_BATCH <= 1 << size <= self._batch
         }
         if 1 << max(known, default=0) < self._batch // 2 + 1:
             return self._batch
+        soon = [size for size, cost in known.items() if cost * (1 << size) <= GUARANTEED_STEP_S]
+        if soon:
+            return 1 << max(soon)
         best = min(known.values())
         return 1 << min(size for size, cost in known.items() if cost <= TOLERANCE * best)
 

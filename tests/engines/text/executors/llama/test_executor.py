@@ -19,6 +19,9 @@ from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaO
 from homeport.engines.text.executors.llama.kv_sizing import Kv
 
 NEAR = 0.35
+LENGTHS = {2: 31, 0: 7, 3: 60}
+"""Tokens of some sequences in one batch."""
+
 TEXT = "The quick brown fox jumps over the lazy dog. In the beginning, people told one another stories. " * 3
 
 Open = Callable[..., LlamaExecutor]
@@ -110,9 +113,8 @@ def test_sequences_in_one_batch_do_not_mix(smol: Open, batch: Build, kv: Kv) -> 
     ids = prompt(executor)
     whole = executor.forward(batch(ids)).copy()
     executor.release([0])
-    lengths = {2: 31, 0: 7, 3: 60}
-    parts = [batch(ids[:length], sequence=sequence) for sequence, length in lengths.items()]
-    ends = np.cumsum(list(lengths.values())) - 1
+    parts = [batch(ids[:length], sequence=sequence) for sequence, length in LENGTHS.items()]
+    ends = np.cumsum(list(LENGTHS.values())) - 1
     rows = executor.forward(
         TokenBatch(
             tokens=np.concatenate([part.tokens for part in parts]),
@@ -121,8 +123,8 @@ def test_sequences_in_one_batch_do_not_mix(smol: Open, batch: Build, kv: Kv) -> 
             logits_indices=ends.astype(np.int32),
         )
     )
-    assert rows.shape[0] == len(lengths)
-    for row, length in zip(rows, lengths.values(), strict=True):
+    assert rows.shape[0] == len(LENGTHS)
+    for row, length in zip(rows, LENGTHS.values(), strict=True):
         assert distance(row, whole[length - 1]) < NEAR
 
 
@@ -242,6 +244,16 @@ def test_absent_file_is_an_error(tmp_path: Path) -> None:
     """A missing file is named."""
     with pytest.raises(Unavailable, match=r"nothing\.gguf cannot be read"):
         load(tmp_path / "nothing.gguf", LlamaOptions())
+
+
+def test_kernels_without_a_gpu_compute_on_the_cpu(smol: Open, library: Path | None, smollm2: Path) -> None:
+    """The CPU is reported as the device, no memory of a GPU is used, and layers on a GPU are refused."""
+    if any(device.is_gpu for device in kernels(library).devices):
+        pytest.skip("these kernels find a GPU")
+    executor = smol()
+    assert (executor.traits.device, executor.device_bytes) == ("cpu", 0)
+    with pytest.raises(Unavailable, match="find no GPU"):
+        load(smollm2, LlamaOptions(window=512, library=library, gpu_layers=1))
 
 
 def test_kernels_are_named(smol: Open, library: Path | None) -> None:

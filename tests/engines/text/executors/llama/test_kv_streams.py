@@ -182,3 +182,44 @@ def test_closing_frees_a_long_context_that_is_being_opened(short: Mock) -> None:
     streams.prepare_length(LANE + 1)
     streams.close()
     long_context.close.assert_called_once_with()
+
+
+@pytest.mark.parametrize("kv", ["unified", "streams"])
+@pytest.mark.parametrize("start", [0, 50], ids=["from the start", "after a prefix"])
+def test_rows_that_are_appended_continue_a_sequence(
+    smol: Open, batch: Build, ids: list[int], kv: Kv, start: int
+) -> None:
+    """Rows read from one sequence and appended to another, empty or with a prefix, give the same logits there."""
+    executor = smol(kv=kv)
+    expected = compute(executor, batch, ids[:121], 0)
+    executor.trim(0, 120)
+    rows = executor.read_rows(0)
+    if start:
+        executor.fork(0, 1, start)
+    executor.append_rows(1, rows, start)
+    assert distance(compute(executor, batch, ids[:121], 1, start=120), expected) < NEAR
+
+
+def test_rows_that_outgrow_a_stream_move_its_sequence(
+    streams: LlamaExecutor, smol: Open, batch: Build, ids: list[int]
+) -> None:
+    """A sequence whose rows do not fit its stream is continued in the unified cache, from its start or a prefix."""
+    alone = smol()
+    expected = compute(alone, batch, ids, 0)
+    alone.trim(0, len(ids) - 1)
+    whole = alone.read_rows(0)
+    streams.forward(batch(ids[:40], sequence=0, last=True))
+    streams.read_rows(0)
+    for sequence, start in ((1, 0), (2, 40)):
+        if start:
+            streams.fork(0, sequence, start)
+        streams.append_rows(sequence, whole, start)
+        row = compute(streams, batch, ids, sequence, start=len(ids) - 1)
+        assert distance(row, expected) < NEAR
+        streams.release([sequence])
+
+
+def test_rows_of_an_unknown_format_are_not_appended(streams: LlamaExecutor) -> None:
+    """Before a sequence was read, the format of a build is not known."""
+    with pytest.raises(EngineFailed, match="none was read"):
+        streams.append_rows(0, streams.new_rows(), 0)

@@ -11,35 +11,44 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.llama.library import LlamaLibrary
 from homeport.engines.llama.threadpool import LlamaThreadpool
 from homeport.engines.text.executor import Logits, TokenBatch
+from homeport.engines.text.executors.llama.sequence_state import SequenceFormat
+from homeport.engines.text.kv_rows import KVRows
 
 NO_CELLS = "no_cells"
 """`code` of the EngineFailed that `decode` raises if the cache is full: nothing was computed."""
 
-_MICRO_BATCH = 512  # tokens llama.cpp computes at a time; more are no faster on CPUs and need more memory
+MICRO_BATCH = 512
+"""Tokens llama.cpp computes at a time; more are no faster on CPUs and need more memory."""
+
 _TO_THE_END = -1
 _FLOAT_BYTES = np.dtype(np.float32).itemsize
 _WORD = 4  # bytes of the counts at the start of a saved sequence
 
 
 class ContextSize(msgspec.Struct, frozen=True):
-    """The sizes of a context. `cells`: of all sequences; `batch`: maximum tokens of one call."""
+    """The sizes of a context. `cells`: of all sequences; `batch`: maximum tokens of one call.
+
+    `micro_batch`: the tokens of it that are computed at a time.
+    """
 
     cells: int
     sequences: int
     batch: int
     threadpool: LlamaThreadpool
     unified: bool
+    micro_batch: int = MICRO_BATCH
 
 
 class LlamaContext:
     """A context of a loaded model, which its owner frees later. Raises Unavailable if it does not fit in memory.
 
-    `adapters`: the loaded adapters by the name that batches use.
+    `adapters`: the loaded adapters by the name that batches use. `buffers`: bytes by name of the buffer's device.
     """
 
     def __init__(
@@ -60,7 +69,9 @@ class LlamaContext:
         self._can_trim = can_trim
         self._adapters = adapters
         self._adapter = ""  # the one currently set
+        library.log.take_report()
         self._context = _create(library, model, size)
+        self.buffers = library.log.take_report().buffers
         self._threads = 0  # number of computing threads; not set yet
         self._memory = self._api.llama_get_memory(self._context)
         self._streams = 1 if size.unified else size.sequences
@@ -142,6 +153,28 @@ class LlamaContext:
         """Load saved KV into an empty sequence. Raises EngineFailed if it cannot; the sequence is then empty."""
         self._write(sequence, self._head(sequence) + _change_stream_count(state, 0, 1, self._streams))
 
+    def read(self, sequence: int) -> memoryview:
+        """Return a sequence as it is saved, from the number of its cells on."""
+        return _body(self._read(sequence), self._header, self._streams)
+
+    def append_rows(self, sequence: int, rows: KVRows, start: int, format: SequenceFormat) -> None:
+        """Store the rows from `start` on after a sequence's last token. Raises EngineFailed if there is no room.
+
+        llama.cpp restores a whole sequence only. In a unified cache, the rows become a sequence of their own first, and
+        their cells are then shared with this one; a stream is written again.
+        """
+        if start and self._size.unified:
+            spare = self._size.sequences
+            self._restore_rows(spare, rows.since(start), format)
+            self._api.llama_memory_seq_cp(self._memory, spare, sequence, 0, _TO_THE_END)
+            self.trim(spare, 0)
+        else:
+            self.trim(sequence, 0)
+            self._restore_rows(sequence, rows, format)
+
+    def _restore_rows(self, sequence: int, rows: KVRows, format: SequenceFormat) -> None:
+        self._write(sequence, format.pack(rows, self._head(sequence), self._streams))
+
     def _head(self, sequence: int) -> bytes:
         """Return the header of an empty sequence, which may contain the sequence's id."""
         return bytes(self._read(sequence)[: self._header])
@@ -155,7 +188,7 @@ class LlamaContext:
             raise EngineFailed("llama.cpp did not save a sequence.")
         return memoryview(self._ffi.buffer(state, written))
 
-    def _write(self, sequence: int, state: memoryview | bytes) -> None:
+    def _write(self, sequence: int, state: memoryview | bytes | NDArray[np.uint8]) -> None:
         read = self._api.llama_state_seq_set_data(self._context, self._ffi.from_buffer(state), len(state), sequence)
         if read == 0:
             self.trim(sequence, 0)
@@ -205,8 +238,8 @@ def _create(library: LlamaLibrary, model: object, size: ContextSize) -> object:
     params = library.api.llama_context_default_params()
     params.n_ctx = size.cells
     params.n_batch = size.batch
-    params.n_ubatch = min(size.batch, _MICRO_BATCH)
-    params.n_seq_max = size.sequences
+    params.n_ubatch = min(size.batch, size.micro_batch)
+    params.n_seq_max = size.sequences + size.unified  # one more, for rows that are appended
     params.n_outputs_max_per_seq = 0  # as many as the batch: an echoed prompt needs every row
     params.n_threads = params.n_threads_batch = size.threadpool.threads
     params.kv_unified = size.unified
@@ -223,10 +256,19 @@ def _create(library: LlamaLibrary, model: object, size: ContextSize) -> object:
 def _change_stream_count(state: bytes, header: int, streams: int, wanted: int) -> bytes:
     """Convert a sequence saved by a context of `streams` streams to one of `wanted` streams, without the header.
 
+    Raises EngineFailed for any other content.
+    """
+    body = _body(memoryview(state), header, streams)
+    return wanted.to_bytes(_WORD, sys.byteorder) + body + bytes(_WORD * (wanted - 1))
+
+
+def _body(state: memoryview, header: int, streams: int) -> memoryview:
+    """Return the part of a saved sequence from the number of its cells on.
+
     The number of streams comes first, then for each stream the number of its cells and the cells. All cells of a
     sequence are in one stream. Raises EngineFailed for any other content.
     """
-    words = state[header : header + _WORD * (streams + 1)]
+    words = bytes(state[header : header + _WORD * (streams + 1)])
     if len(words) < _WORD * (streams + 1) or int.from_bytes(words[:_WORD], sys.byteorder) != streams:
         raise EngineFailed(f"Invalid saved sequence: it is not from a cache of {streams} streams.")
     before = 0  # streams without cells
@@ -235,5 +277,4 @@ def _change_stream_count(state: bytes, header: int, streams: int, wanted: int) -
     end = len(state) - (streams - 1 - before) * _WORD
     if any(state[end:]):
         raise EngineFailed("Invalid saved sequence: more than one stream has cells.")
-    body = state[header + (before + 1) * _WORD : end]
-    return wanted.to_bytes(_WORD, sys.byteorder) + body + bytes(_WORD * (wanted - 1))
+    return state[header + (before + 1) * _WORD : end]

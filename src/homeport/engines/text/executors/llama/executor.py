@@ -27,8 +27,9 @@ from homeport.engines.text.executor import (
     Vocabulary,
 )
 from homeport.engines.text.executors.llama import kv_sizing, vocabulary
-from homeport.engines.text.executors.llama.context import ContextSize, LlamaContext
+from homeport.engines.text.executors.llama.context import MICRO_BATCH, ContextSize, LlamaContext
 from homeport.engines.text.executors.llama.kv_streams import KVStreams
+from homeport.engines.text.kv_rows import KVRows
 
 logger = logging.getLogger("homeport.llama")
 
@@ -37,7 +38,8 @@ class LlamaOptions(msgspec.Struct, frozen=True):
     """How to load a model. None means: the model's window, cells as memory allows, physical cores, the wheel.
 
     `batch`: maximum tokens of one `forward`. `library`: a shared object or a folder of kernels. `kv`: the layout of the
-    KV, see `kv_sizing.plan_kv`.
+    KV, see `kv_sizing.plan_kv`. `gpu_layers`: layers on GPUs, with their KV; None: all if there is a GPU.
+    `micro_batch`: tokens that the kernels compute at a time.
     """
 
     window: int | None = None
@@ -47,6 +49,8 @@ class LlamaOptions(msgspec.Struct, frozen=True):
     threads: int | None = None
     library: Path | None = None
     kv: kv_sizing.Kv = "auto"
+    gpu_layers: int | None = None
+    micro_batch: int = MICRO_BATCH
 
 
 class LlamaExecutor:
@@ -62,7 +66,9 @@ class LlamaExecutor:
         self._adapters: dict[str, object] = {}
         self._adapters_lock = threading.Lock()  # adapters must not change while a context is created, which counts them
         self._vocabulary = vocabulary.read(library, model.handle)
-        self.cell_bytes = kv_sizing.cell_bytes(model.metadata, _shape(library.api, model.handle))
+        self._shape = _shape(library.api, model.handle)
+        self.cell_bytes = kv_sizing.cell_bytes(model.metadata, self._shape)
+        self._kv_width = self.cell_bytes // (2 * kv_sizing.FLOAT16_BYTES * self._shape.layers)  # of keys, and of values
         can_trim = _can_trim(library.api, model.handle)
         budget = kv_sizing.plan_kv(
             trained=library.api.llama_model_n_ctx_train(model.handle),
@@ -71,6 +77,7 @@ class LlamaExecutor:
             sequences=options.sequences,
             kv=options.kv if can_trim else "unified",
             per_cell=self.cell_bytes,
+            available=kv_sizing.available_bytes(model.free_device_bytes, model.placement.kv_share),
         )
         logger.info("KV cache: %s", budget)
         open_context = partial(self._open, options, can_trim=can_trim)
@@ -86,10 +93,11 @@ class LlamaExecutor:
             can_trim=can_trim,
             kv_format=kv_sizing.STATE if can_trim else "",
             adapters=True,
+            device=str(model.placement),
         )
 
     def _open(self, options: LlamaOptions, cells: int, *, unified: bool, can_trim: bool) -> LlamaContext:
-        size = ContextSize(cells, options.sequences, options.batch, self._threadpool, unified)
+        size = ContextSize(cells, options.sequences, options.batch, self._threadpool, unified, options.micro_batch)
         n_vocabulary = self._vocabulary.size
         with self._adapters_lock:
             return LlamaContext(
@@ -100,6 +108,21 @@ class LlamaExecutor:
                 can_trim=can_trim,
                 adapters=self._adapters,
             )
+
+    @property
+    def model(self) -> LlamaModel:
+        """The loaded model, which this executor owns."""
+        return self._model
+
+    @property
+    def threads(self) -> int:
+        """The maximum number of threads that compute."""
+        return self._threadpool.threads
+
+    @property
+    def prompts(self) -> str:
+        """What computes prompts: the same kernels."""
+        return ""
 
     @property
     def traits(self) -> ExecutorTraits:
@@ -120,6 +143,12 @@ class LlamaExecutor:
     def kernels(self) -> str:
         """A description of the kernels."""
         return str(self._library)
+
+    @property
+    def device_bytes(self) -> int:
+        """The memory on GPUs now: weights, KV and buffers of the computation."""
+        placement = self._model.placement
+        return self._model.device_bytes + sum(placement.bytes_on(context.buffers) for context in self._kv.contexts)
 
     @property
     def tokenizer_pointers(self) -> TokenizerPointers:
@@ -180,6 +209,18 @@ class LlamaExecutor:
         """Load saved KV into an empty sequence. Raises EngineFailed if it cannot; the sequence is then empty."""
         self._kv.restore(sequence, state, len(state) // self.cell_bytes)
 
+    def new_rows(self) -> KVRows:
+        """Return no rows, of the model's layers and width."""
+        return KVRows(self._shape.layers, self._kv_width)
+
+    def read_rows(self, sequence: int) -> KVRows:
+        """Return a copy of a sequence's KV. Raises EngineFailed if its format is not known."""
+        return self._kv.read_rows(sequence, self._shape.layers, self._kv_width)
+
+    def append_rows(self, sequence: int, rows: KVRows, start: int) -> None:
+        """Store the rows from `start` on after a sequence's last token. Raises EngineFailed if there is no room."""
+        self._kv.append_rows(sequence, rows, start)
+
     def close(self) -> None:
         """Free contexts and model; the kernels stay loaded. May be called twice."""
         self._kv.close()
@@ -190,7 +231,7 @@ class LlamaExecutor:
 def load(weights: Path, options: LlamaOptions) -> LlamaExecutor:
     """Load a GGUF file. Raises Unavailable if the file or the kernels cannot be used, or memory is too small."""
     library = kernels(options.library)
-    model = LlamaModel(library, weights)
+    model = LlamaModel(library, weights, options.gpu_layers)
     threadpool = LlamaThreadpool(library, options.threads or cores())
     try:
         if library.api.llama_model_has_encoder(model.handle):

@@ -1,6 +1,6 @@
 """How many cells (tokens of KV) a context gets: as configured, otherwise as the available memory allows.
 
-Knows nothing of the C API; it reads a model's metadata and the machine's memory.
+Knows nothing of the C API; it reads a model's metadata and the machine's memory, and receives that of GPUs.
 """
 
 from collections.abc import Mapping
@@ -11,11 +11,13 @@ import psutil
 
 from homeport.domain.errors import Unavailable
 
-_SHARE = 0.25  # of the memory free at load; the rest is for weights not yet in memory, batches and other models
+# Of the memory that is free at load, the machine's or a GPU's. The rest is for weights not yet in memory, batches and
+# other models.
+_SHARE = 0.25
 _EXPECTED_TOKENS = 1024  # of a sequence; used only to size streams and the unified cache
 _MIN_STREAM_TOKENS = 512  # with shorter streams, most conversations would need the unified cache
 _MIN_CELLS = 256
-_FLOAT16 = 2
+FLOAT16_BYTES = 2
 
 STATE = "llama.cpp sequence 1, float16 keys, float16 values"
 """The format of a saved sequence. llama.cpp itself checks layers, types and sizes when it reads one."""
@@ -53,20 +55,42 @@ def cell_bytes(metadata: Mapping[str, str], shape: AttentionShape) -> int:
     head = shape.width // max(shape.heads, 1)
     key = _number(metadata.get(f"{family}.attention.key_length"), head)
     value = _number(metadata.get(f"{family}.attention.value_length"), head)
-    return shape.layers * shape.kv_heads * (key + value) * _FLOAT16
+    return shape.layers * shape.kv_heads * (key + value) * FLOAT16_BYTES
 
 
-def plan_kv(*, trained: int, window: int | None, cells: int | None, sequences: int, kv: Kv, per_cell: int) -> KVBudget:
+def available_bytes(device_bytes: int, share: float) -> int:
+    """Return how large a KV cache could be that has `share` of its layers on GPUs with `device_bytes` free.
+
+    The other layers are in the machine's memory.
+    """
+    limits = [device_bytes / share] if share > 0 else []
+    if share < 1:
+        limits.append(psutil.virtual_memory().available / (1 - share))
+    return int(min(limits))
+
+
+def plan_kv(
+    *,
+    trained: int,
+    window: int | None,
+    cells: int | None,
+    sequences: int,
+    kv: Kv,
+    per_cell: int,
+    available: int | None = None,
+) -> KVBudget:
     """Choose window, cells and streams. `trained`: the model's own window, the default unless memory is too small.
 
     `unified`: one cache that holds at least a window. `streams`: a stream of the window's length for each sequence.
     `auto`: short streams and a unified cache of at least a window, as far as memory allows. `cells`: tokens of all
-    sequences. Raises Unavailable if the options contradict each other.
+    sequences. `available`: free bytes; None: the machine's. Raises Unavailable if the options contradict each other.
     """
     wanted = window or trained
     if wanted > trained:
         raise Unavailable(f"A window of {wanted} tokens is configured, but this model was trained for {trained}.")
-    affordable = cells or int(psutil.virtual_memory().available * _SHARE / max(per_cell, 1))
+    if available is None:
+        available = available_bytes(0, 0.0)
+    affordable = cells or int(available * _SHARE / max(per_cell, 1))
     if kv == "streams" or (kv == "auto" and wanted <= min(_EXPECTED_TOKENS, affordable // sequences)):
         return _streams(wanted, affordable, sequences, fixed=cells is not None)
     stream = min(_EXPECTED_TOKENS, (affordable - wanted) // sequences) if kv == "auto" else 0

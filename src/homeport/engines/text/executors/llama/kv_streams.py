@@ -13,8 +13,12 @@ from concurrent.futures import Future
 import numpy as np
 from numpy.typing import NDArray
 
+from homeport.domain.errors import EngineFailed
 from homeport.engines.text.executor import Logits, TokenBatch
 from homeport.engines.text.executors.llama.context import LlamaContext
+from homeport.engines.text.executors.llama.sequence_state import SequenceFormat
+from homeport.engines.text.kv_rows import KVRows
+from homeport.engines.text.token_batches import select
 
 
 class KVStreams:
@@ -25,6 +29,7 @@ class KVStreams:
         self._open_long = open_long
         self._long = None if streams else open_long()
         self._opening: Future[LlamaContext] | None = None
+        self._format: SequenceFormat | None = None  # of the sequence read last
         self._in_long: set[int] = set()  # sequences in the long context, if there are streams
 
     @property
@@ -39,6 +44,11 @@ class KVStreams:
             opening, self._opening = self._opening, None  # the next call tries again after a failure
             self._long = opening.result() if opening else self._open_long()
         return self._long
+
+    @property
+    def contexts(self) -> list[LlamaContext]:
+        """The contexts that are open now."""
+        return [context for context in (self._short, self._long) if context is not None]
 
     def prepare_length(self, n_tokens: int) -> None:
         """Open the long context in a thread if a sequence of this length will need it."""
@@ -97,19 +107,32 @@ class KVStreams:
             self._in_long.add(sequence)
         self._context_of(sequence).restore(sequence, state)
 
+    def read_rows(self, sequence: int, layers: int, width: int) -> KVRows:
+        """Return a copy of a sequence's KV. Raises EngineFailed if its format is not known."""
+        saved = self._context_of(sequence).read(sequence)
+        self._format = SequenceFormat.of(saved, layers, width)
+        return self._format.unpack(saved)
+
+    def append_rows(self, sequence: int, rows: KVRows, start: int) -> None:
+        """Store the rows from `start` on. Raises EngineFailed without room, or if none was read yet."""
+        if self._format is None:
+            raise EngineFailed("The format of saved sequences is not known: none was read.")
+        short = self._short
+        if short is not None and sequence not in self._in_long and rows.end > short.window:
+            self._move_to_long(short, sequence, is_empty=start == 0)
+        self._context_of(sequence).append_rows(sequence, rows, start, self._format)
+
     def unset_adapter(self, adapter: str) -> None:
         """Stop using an adapter that is about to be freed."""
-        for context in (self._short, self._long):
-            if context is not None:
-                context.unset_adapter(adapter)
+        for context in self.contexts:
+            context.unset_adapter(adapter)
 
     def close(self) -> None:
         """Free all contexts. May be called twice."""
         if self._opening is not None and self._opening.exception() is None:
             self._long = self._opening.result()
-        for context in (self._short, self._long):
-            if context is not None:
-                context.close()
+        for context in self.contexts:
+            context.close()
 
     def _context_of(self, sequence: int) -> LlamaContext:
         return self.long_context if self._short is None or sequence in self._in_long else self._short
@@ -124,10 +147,10 @@ class KVStreams:
         """Compute the part in streams, then the part in the long context; return the rows in the batch's order."""
         in_short = ~in_long
         from_short, from_long = in_short[batch.logits_indices], in_long[batch.logits_indices]
-        short_rows = short.decode(_select_rows(batch, in_short, from_short))
+        short_rows = short.decode(select(batch, in_short))
         rows = np.empty((len(batch.logits_indices), short_rows.shape[1]), np.float32)
         rows[from_short] = short_rows
-        rows[from_long] = self.long_context.decode(_select_rows(batch, in_long, from_long))
+        rows[from_long] = self.long_context.decode(select(batch, in_long))
         return rows
 
 
@@ -136,10 +159,3 @@ def _set_result(future: "Future[LlamaContext]", open_context: Callable[[], Llama
         future.set_result(open_context())
     except BaseException as error:  # raised where the result is read
         future.set_exception(error)
-
-
-def _select_rows(batch: TokenBatch, tokens: NDArray[np.bool_], rows: NDArray[np.bool_]) -> TokenBatch:
-    """Return the batch of the masked `tokens`, with the masked `rows` of its logits indices renumbered."""
-    index = np.cumsum(tokens, dtype=np.int32) - 1
-    columns = batch.tokens[tokens], batch.positions[tokens], batch.sequences[tokens], index[batch.logits_indices[rows]]
-    return TokenBatch(*columns, batch.adapter)

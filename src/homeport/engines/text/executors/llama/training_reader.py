@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from homeport.domain.content import Message
 from homeport.domain.text import ChatPrompt
 from homeport.domain.tools import ToolUse
-from homeport.engines.llama.library import kernels
+from homeport.engines.llama.library import LlamaLibrary, kernels
 from homeport.engines.llama.model import LlamaModel
 from homeport.engines.text.executor import Vocabulary
-from homeport.engines.text.executors.llama import requantize, vocabulary
+from homeport.engines.text.executors.llama import vocabulary
+from homeport.engines.text.executors.llama.gguf_tensors import GgufTensors
 from homeport.engines.text.templates.chat_template import ChatTemplate
 
 
@@ -25,7 +26,7 @@ class GgufTrainingReader:
     def __init__(self, file: Path, library: Path | None) -> None:
         self._file = file
         self._library = kernels(library)
-        self._model = LlamaModel(self._library, file)
+        self._model = LlamaModel(self._library, file, gpu_layers=0)
         self.vocabulary: Vocabulary = vocabulary.read(self._library, self._model.handle)
         self._template = ChatTemplate(self)
         self.window = int(self._library.api.llama_model_n_ctx_train(self._model.handle))
@@ -33,7 +34,7 @@ class GgufTrainingReader:
     @property
     def parameters(self) -> int:
         """The number of parameters in all tensors of the file."""
-        return requantize.count(self._library, self._file)
+        return GgufTensors(self._library, self._file).count
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -73,11 +74,11 @@ class GgufTrainingReader:
 
     def tensors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Iterate over the tensors of the file, each with its name, as float32 rows."""
-        return requantize.floats(self._library, self._file)
+        return _floats(self._library, self._file)
 
     def adapter(self, file: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Iterate over the tensors of an adapter, each with its name, as float32 rows."""
-        return requantize.floats(self._library, file)
+        return _floats(self._library, file)
 
     def close(self) -> None:
         """Free template and model; `tensors` still works."""
@@ -88,3 +89,8 @@ class GgufTrainingReader:
 def load(file: Path, library: Path | None) -> GgufTrainingReader:
     """Read a model's file."""
     return GgufTrainingReader(file, library)
+
+
+def _floats(library: LlamaLibrary, file: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    tensors = GgufTensors(library, file)
+    return ((name, tensors.floats(name)) for name in tensors.names)

@@ -89,6 +89,7 @@ def _load(job: LayoutBenchmarkJob, weights: Path) -> LlamaExecutor:
         batch=executor_comparison.WINDOW,
         threads=job.threads,
         library=Path(job.library) if job.library else None,
+        gpu_layers=job.gpu_layers,
     )
     return llama.load(weights, options)
 
@@ -112,6 +113,7 @@ if __name__ == "__main__":
         threading.Thread(target=_end_with_parent, args=(job,), daemon=True).start()
         trials = run_benchmark(job, lambda text: _print_event(LayoutBenchmarkEvent(text)))
         library = _kernels(job)
-        _print_event(LayoutBenchmarkEvent(kernels=str(library), machine=", ".join(library.devices), trials=trials))
+        machine = ", ".join(map(str, library.devices))
+        _print_event(LayoutBenchmarkEvent(kernels=str(library), machine=machine, trials=trials))
     except HomeportError as error:
         sys.exit(error.message)

@@ -1,4 +1,4 @@
-"""llama.cpp's own server from the `xllamacpp` wheel, as a program: `python -m bench.peer WEIGHTS PORT FLAGS`.
+"""llama.cpp's own server from the `xllamacpp` wheel: `python -m bench.peers.llama_cpp WEIGHTS PORT FLAGS`.
 
 The wheel's `Server` class serves in threads of this process. FLAGS are attributes of its parameters, as JSON.
 """
