@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from homeport.domain.errors import Unavailable
-from homeport.engines.text.executor import TokenBatch, Vocabulary
+from homeport.domain.errors import EngineFailed, Unavailable
+from homeport.engines.text.executor import ExecutorTraits, TokenBatch, Vocabulary
 from homeport.engines.text.kv_rows import KVRows
 from homeport.engines.text.prefill import MIN_TOKENS, Prefill, PrefillExecutor, PrefillHost
 
@@ -23,6 +23,12 @@ class TokenHost:
         self.tokens: dict[int, list[int]] = {}
         self.computed: list[int] = []
         self.is_closed = False
+        self.has_room = True
+
+    @property
+    def traits(self) -> ExecutorTraits:
+        """Those of a small executor."""
+        return ExecutorTraits(8192, 8192, 8, 512, shares_cells=True, can_trim=True)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -40,6 +46,8 @@ class TokenHost:
         return rows
 
     def append_rows(self, sequence: int, rows: KVRows, start: int) -> None:
+        if not self.has_room:
+            raise EngineFailed("no adjacent cells")
         own = self.tokens.setdefault(sequence, [])
         tokens = rows.keys[0, :, 0].astype(int).tolist()
         assert (rows.start, tokens[:start]) == (0, own)
@@ -218,6 +226,17 @@ def test_what_is_read_of_a_sequence_contains_what_is_pending(executor: PrefillEx
     assert len(host.tokens[2]) == 60
     executor.forward(batch((1, 100, 40, False)))
     assert len(executor.save(1)) == 140
+
+
+def test_rows_that_cannot_be_stored_are_computed_again(
+    executor: PrefillExecutor, host: TokenHost, own: TokenPrefill
+) -> None:
+    """If the host cannot store a prompt's rows, it computes the prompt in batches; the logits are the same."""
+    executor.forward(batch((1, 0, 500, False)))
+    host.has_room = False
+    rows = executor.forward(batch((1, 500, 200, True)))
+    assert (own.computed, host.computed) == ([500, 199], [512, 187, 1])
+    assert rows[0, :2].tolist() == [700, sum(100 + position % 50 for position in range(700))]
 
 
 def test_a_prefill_that_fails_is_given_up(

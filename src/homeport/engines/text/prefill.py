@@ -85,6 +85,24 @@ class _Run(NamedTuple):
         return slice(self.first, self.first + self.n_tokens)
 
 
+class _Pending:
+    """What was computed of a sequence: all `rows`, and the tokens of those that the host lacks, from `stored` on."""
+
+    def __init__(self, rows: KVRows) -> None:
+        self.rows = rows
+        self.stored = rows.end
+        self._tokens = np.empty(0, np.int32)
+
+    @property
+    def tokens(self) -> NDArray[np.int32]:
+        """The tokens from `stored` on."""
+        return self._tokens[: self.rows.end - self.stored]
+
+    def add(self, tokens: NDArray[np.int32]) -> None:
+        """Record tokens whose rows were appended."""
+        self._tokens = np.concatenate([self._tokens[: self.rows.end - self.stored - len(tokens)], tokens])
+
+
 class PrefillExecutor:
     """Implements `Executor` with a host, which it owns, and a prefill that `open_prefill` opens in the background."""
 
@@ -92,8 +110,7 @@ class PrefillExecutor:
         self._host = host
         self._candidate: Prefill | None = None  # opened, not yet checked
         self._prefill: Prefill | None = None
-        self._pending: dict[int, KVRows] = {}  # all rows of a sequence, of which the host lacks those from `_stored` on
-        self._stored: dict[int, int] = {}
+        self._pending: dict[int, _Pending] = {}
         self._thread = threading.Thread(target=self._open, args=(open_prefill,), name="prefill", daemon=True)
         self._thread.start()
 
@@ -182,16 +199,16 @@ class PrefillExecutor:
     def trim(self, sequence: int, n_tokens: int) -> None:
         """Keep only the first `n_tokens` of a sequence."""
         if sequence in self._pending:
-            if n_tokens > self._stored[sequence]:
-                self._pending[sequence].trim(n_tokens)
+            if n_tokens > self._pending[sequence].stored:
+                self._pending[sequence].rows.trim(n_tokens)
                 return
-            self._forget(sequence)
+            del self._pending[sequence]
         self._host.trim(sequence, n_tokens)
 
     def release(self, sequences: Sequence[int]) -> None:
         """Empty these sequences."""
         for sequence in sequences:
-            self._forget(sequence)
+            self._pending.pop(sequence, None)
         self._host.release(sequences)
 
     def save(self, sequence: int) -> bytes:
@@ -230,31 +247,39 @@ class PrefillExecutor:
         try:
             if run.sequence not in self._pending:
                 rows = self._host.read_rows(run.sequence) if start else self._host.new_rows()
-                self._pending[run.sequence], self._stored[run.sequence] = rows, start
-            rows = self._pending[run.sequence]
-            if rows.end != start:
-                raise EngineFailed(f"{rows.end} tokens of a sequence are known, not {start}.")
-            prefill.compute(batch.tokens[run.part], rows)
+                self._pending[run.sequence] = _Pending(rows)
+            pending = self._pending[run.sequence]
+            if pending.rows.end != start:
+                raise EngineFailed(f"{pending.rows.end} tokens of a sequence are known, not {start}.")
+            prefill.compute(batch.tokens[run.part], pending.rows)
+            pending.add(batch.tokens[run.part])
         except Exception:
             logger.warning("from now on prompts are computed by the decoding kernels", exc_info=True)
             self._prefill = None
             if run.sequence in self._pending:
-                self._pending[run.sequence].trim(start)
+                self._pending[run.sequence].rows.trim(start)
             return False
         return True
 
     def _store(self, sequence: int) -> None:
         """Store what is pending of a sequence in the host's memory."""
-        rows = self._pending.pop(sequence, None)
-        if rows is None:
+        pending = self._pending.pop(sequence, None)
+        if pending is None or not len(pending.tokens):
             return
-        stored = self._stored.pop(sequence)
-        if rows.end > stored:
-            self._host.append_rows(sequence, rows, stored)
+        try:
+            self._host.append_rows(sequence, pending.rows, pending.stored)
+        except EngineFailed as error:  # llama.cpp stores rows only in adjacent cells of a unified cache
+            logger.info("a prompt of %d tokens is computed again: %s", pending.rows.end, error.message)
+            self._compute_again(sequence, pending)
 
-    def _forget(self, sequence: int) -> None:
-        self._pending.pop(sequence, None)
-        self._stored.pop(sequence, None)
+    def _compute_again(self, sequence: int, pending: _Pending) -> None:
+        """Let the host compute what it could not store. Raises EngineFailed without room."""
+        size, start = self.traits.batch, pending.stored
+        for first in range(0, len(pending.tokens), size):
+            tokens = pending.tokens[first : first + size]
+            positions = np.arange(start + first, start + first + len(tokens), dtype=np.int32)
+            sequences = np.full(len(tokens), sequence, np.int32)
+            self._host.forward(TokenBatch(tokens, positions, sequences, np.empty(0, np.int32)))
 
     def _can_check(self, batch: TokenBatch, run: _Run) -> bool:
         """Return whether a run begins a sequence, and is most of its batch, so that the batch's time is the run's."""
