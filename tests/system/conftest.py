@@ -19,10 +19,13 @@ from tests.tool_server import ToolServer, tool_server_in_thread
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
-    """A server with the small model under every OpenAI name. Without kept prefixes, equal requests take equal steps."""
+    """A server with the small model under every OpenAI name.
+
+    Without kept prefixes, and with one kind of kernels for prompts from the first on, equal requests take equal steps.
+    """
     assert smollm2.exists()
     log = tmp_path_factory.mktemp("server") / "log"
-    with running(log, "--model", "smollm2-135m", RETAIN="0") as started:
+    with running(log, "--model", "smollm2-135m", RETAIN="0", PROMPTS="off") as started:
         yield started
 
 

@@ -23,7 +23,7 @@ from homeport.domain.errors import (
     Unavailable,
 )
 from homeport.domain.events import Event, Failed, Usage
-from homeport.domain.models import EngineStats, LoadedModel
+from homeport.domain.models import CPU, EngineStats, LoadedModel
 from homeport.domain.ports.engine import EmitEvents, Engine
 from homeport.domain.text import TextRequest, TokenRequest
 from homeport.domain.worker_messages import EngineRequest, EngineSpec
@@ -75,7 +75,8 @@ def _open_prefix_store(spec: EngineSpec, executor: Executor, options: TextOption
         reason = "none are retained in memory" if kv_format else "this model's KV cannot be saved"
         logger.warning("prefixes are not stored on disk: %s", reason)
         return None
-    where = f"{executor.kernels} | {executor.traits.device}"
+    device = executor.traits.device
+    where = executor.kernels if device == CPU else f"{executor.kernels} | {device}"
     identity = f"{spec.digest} | {where} | {kv_format} | homeport {homeport.__version__}"
     try:
         return PrefixDiskStore(Path(options.prefixes), identity, options.prefix_bytes)
