@@ -258,7 +258,7 @@ def test_a_prefill_that_computes_something_else_is_not_used(
 ) -> None:
     """The first prompt's answer is the host's, and keys that differ from it are logged."""
     make_host_slow(monkeypatch)
-    executor = opened(host, TokenPrefill(error=30.0))
+    executor = opened(host, TokenPrefill(error=90.0))
     assert executor.forward(batch((1, 0, 100, True)))[0, 0] == 100
     assert executor.prompts == ""
     assert "its keys and values differ by" in caplog.text
@@ -267,12 +267,15 @@ def test_a_prefill_that_computes_something_else_is_not_used(
 def test_a_slower_prefill_is_not_used(
     host: TokenHost, own: TokenPrefill, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A prefill that takes longer than the host is not used."""
+    """A prefill that takes longer than the host for three prompts is not used; it is not asked about the fourth."""
     caplog.set_level(logging.INFO, "homeport.text")
     make_host_slow(monkeypatch, factor=0.5)
     executor = opened(host, own)
-    executor.forward(batch((1, 0, 100, True)))
+    for sequence in range(4):
+        assert "not used" not in caplog.text or sequence == 3
+        executor.forward(batch((sequence, 0, 100, True)))
     assert executor.prompts == ""
+    assert own.computed == [99] * 6
     assert "99 tokens take 1000 ms, 495 ms with the decoding kernels" in caplog.text
 
 

@@ -36,7 +36,8 @@ MIN_TOKENS = 32
 
 _TOKENS_READ = 32  # tokens read from the host's memory in about the time in which one is computed
 _CHECKED_TOKENS = MIN_TOKENS  # in the run by which a prefill is checked
-_MAX_DEVIATION = 0.1  # relative error of keys and values: int8 products of either side differ by 0.01 to 0.05
+_MAX_DEVIATION = 0.3  # relative error of keys and values: rounding differs by 0.01 to 0.1, another computation by 1
+_CHECKS = 3  # prompts that a prefill may be slower for: a program that comes and goes decides no more than one
 
 logger = logging.getLogger("homeport.text")
 
@@ -110,6 +111,7 @@ class PrefillExecutor:
         self._host = host
         self._candidate: Prefill | None = None  # opened, not yet checked
         self._prefill: Prefill | None = None
+        self._checks_left = _CHECKS
         self._pending: dict[int, _Pending] = {}
         self._thread = threading.Thread(target=self._open, args=(open_prefill,), name="prefill", daemon=True)
         self._thread.start()
@@ -291,7 +293,7 @@ class PrefillExecutor:
 
     def _check(self, batch: TokenBatch, run: _Run, candidate: Prefill) -> Logits:
         """Let the host compute a batch, and compare the candidate's keys, values and time for a run of it."""
-        self._candidate = None
+        self._candidate, self._checks_left = None, self._checks_left - 1
         began = time.perf_counter()
         logits = self._host.forward(batch)
         host_s = (time.perf_counter() - began) * run.n_tokens / len(batch.tokens)
@@ -315,6 +317,8 @@ class PrefillExecutor:
                 candidate.description,
                 deviation,
             )
+        elif own_s >= host_s and self._checks_left:
+            self._candidate = candidate
         elif own_s >= host_s:
             logger.info(
                 "%s is not used: %d tokens take %.0f ms, %.0f ms with the decoding kernels",
