@@ -56,7 +56,7 @@ def test_an_image_is_made_in_a_response(client: openai.OpenAI) -> None:
 
 
 def test_a_background_stream_shows_how_an_image_is_made(client: openai.OpenAI) -> None:
-    """Every event is as published, with previews; the stream is taken up at any event, and its items are stored."""
+    """Every event is as published, with previews; the stream can be resumed at any event, and its items are stored."""
     response = client.responses.create(**DRAWING, background=True)
     stream: Any = client.responses.retrieve(response.id, stream=True)
     events: list[dict[str, Any]] = [event.to_dict(mode="json") for event in stream]

@@ -109,7 +109,7 @@ class ResponseRunner:
             except NotFound as error:
                 _log.info("the response %s is deleted, or runs in another process: %s", response_id, error)
             except Exception:
-                _log.exception("the response %s failed and is taken up again when its lease expires", response_id)
+                _log.exception("the response %s failed and is run again when its lease expires", response_id)
         self._signals.notify(response_id)
 
     def _remove(self, task: "asyncio.Task[None]") -> None:

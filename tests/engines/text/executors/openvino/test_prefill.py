@@ -28,7 +28,9 @@ _PROBE = """
 import sys
 calls = []
 sys.addaudithook(lambda event, args: calls.append(event) if event.startswith(("socket.", "subprocess.")) else None)
-from homeport.engines.text.executors.openvino.runtime import op, ov
+import homeport.engines.text.executors.openvino
+import openvino as ov
+from openvino import opset13 as op
 model = ov.Model([op.result(op.relu(parameter := op.parameter([2], ov.Type.f32)))], [parameter], "test")
 ov.Core().compile_model(model, "CPU").create_infer_request().infer({0: ov.Tensor(ov.Type.f32, [2])})
 assert sys.modules["openvino_telemetry"] is None

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import openvino as ov
 from numpy.typing import NDArray
+from openvino import opset13 as op
 
 from homeport.engines.text.executors.openvino.architecture import ROPE_FACTORS, Architecture
-from homeport.engines.text.executors.openvino.runtime import op, ov
 
 Output = Any
 """An output of an operation; OpenVINO's own type has no annotations."""

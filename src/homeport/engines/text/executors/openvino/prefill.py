@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino as ov
 import psutil
 from numpy.typing import NDArray
 
@@ -17,7 +18,6 @@ from homeport.domain.errors import Unavailable
 from homeport.engines.llama.model import LlamaModel
 from homeport.engines.text.executors.llama.gguf_tensors import GgufTensors
 from homeport.engines.text.executors.openvino import architecture, graph
-from homeport.engines.text.executors.openvino.runtime import ov
 from homeport.engines.text.kv_rows import KVRows
 
 _PASS_TOKENS = 512  # tokens of one pass: more are no faster, and need more memory
