@@ -31,10 +31,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[
 
 @pytest.fixture(scope="session")
 def default_server(tmp_path_factory: pytest.TempPathFactory, qwen: Path) -> Iterator[ServerProcess]:
-    """A server as `make serve` starts it, with the default model."""
+    """A server as `make serve` starts it, with the default model. The extra [prompts] is off, as in a base install."""
     assert qwen.exists()
     log = tmp_path_factory.mktemp("default_server") / "log"
-    with running(log) as started:
+    with running(log, PROMPTS="off") as started:
         yield started
 
 
