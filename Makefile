@@ -36,7 +36,7 @@ serve: .venv/.run kernels ## Serve the API on 127.0.0.1:8080, fetching the start
 	@exec $(HOMEPORT) serve
 .venv/.prompts: requirements/prompts.txt | .venv/.run
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $< && touch $@
-prompts: .venv/.prompts ## Install OpenVINO, which computes long prompts faster on Linux, x86-64
+prompts: .venv/.prompts ## Install OpenVINO, which computes prompts and several streams faster on Linux, x86-64
 train: .venv/.train ## Install PyTorch, which `homeport finetune` needs
 lint: .venv/.dev ## Style, formatting, sizes, imports between rooms
 	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/lint-imports --no-logo && $(PY) -m scripts.check_sizes

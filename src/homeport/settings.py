@@ -279,7 +279,7 @@ class Settings:
     prompts: Annotated[
         str,
         SettingSpec(
-            "What computes long prompts; `auto`: OpenVINO if the extra `prompts` is installed and it is faster.",
+            "What computes prompts and several streams; `auto`: OpenVINO where the extra `prompts` is installed and faster.",
             choices=("auto", "off"),
         ),
     ] = "auto"

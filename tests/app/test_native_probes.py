@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from homeport.app import commands as app
-from homeport.app import native_probes
+from homeport.app import doctor, native_probes
 from homeport.domain.errors import Unavailable
 from homeport.settings import Settings
 from tests.engines.text import families, real_templates
@@ -72,7 +72,14 @@ def test_a_model_without_a_working_template_says_why(tmp_path: Path) -> None:
     assert "chat" in app.pull_model(settings, f"file:{tmp_path}/fine.gguf", progress).facts.capabilities
     assert app.pull_model(settings, f"file:{tmp_path}/deep.gguf", progress).facts.capabilities == ("completions",)
     assert "deep cannot be used for chat: The model's chat template is broken" in progress.messages[-1]
-    assert "template is broken" in str(app.describe_model(settings, "deep")["template"])
+    described = app.describe_model(settings, "deep")
+    assert "template is broken" in str(described["template"])
+    assert described["prompts"] == doctor.describe_prompts(settings)
+
+
+def test_what_computes_prompts_is_described() -> None:
+    """With the setting off, it is the kernels."""
+    assert "the setting `prompts` is off" in doctor.describe_prompts(Settings(prompts="off"))
 
 
 def test_a_probe_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

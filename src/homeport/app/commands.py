@@ -115,6 +115,7 @@ def describe_model(settings: Settings, name: str) -> Mapping[str, object]:
             description["template"] = native_probes.template_lines(template)
         except InvalidRequest as error:
             description["template"] = [error.message]
+        description["prompts"] = doctor.describe_prompts(settings)
     return {
         **description,
         "source": f"{manifest.source}{f' at {manifest.revision}' if manifest.revision else ''}",

@@ -74,17 +74,20 @@ def _kernels(probes: Probes) -> Finding:
 
 
 def _prompts(settings: Settings) -> Finding:
+    return Finding("prompts", "good", describe_prompts(settings))
+
+
+def describe_prompts(settings: Settings) -> str:
+    """Say what computes prompts and several streams of a text model on this machine, and what would be faster."""
     if settings.prompts == "off":
-        return Finding("prompts", "good", "computed by the kernels: the setting `prompts` is off")
+        return "computed by the kernels: the setting `prompts` is off"
     try:
-        return Finding("prompts", "good", f"OpenVINO {metadata.version('openvino')}, for models where it is faster")
+        return f"OpenVINO {metadata.version('openvino')}, for models and machines where it is faster"
     except metadata.PackageNotFoundError:
         detail = "computed by the kernels"
     if sys.platform == "linux" and platform.machine() == "x86_64":
-        return Finding(
-            "prompts", "good", f"{detail}; faster with the extra `prompts` (pip install 'homeport[prompts]')"
-        )
-    return Finding("prompts", "good", detail)
+        return f"{detail}; faster with the extra `prompts` (pip install 'homeport[prompts]')"
+    return detail
 
 
 def _disk(settings: Settings) -> Finding:

@@ -134,7 +134,7 @@ class LoadedModel(msgspec.Struct, frozen=True):
     layers there; `device_bytes`: its memory there at load. `window` is the served one, in tokens; None
     for a kind that has none. Of a model that chats, `tools`: the family of its tool calls; `reasoning`: the variables
     of its template that control reasoning, `always` if there are none, `none` if it does not reason. `prompts`: what
-    computes long prompts now, if not the kernels; known only after the first long prompt.
+    computes prompts and several streams now, if not the kernels; known only after the first long prompt.
     """
 
     model: str
@@ -152,7 +152,7 @@ class EngineStats(msgspec.Struct, frozen=True, array_like=True):
     """A worker's state at one moment, for metrics and supervision.
 
     `stalled_s`: how long the engine has been in its current step. `device_bytes`: memory on GPUs. Counters start at 0
-    with the worker. `prompts`: what computes long prompts, if not the kernels that decode.
+    with the worker. `prompts`: what computes prompts and several streams, if not the kernels.
     """
 
     running: int = 0

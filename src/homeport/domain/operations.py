@@ -59,7 +59,7 @@ class WorkerReport(msgspec.Struct, frozen=True):
     """The state of one model's worker; times are in seconds. `memory_bytes` includes mapped weights, but not the memory
     of GPUs, which is `device_bytes`.
 
-    `prompts`: what computes long prompts, if not the kernels.
+    `prompts`: what computes prompts and several streams, if not the kernels.
     `state` is `queued` (waits for memory), `loading` (restarts included), `ready`, `paused` (it failed repeatedly, the
     next attempt follows after a pause), `stopping` or `stopped`. `restarts`: how often the worker was restarted;
     `reason`: why it ended last.

@@ -172,7 +172,7 @@ class Executor(NativeTokenizer, KVMemory, KVSerializer, AdapterHost, Protocol):
 
     @property
     def prompts(self) -> str:
-        """What computes long prompts now, if not the same kernels; else empty."""
+        """What computes prompts and several streams now, if not the same kernels; else empty."""
         ...
 
     @property

@@ -12,9 +12,10 @@ from homeport.domain.errors import Unavailable
 from homeport.domain.models import CPU
 from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.engine_options import read_options
+from homeport.engines.text.block_decoder import BlockDecoder
 from homeport.engines.text.executor import Executor, ExecutorTraits
 from homeport.engines.text.executors.llama import executor as llama
-from homeport.engines.text.prefill import Prefill, PrefillExecutor
+from homeport.engines.text.hybrid_executor import HybridExecutor
 
 RETAINED_SHARE = 4  # retained prefixes slow a shared cache on a CPU: by default they get a quarter of the cells
 
@@ -25,8 +26,8 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `window`: tokens of one sequence; `cells`: tokens of all; `sequences`: how many at a time, retained ones included;
     `batch`: tokens per step; `prefill_slice`: prompt tokens per step with decoding sequences (None: from measured
     costs); `retain`: cells for finished prefixes (0: none); `share_prefixes`: also across projects; `speculate`:
-    compute drafts; `prompts`: what computes long prompts (`auto`: OpenVINO where it is installed and faster; `off`: the
-    decoding kernels); `library`: the path of the kernels; `gpu_layers`: layers on GPUs (None: all if there is a GPU);
+    compute drafts; `prompts`: what computes prompts and several streams (`auto`: OpenVINO where it is installed and
+    faster; `off`: the kernels); `library`: the path of the kernels; `gpu_layers`: layers on GPUs (None: all if there is a GPU);
     `kv`: the layout of the KV (`auto`, `unified`, `streams`); `costs`: the file that stores the costs of steps;
     `prefixes`: the folder that stores this model's prefixes, in files of at most `prefix_bytes` together.
     """
@@ -84,10 +85,13 @@ def build_executor(spec: EngineSpec, options: TextOptions) -> Executor:
     is_possible = host.traits.can_trim and host.traits.device == CPU and find_spec("openvino") is not None
     if options.prompts == "off" or not is_possible:
         return host
-    return PrefillExecutor(host, partial(_open_prefill, host, weights))
+    return HybridExecutor(host, partial(_open_decoder, host, weights))
 
 
-def _open_prefill(host: llama.LlamaExecutor, weights: Path) -> Prefill:
-    from homeport.engines.text.executors.openvino.prefill import OpenVinoPrefill
+def _open_decoder(host: llama.LlamaExecutor, weights: Path) -> BlockDecoder:
+    from homeport.engines.text.executors.openvino.decoder import BLOCK_TOKENS, OpenVinoDecoder
 
-    return OpenVinoPrefill(host.model, weights, host.threads)
+    traits = host.traits
+    # Enough for all cells, with a last block of each sequence that is not full, and one that is being copied.
+    n_blocks = traits.cells // BLOCK_TOKENS + 2 * traits.sequences
+    return OpenVinoDecoder(host.model, weights, host.threads, n_blocks)

@@ -15,6 +15,7 @@ from homeport.engines.text.executors.llama.context import LlamaContext
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.engines.text.executors.llama.kv_sizing import Kv
 from homeport.engines.text.executors.llama.kv_streams import KVStreams
+from homeport.engines.text.kv_rows import KVRows
 
 NEAR = 0.5  # mean distance of logits that differ by rounding alone; those of other prefixes are several apart
 LANE = 256
@@ -222,4 +223,15 @@ def test_rows_that_outgrow_a_stream_move_its_sequence(
 def test_rows_of_an_unknown_format_are_not_appended(streams: LlamaExecutor) -> None:
     """Before a sequence was read, the format of a build is not known."""
     with pytest.raises(EngineFailed, match="none was read"):
-        streams.append_rows(0, streams.new_rows(), 0)
+        streams.append_rows(0, KVRows(1, 1), 0)
+    with pytest.raises(EngineFailed, match="none was read"):
+        streams.pack_rows(KVRows(1, 1))
+
+
+def test_rows_are_what_is_saved(streams: LlamaExecutor, ids: list[int], batch: Build) -> None:
+    """A saved sequence is its rows and these are the saved sequence, also of an executor that has read none."""
+    streams.forward(batch(ids[:40], sequence=0, last=True))
+    state = streams.save(0)
+    rows = streams.unpack_rows(state)
+    assert np.array_equal(rows.keys, streams.read_rows(0).keys)
+    assert streams.pack_rows(rows) == state

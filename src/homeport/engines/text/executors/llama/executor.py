@@ -209,10 +209,6 @@ class LlamaExecutor:
         """Load saved KV into an empty sequence. Raises EngineFailed if it cannot; the sequence is then empty."""
         self._kv.restore(sequence, state, len(state) // self.cell_bytes)
 
-    def new_rows(self) -> KVRows:
-        """Return no rows, of the model's layers and width."""
-        return KVRows(self._shape.layers, self._kv_width)
-
     def read_rows(self, sequence: int) -> KVRows:
         """Return a copy of a sequence's KV. Raises EngineFailed if its format is not known."""
         return self._kv.read_rows(sequence, self._shape.layers, self._kv_width)
@@ -220,6 +216,14 @@ class LlamaExecutor:
     def append_rows(self, sequence: int, rows: KVRows, start: int) -> None:
         """Store the rows from `start` on after a sequence's last token. Raises EngineFailed if there is no room."""
         self._kv.append_rows(sequence, rows, start)
+
+    def pack_rows(self, rows: KVRows) -> bytes:
+        """Return rows as `save` would. Raises EngineFailed if the format is not known."""
+        return self._kv.pack_rows(rows)
+
+    def unpack_rows(self, state: bytes) -> KVRows:
+        """Return what `save` returned as rows. Raises EngineFailed if the format is not known."""
+        return self._kv.unpack_rows(state, self._shape.layers, self._kv_width)
 
     def close(self) -> None:
         """Free contexts and model; the kernels stay loaded. May be called twice."""

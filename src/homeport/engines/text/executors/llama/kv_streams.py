@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from homeport.domain.errors import EngineFailed
 from homeport.engines.text.executor import Logits, TokenBatch
 from homeport.engines.text.executors.llama.context import LlamaContext
-from homeport.engines.text.executors.llama.sequence_state import SequenceFormat
+from homeport.engines.text.executors.llama.sequence_state import COUNT_BYTES, SequenceFormat
 from homeport.engines.text.kv_rows import KVRows
 from homeport.engines.text.token_batches import select
 
@@ -115,12 +115,26 @@ class KVStreams:
 
     def append_rows(self, sequence: int, rows: KVRows, start: int) -> None:
         """Store the rows from `start` on. Raises EngineFailed without room, or if none was read yet."""
-        if self._format is None:
-            raise EngineFailed("The format of saved sequences is not known: none was read.")
-        short = self._short
+        short, format = self._short, self._known_format
         if short is not None and sequence not in self._in_long and rows.end > short.window:
             self._move_to_long(short, sequence, is_empty=start == 0)
-        self._context_of(sequence).append_rows(sequence, rows, start, self._format)
+        self._context_of(sequence).append_rows(sequence, rows, start, format)
+
+    def pack_rows(self, rows: KVRows) -> bytes:
+        """Return rows as `save` would. Raises EngineFailed if no sequence was read yet."""
+        return self._known_format.pack(rows).tobytes()
+
+    def unpack_rows(self, state: bytes, layers: int, width: int) -> KVRows:
+        """Return what `save` returned as rows. Raises EngineFailed if its format is not known."""
+        saved = memoryview(state)[COUNT_BYTES:]
+        self._format = SequenceFormat.of(saved, layers, width)
+        return self._format.unpack(saved)
+
+    @property
+    def _known_format(self) -> SequenceFormat:
+        if self._format is None:
+            raise EngineFailed("The format of saved sequences is not known: none was read.")
+        return self._format
 
     def unset_adapter(self, adapter: str) -> None:
         """Stop using an adapter that is about to be freed."""

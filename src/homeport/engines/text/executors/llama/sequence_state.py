@@ -18,6 +18,9 @@ from homeport.engines.text.kv_rows import KVRows
 
 _COUNT, _SHAPE, _ROWS = struct.Struct("=I"), struct.Struct("=II"), struct.Struct("=iQ")
 _CELL = np.dtype([("position", np.int32), ("sequences", np.uint32), ("sequence", np.int32)])
+COUNT_BYTES = _COUNT.size
+"""The number of streams is as long, and stands before all else."""
+
 _FLOAT16 = 1  # ggml's number of the type
 _IN_ROWS = 0  # the values are not transposed
 _ROTATIONS = (b"", bytes(8))  # of older builds, and of newer ones

@@ -1,11 +1,13 @@
-"""The graph that computes the keys and values of prompt tokens, in OpenVINO's operations.
+"""The graph of a decoder over a paged KV cache, in OpenVINO's operations.
 
-Inputs: `embeddings` (tokens, width); `past` (scalar: tokens before these); for each layer `keys.N` and `values.N` of
-the tokens before (past, kv_width) in float16. Outputs: for each layer `new_keys.N` and `new_values.N` of these tokens
-(tokens, kv_width) in float16, in the order in which llama.cpp stores them. The last layer computes nothing else,
-because no logits are wanted. Weights are int8 in groups of 32 with a float16 scale, which OpenVINO keeps as they are.
-Patterns are written as OpenVINO's fusions expect them. Knows nothing of files or of caches.
-Sources: Llama (Touvron et al. 2023), RoPE (Su et al. 2021), https://docs.openvino.ai/2026/documentation/openvino-ir-format/operation-sets.html
+Inputs: `embeddings` (tokens, width) and `positions` (tokens) of the sequences' runs one after the other; `wanted`: the
+indices of the tokens whose logits are computed; for each sequence its tokens before (`past_lens`), where its run begins
+(`subsequence_begins`, with the end), and where its blocks begin in `block_indices` (`block_indices_begins`, with the
+end); `max_context_len`; and for each layer the blocks `key_cache.N` and `value_cache.N`, which are written, too.
+Output: `logits` (1, wanted, vocabulary). Weights are int8 in groups of 32 with a float16 scale, which OpenVINO keeps as
+they are. Patterns are written as OpenVINO's fusions expect them. Knows nothing of files or of who uses which blocks.
+Sources: Llama (Touvron et al. 2023), RoPE (Su et al. 2021), paged attention (Kwon et al. 2023),
+https://docs.openvino.ai/2026/documentation/openvino-ir-format/operation-sets.html
 """
 
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset13 as op
+from openvino.op import _PagedAttentionExtension as PagedAttention  # no public name leads to it
 
 from homeport.engines.text.executors.openvino.architecture import ROPE_FACTORS, Architecture
 
@@ -28,6 +31,15 @@ BYTES_PER_WEIGHT = 1 + 2 / GROUP
 """With its share of the scale."""
 
 _END = 2**31 - 1
+_CONTROLS = ("past_lens", "subsequence_begins", "block_indices", "block_indices_begins")
+
+
+class Keep(Protocol):
+    """Copies an array to where it lasts as long as the graph."""
+
+    def __call__(self, array: NDArray[Any], /) -> NDArray[Any]:
+        """Return the copy."""
+        ...
 
 
 class WeightTensors(Protocol):
@@ -46,78 +58,98 @@ class WeightTensors(Protocol):
         ...
 
 
-def build(shape: Architecture, weights: WeightTensors, *, has_bfloat16: bool) -> ov.Model:
-    """Build the graph of a model. `has_bfloat16`: attention is computed in bfloat16, where that is exact enough."""
-    return _Graph(shape, weights, has_bfloat16=has_bfloat16).build()
+def attention_type(weights: WeightTensors, *, has_bfloat16: bool) -> Any:
+    """Return the type in which attention is computed: bfloat16 if the processor has it and it is exact enough.
+
+    Biases make some keys so large that bfloat16 leaves too few digits for the differences between scores.
+    """
+    return ov.Type.bf16 if has_bfloat16 and "blk.0.attn_k.bias" not in weights else ov.Type.f32
+
+
+def cache_names(shape: Architecture) -> list[str]:
+    """Return the names of the inputs that are blocks: keys and values of each layer."""
+    return [f"{kind}_cache.{layer}" for layer in range(shape.layers) for kind in ("key", "value")]
+
+
+def build(shape: Architecture, weights: WeightTensors, type: Any, keep: Keep) -> ov.Model:
+    """Build the graph of a model. `type`: of the attention."""
+    return _Graph(shape, weights, type, keep).build()
 
 
 class _Graph:
-    def __init__(self, shape: Architecture, weights: WeightTensors, *, has_bfloat16: bool) -> None:
+    def __init__(self, shape: Architecture, weights: WeightTensors, type: Any, keep: Keep) -> None:
+        self._keep = keep
         self._shape = shape
         self._weights = weights
-        # Biases make some keys so large that bfloat16 leaves too few digits for the differences between scores.
-        self._type = ov.Type.bf16 if has_bfloat16 and "blk.0.attn_k.bias" not in weights else ov.Type.f32
+        self._type = type
         self._embeddings = _input("embeddings", [-1, shape.width], np.float32)
-        self._past = _input("past", [], np.int64)
-        self._parameters = [self._embeddings, self._past]
-        self._results: list[Output] = []
-        count = op.gather(op.shape_of(self._embeddings), _integers(0), _integers(0))
-        positions = op.range(self._past, op.add(self._past, count), _integers(1), "i64")
-        before = op.range(_integers(0), op.add(self._past, count), _integers(1), "i64")
-        is_later = op.greater(op.unsqueeze(before, _integers([0])), op.unsqueeze(positions, _integers([1])))
-        mask = op.unsqueeze(op.select(is_later, _floats(-np.inf), _floats(0.0)), _integers([0, 1]))
-        self._mask = op.concat([mask] * (shape.heads // shape.kv_heads), 2)  # once for each head that shares keys
-        self._cosine, self._sine = self._rotations(positions)
+        self._positions, self._wanted = (_input(name, [-1], np.int64) for name in ("positions", "wanted"))
+        self._controls = [_input(name, [-1], np.int32) for name in _CONTROLS]
+        self._longest = _input("max_context_len", [], np.int32)
+        self._parameters = [self._embeddings, self._positions, self._wanted, *self._controls, self._longest]
+        self._cosine, self._sine = self._rotations(self._positions)
 
     def build(self) -> ov.Model:
         hidden = op.unsqueeze(self._embeddings, _integers([0]))
         for layer in range(self._shape.layers):
             hidden = self._layer(layer, hidden)
-        return ov.Model(self._results, self._parameters, "prompt")
+        head = "output" if "output.weight" in self._weights else "token_embd"
+        result = op.result(self._linear(self._norm(hidden, "output_norm"), head))
+        result.output(0).set_names({"logits"})
+        return ov.Model([result], self._parameters, "decoder")
 
     def _layer(self, layer: int, hidden: Output) -> Output:
-        name = f"blk.{layer}."
+        name, shape = f"blk.{layer}.", self._shape
         normed = self._norm(hidden, f"{name}attn_norm")
-        key = self._rotate(self._head_norm(self._heads(normed, f"{name}attn_k", self._shape.kv_heads), f"{name}attn_k"))
-        value = self._heads(normed, f"{name}attn_v", self._shape.kv_heads, is_rotated=False)
-        keys, values = self._store("keys", layer, key), self._store("values", layer, value)
-        if layer == self._shape.layers - 1:
-            return hidden
-        query = self._rotate(self._head_norm(self._heads(normed, f"{name}attn_q", self._shape.heads), f"{name}attn_q"))
-        joined = self._attend(query, keys, values)
+        query = self._rotate(self._head_norm(self._heads(normed, f"{name}attn_q", shape.heads), f"{name}attn_q"))
+        key = self._rotate(self._head_norm(self._heads(normed, f"{name}attn_k", shape.kv_heads), f"{name}attn_k"))
+        value = op.reshape(self._linear(normed, f"{name}attn_v"), _integers([-1, shape.kv_width]), False)
+        joined = self._attend(layer, self._by_token(query, shape.heads), self._by_token(key, shape.kv_heads), value)
+        if layer == shape.layers - 1:  # from here on, only the wanted tokens
+            joined, hidden = (op.gather(each, self._wanted, _integers(1)) for each in (joined, hidden))
         hidden = op.add(hidden, self._linear(joined, f"{name}attn_output"))
         normed = self._norm(hidden, f"{name}ffn_norm")
         gate, up = self._linear(normed, f"{name}ffn_gate"), self._linear(normed, f"{name}ffn_up")
         return op.add(hidden, self._linear(op.multiply(op.swish(gate), up), f"{name}ffn_down"))
 
-    def _attend(self, query: Output, keys: Output, values: Output) -> Output:
-        """Return the weighted sums of the values as (1, tokens, heads * head).
+    def _attend(self, layer: int, query: Output, key: Output, value: Output) -> Output:
+        """Store keys and values (tokens, kv_width); return the weighted sums of all values (1, tokens, heads * head).
 
-        The heads that share keys are computed as more queries: so keys and values are not repeated in memory.
+        What the operation offers beyond that is left out: windows, biases, sinks, scores, eviction and sparsity.
         """
-        shape, sharing = self._shape, self._shape.heads // self._shape.kv_heads
-        queries = op.reshape(query, _integers([1, shape.kv_heads, -1, shape.head]), False)
-        inputs = (op.convert(each, self._type) for each in (queries, keys, values, self._mask))
-        sums = op.convert(op.scaled_dot_product_attention(*inputs), ov.Type.f32)
-        by_head = op.reshape(sums, _integers([1, shape.kv_heads * sharing, -1, shape.head]), False)
-        return op.reshape(op.transpose(by_head, _integers([0, 2, 1, 3])), _integers([0, 0, -1]), True)
-
-    def _store(self, kind: str, layer: int, new: Output) -> Output:
-        """Return keys or values (1, kv_heads, past + tokens, head); make those of the new tokens a result."""
         shape = self._shape
-        by_token = op.transpose(new, _integers([0, 2, 1, 3]))
-        rows = op.convert(op.reshape(by_token, _integers([-1, shape.kv_width]), False), np.float16)
-        result = op.result(rows)
-        result.output(0).set_names({f"new_{kind}.{layer}"})
-        self._results.append(result)
-        past = _input(f"{kind}.{layer}", [-1, shape.kv_width], np.float16)
-        self._parameters.append(past)
-        before = op.reshape(op.convert(past, np.float32), _integers([1, -1, shape.kv_heads, shape.head]), False)
-        return op.concat([op.transpose(before, _integers([0, 2, 1, 3])), new], 2)
+        caches = [_input(f"{kind}_cache.{layer}", [-1] * 4, ov.Type.dynamic) for kind in ("key", "value")]
+        self._parameters += caches
+        zero, no_integers, no_floats, no_bytes = (
+            op.constant(each)
+            for each in (np.array(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.uint8))
+        )
+        inputs = [
+            *(op.convert(each, self._type) if self._type != ov.Type.f32 else each for each in (query, key, value)),
+            *(*caches, *self._controls, _floats(shape.head**-0.5)),
+            *(zero, no_floats, self._longest),  # sliding window, slopes of biases
+            no_integers,  # scores of evictable tokens
+            *(no_integers, no_integers, no_floats),  # rotations of blocks
+            *(no_floats, zero, zero),  # sparsity
+            no_floats,  # sinks
+            *(zero, no_integers, no_integers, no_integers),  # eviction
+            *(no_integers, no_bytes, no_integers),  # token types, biases between queries
+        ]
+        attention = PagedAttention([each.output(0) for each in inputs])
+        heads = {"num_k_heads": shape.kv_heads, "num_v_heads": shape.kv_heads}
+        for name, size in {**heads, "k_head_size": shape.head, "v_head_size": shape.head}.items():
+            attention.get_rt_info()[name] = size
+        return op.unsqueeze(op.convert(attention.output(0), ov.Type.f32), _integers([0]))
 
-    def _heads(self, hidden: Output, name: str, heads: int, *, is_rotated: bool = True) -> Output:
-        """Return a projection of the hidden states as (1, heads, tokens, head)."""
-        order = self._split_pairs(heads) if is_rotated and self._shape.is_interleaved else None
+    def _by_token(self, heads: Output, count: int) -> Output:
+        """Return heads (1, heads, tokens, head) as (tokens, heads * head)."""
+        return op.reshape(
+            op.transpose(heads, _integers([0, 2, 1, 3])), _integers([-1, count * self._shape.head]), False
+        )
+
+    def _heads(self, hidden: Output, name: str, heads: int) -> Output:
+        """Return a projection of the hidden states as (1, heads, tokens, head), pairs half a head apart."""
+        order = self._split_pairs(heads) if self._shape.is_interleaved else None
         by_token = op.reshape(self._linear(hidden, name, order), _integers([0, 0, heads, self._shape.head]), True)
         return op.transpose(by_token, _integers([0, 2, 1, 3]))
 
@@ -133,16 +165,12 @@ class _Graph:
         return op.cos(angles), op.sin(angles)
 
     def _rotate(self, heads: Output) -> Output:
-        """Apply the rotary positions. Pairs are half a head apart at first, because OpenVINO computes that at once."""
+        """Apply the rotary positions to heads whose pairs are half a head apart."""
         half = self._shape.head // 2
         low = op.slice(heads, _integers([0]), _integers([half]), _integers([1]), _integers([3]))
         high = op.slice(heads, _integers([half]), _integers([_END]), _integers([1]), _integers([3]))
         turned = op.concat([op.multiply(high, _floats(np.full((1, 1, 1, 1), -1.0))), low], -1)
-        rotated = op.add(op.multiply(heads, self._cosine), op.multiply(turned, self._sine))
-        if not self._shape.is_interleaved:
-            return rotated
-        pairs = op.transpose(op.reshape(rotated, _integers([0, 0, 0, 2, half]), True), _integers([0, 1, 2, 4, 3]))
-        return op.reshape(pairs, _integers([0, 0, 0, self._shape.head]), True)
+        return op.add(op.multiply(heads, self._cosine), op.multiply(turned, self._sine))
 
     def _norm(self, hidden: Output, name: str) -> Output:
         """Apply a root mean square norm (Zhang and Sennrich 2019) over the last axis."""
@@ -165,7 +193,8 @@ class _Graph:
         values, scales = self._weights.int8_groups(f"{name}.weight")
         rows = slice(None) if order is None else order
         values, scales = values[rows], scales[rows]
-        groups = op.multiply(op.convert(op.constant(values), np.float16), op.constant(scales))
+        kept, kept_scales = (op.constant(self._keep(each), shared_memory=True) for each in (values, scales))
+        groups = op.multiply(op.convert(kept, np.float16), kept_scales)
         size = [values.shape[0], values.shape[1] * values.shape[2]]
         matrix = op.convert(op.reshape(groups, _integers(size), False), np.float32)
         product = op.matmul(hidden, matrix, False, True)
@@ -174,7 +203,7 @@ class _Graph:
         return product
 
 
-def _input(name: str, shape: Sequence[int], kind: type) -> Output:
+def _input(name: str, shape: Sequence[int], kind: Any) -> Output:
     parameter = op.parameter(list(shape), kind, name)
     parameter.output(0).set_names({name})
     return parameter
