@@ -279,7 +279,7 @@ class Settings:
     prompts: Annotated[
         str,
         SettingSpec(
-            "What computes prompts and several streams; `auto`: OpenVINO where the extra `prompts` is installed and faster.",
+            "What computes prompts and several streams; `auto`: OpenVINO where installed (extra `prompts`) and faster.",
             choices=("auto", "off"),
         ),
     ] = "auto"

@@ -27,8 +27,8 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `batch`: tokens per step; `prefill_slice`: prompt tokens per step with decoding sequences (None: from measured
     costs); `retain`: cells for finished prefixes (0: none); `share_prefixes`: also across projects; `speculate`:
     compute drafts; `prompts`: what computes prompts and several streams (`auto`: OpenVINO where it is installed and
-    faster; `off`: the kernels); `library`: the path of the kernels; `gpu_layers`: layers on GPUs (None: all if there is a GPU);
-    `kv`: the layout of the KV (`auto`, `unified`, `streams`); `costs`: the file that stores the costs of steps;
+    faster; `off`: the kernels); `library`: the path of the kernels; `gpu_layers`: layers on GPUs (None: all if there is
+    a GPU); `kv`: the layout of the KV (`auto`, `unified`, `streams`); `costs`: the file that stores the costs of steps;
     `prefixes`: the folder that stores this model's prefixes, in files of at most `prefix_bytes` together.
     """
 
