@@ -4,7 +4,7 @@ HOMEPORT := $(PY) -m homeport
 # Test processes. All tests of a file run in one of them.
 WORKERS := 2
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-.PHONY: help setup kernels gpu-kernels serve prompts train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-blind image-test
+.PHONY: help setup kernels gpu-kernels serve prompts train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-names image-scenes image-blind image-test
 .DEFAULT_GOAL := help
 ENVIRONMENTS := .venv .venv-clients
 # `make test T=tests/api` runs the tests of one folder or file; without T all of them run.
@@ -89,6 +89,10 @@ image-model: .venv/.images ## Export them into the package
 image-judge: .venv/.images ## Evaluate them; writes docs/image-model-card.md and its sheet
 	@$(TRAIN).evaluate $(DATA) $(BOX) --sheet docs/image-model.png --variations docs/image-model-variations.png --report $(DATA)/report.json
 	@$(TRAIN).card $(DATA) $(BOX) $(DATA)/report.json docs/image-model-card.md --again $(DATA)/again.json
+image-names: image-data ## Write the names of drawings that prompts are searched for
+	@$(TRAIN).drawings $(DATA) $(BOX)
+image-scenes: image-data ## Draw and judge prompts with several things; SERVER=http://…: also by homeport-glance-256 on that server
+	@$(TRAIN).scenes $(DATA) $(BOX) --sheet docs/image-scenes.png --page docs/image-scenes.md $(if $(SERVER),--server $(SERVER))
 image-again: image-data ## Train again from scratch with another seed and evaluate the result; image-judge adds it to the card
 	@$(TRAIN).train $(DATA) draft --minutes 12 --width 1024 --depth 2 --batch 512 --name second --seed 2
 	@$(TRAIN).train $(DATA) finish --minutes 7 --batch 64 --name second --draft second --seed 2

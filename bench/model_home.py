@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from homeport.app.models import engine_files
 from homeport.domain.weight_layouts import ORIGINAL
 from homeport.models.kernels import find_installed_kernels
 from homeport.models.model_store import ModelStore
@@ -30,11 +31,15 @@ class OptimizedModel(msgspec.Struct, frozen=True):
 
 
 def files(home: Path, model: str) -> Mapping[str, Path]:
-    """The model's files by role, in their original layout. Raises FileNotFoundError if it is not installed."""
-    found = ModelStore(home, ORIGINAL).find(model)
+    """The files that the model's worker gets, by role, in their original layout.
+
+    Raises FileNotFoundError if it is not installed, Unavailable if a model that it needs is not.
+    """
+    store = ModelStore(home, ORIGINAL)
+    found = store.find(model)
     if found is None:
         raise FileNotFoundError(f"{model} is not installed: run `make setup`")
-    return found.files
+    return engine_files(store, found)
 
 
 def weights(home: Path, model: str) -> Path:

@@ -15,7 +15,7 @@ from homeport.models.model_store import ModelStore
 
 Scale = Callable[[int, int], int]
 NewChildren = Callable[[], list[psutil.Process]]
-WEIGHT_FIXTURES = {"kokoro", "smollm2", "qwen", "moderation", "multilingual_e5", "whisper", "installed"}
+WEIGHT_FIXTURES = {"kokoro", "smollm2", "qwen", "moderation", "multilingual_e5", "glance", "whisper", "installed"}
 SYSTEM_TESTS = Path(__file__).parent / "system"
 limit_thread_spinning()
 
@@ -120,6 +120,12 @@ def moderation() -> dict[str, Path]:
 def multilingual_e5() -> Path:
     """The default embedding model's weights, as `make setup` installs them."""
     return _weights("multilingual-e5-small")
+
+
+@pytest.fixture(scope="session")
+def glance() -> Mapping[str, Path]:
+    """The files that a worker of the model of images and texts gets, by role, as `make setup` installs them."""
+    return {**_files("homeport-glance-256"), "multilingual-e5-small/weights": _weights("multilingual-e5-small")}
 
 
 @pytest.fixture(scope="session")

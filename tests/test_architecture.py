@@ -21,7 +21,19 @@ FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc
 # Which rooms may import which libraries. A room is the first part of a module's name inside `homeport`.
 TOOLKITS = {
     ("starlette", "uvicorn"): {"api", "app"},
-    ("numpy", "cffi", "xllamacpp", "onnxruntime", "av", "PIL", "cyllama", "hibari", "pypinyin", "rjieba"): {
+    (
+        "numpy",
+        "cffi",
+        "xllamacpp",
+        "onnxruntime",
+        "tokenizers",
+        "av",
+        "PIL",
+        "cyllama",
+        "hibari",
+        "pypinyin",
+        "rjieba",
+    ): {
         "engines",
         "training",
     },

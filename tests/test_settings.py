@@ -73,6 +73,15 @@ def test_host_may_carry_the_port(value: str, host: str, port: int) -> None:
     assert (settings.host, settings.port) == (host, port)
 
 
+def test_hosts_of_images_may_be_every_public_one() -> None:
+    """`image_hosts` lists hosts, or is `*`; hosts of MCP servers are always listed."""
+    assert load(environ={"HOMEPORT_IMAGE_HOSTS": "*, nas.lan"}).image_hosts == ("*", "nas.lan")
+    with pytest.raises(SettingsError, match=r"^image_hosts: .*not a host"):
+        load(environ={"HOMEPORT_IMAGE_HOSTS": "*.example.com"})
+    with pytest.raises(SettingsError, match=r"^mcp_hosts: .*not a host"):
+        load(environ={"HOMEPORT_MCP_HOSTS": "*"})
+
+
 def test_port_flag_overrides_port_in_host() -> None:
     """A port given by flag overrides one in HOMEPORT_HOST; two ports in one source are refused."""
     assert load({"port": 7}, {"HOMEPORT_HOST": "127.0.0.1:9"}).port == 7

@@ -22,8 +22,9 @@ _TOP = """# Model card: homeport-emoji-128
 
 Written by `make image-judge`; do not edit. A small text-to-image model of emoji and clip art, {side} x {side} pixels,
 trained from scratch by this repository's `recipes/images` ({size:.1f} MB). It draws single things in the styles of two
-emoji sets (even seeds use one, odd seeds the other). It cannot draw photographs, scenes, counts or writing, and it has
-memorized most of its training images. It mixes what it was not shown from what it was, or gets it wrong.
+emoji sets (even seeds use one, odd seeds the other); prompts with several things are [composed](image-scenes.md) from
+such drawings by rules. It cannot draw photographs or writing, and it has memorized most of its training images. It
+mixes what it was not shown from what it was, or gets it wrong.
 
 A network of a few layers predicts the image from the caption at once, and a sampler of a few steps moves to a narrow
 normal distribution around that prediction. It is not a flow-matching transformer (why: `docs/decisions.md`; what else
@@ -80,7 +81,8 @@ def _licences() -> str:
         "## Licenses\n\nThe weights are under this repository's license (see LICENSE). They were trained on drawings "
         "and captions under the licenses below, which the packages state themselves and which allow it: Noto by Google "
         "(Apache-2.0), Fluent Emoji by Microsoft (MIT), emojibase's labels (MIT). None of their files ships, but an "
-        "image of a known thing can be close to a copy of one of their drawings.\n"
+        "image of a known thing can be close to a copy of one of their drawings. The table of names in which prompts "
+        "are searched contains emojibase's English and Chinese labels and short codes.\n"
     )
 
 

@@ -17,13 +17,18 @@ DIMENSIONS = 384
 _MODEL = "multilingual-e5-small"
 
 
-def embed(texts: list[str], threads: int = 1) -> NDArray[np.float32]:
-    """Embed texts as queries (prefix "query: "), one row of length 1 each. Raises SystemExit without the weights."""
+def load(threads: int = 1) -> encoder.EmbeddingEncoder:
+    """Load the installed weights. Raises SystemExit without them."""
     home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
     found = ModelStore(home).find(_MODEL)
     if found is None:
         raise SystemExit(f"Run `homeport pull {_MODEL}` first.")
-    captions = encoder.load(found.files["weights"], encoder.EncoderOptions(threads=threads))
+    return encoder.load(found.files["weights"], encoder.EncoderOptions(threads=threads))
+
+
+def embed(texts: list[str], threads: int = 1) -> NDArray[np.float32]:
+    """Embed texts as queries (prefix "query: "), one row of length 1 each. Raises SystemExit without the weights."""
+    captions = load(threads)
     try:
         ids = [captions.tokenize(f"query: {text}") for text in texts]
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))

@@ -25,6 +25,7 @@ from homeport.domain.setting_parsers import (
     parse_int,
     parse_number,
     parse_pairs,
+    parse_public_hosts,
     parse_secret,
     parse_secrets,
     parse_size,
@@ -188,6 +189,15 @@ class Settings:
             "`http://tools.lan:8000` (own network); default: none.",
             parse_hosts,
             flag="--mcp-host",
+        ),
+    ] = ()
+    image_hosts: Annotated[
+        tuple[str, ...],
+        SettingSpec(
+            "Hosts that images of requests are fetched from, such as `images.example.com` (https, public addresses), "
+            "`http://nas.lan` (own network), or `*` (every public host over https); default: none.",
+            parse_public_hosts,
+            flag="--image-host",
         ),
     ] = ()
     max_connections: Annotated[
@@ -365,6 +375,14 @@ def load(
         merged |= _split_host(layer)
     values = {name: _parse(SETTINGS[name], value, origin) for name, (value, origin) in merged.items()}
     return Settings(**values, origins={name: origin for name, (_, origin) in merged.items()})
+
+
+def terminal_program(environ: Mapping[str, str] | None = None) -> str:
+    """Return the program that shows this terminal, in lower case, from the variables that it sets; empty if unknown."""
+    environ = os.environ if environ is None else environ
+    if environ.get("KITTY_WINDOW_ID") or environ.get("TERM") == "xterm-kitty":
+        return "kitty"
+    return environ.get("TERM_PROGRAM", "").lower()
 
 
 def check_exposure(settings: Settings, *, has_keys: bool) -> None:

@@ -17,7 +17,6 @@ WITHOUT_EXTENSIONS = (
     "fine_tunes",
     "speech",
     "moderations",
-    "embeddings",
     "files",
     "uploads",
     "batches",

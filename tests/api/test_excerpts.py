@@ -34,7 +34,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "stream_options": {},
     },
     "/v1/edits": {"instruction": "a", "input": "b"},
-    "/v1/embeddings": {"input": "a", "encoding_format": "float"},
+    "/v1/embeddings": {"input": "a", "encoding_format": "float", "messages": []},
     "/v1/moderations": {"input": "a"},
     "/v1/audio/speech": {"input": "a", "voice": "b", "response_format": "mp3", "stream_format": "sse"},
     "/v1/images/generations": {

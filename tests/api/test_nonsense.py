@@ -50,7 +50,7 @@ FIELDS: dict[str, Sequence[str]] = {
         *("input", "max_output_tokens", "temperature", "metadata", "include", "text", "reasoning", "tools", "stream"),
         *("tool_choice", "previous_response_id", "conversation", "top_logprobs", "instructions", "store", "background"),
     ),
-    "/v1/embeddings": ("input", "dimensions", "encoding_format", "user"),
+    "/v1/embeddings": ("input", "messages", "dimensions", "encoding_format", "user"),
     "/v1/moderations": ("input", "model"),
     "/v1/audio/speech": ("input", "voice", "speed", "response_format"),
     "/v1/images/generations": (

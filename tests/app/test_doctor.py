@@ -95,6 +95,13 @@ def test_allowed_mcp_hosts_are_shown(settings: Settings, monkeypatch: pytest.Mon
     assert (finding.state, finding.remedy) == ("warning", "pip install 'homeport[mcp]'")
 
 
+def test_allowed_image_hosts_are_shown(settings: Settings) -> None:
+    """Hosts from which images are fetched are listed if any are allowed."""
+    assert "image hosts" not in findings(settings)
+    listed = replace(settings, image_hosts=("images.example.com", "*"))
+    assert findings(listed)["image hosts"].detail.endswith("fetched from images.example.com, every public host")
+
+
 def test_hubs_are_asked_online_only(settings: Settings) -> None:
     """With `online` each hub is queried, unless the setting `offline` is on."""
 

@@ -14,6 +14,7 @@ from homeport.domain.models import ModelFacts
 from homeport.models.manifest import Manifest, StoredFile
 from homeport.models.model_store import ModelStore
 from homeport.settings import Settings
+from tests.samples import photos
 
 STARTER, LARGER = "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"
 CHAT = ("chat", "completions", "edits")
@@ -132,3 +133,21 @@ def test_show_describes_a_model_that_is_not_installed(home: Path) -> None:
 def test_only_tested_text_models_are_optimized_by_default(name: str, is_optimized: bool) -> None:
     """A large model that nobody has tested is not requantized unasked."""
     assert commands.is_optimized_by_default(name) is is_optimized
+
+
+def test_images_are_embedded_by_an_installed_model(home: Path) -> None:
+    """If no model is named, the one that `clip` stands for comes first, then any other that embeds images."""
+    settings = Settings(home=home, offline=True)
+    put(home, "words", ("embeddings",))
+    with pytest.raises(ModelNotFound, match="`homeport pull clip-vit-b-32`"):
+        model_choices.image_embedding_model(settings)
+    for name in ("own", "siglip2-base", "clip-vit-b-32"):
+        put(home, name, ("embeddings", "image_embeddings"))
+        assert model_choices.image_embedding_model(settings) == name
+
+
+def test_thumbnails_are_made_of_files(tmp_path: Path) -> None:
+    """The command line receives small images without knowing how they are decoded."""
+    (tmp_path / "photo.png").write_bytes(photos.photo(1, "PNG"))
+    made = commands.make_thumbnail(tmp_path / "photo.png", 8, 8)
+    assert (made.width, made.height, len(made.pixels)) == (8, 4, 96)

@@ -11,6 +11,7 @@ from homeport.domain.model_choices import DefaultModel, ModelChoice, ModelChoice
 from homeport.domain.models import Alias, InstalledModel, ModelFacts, ToolCheck
 from homeport.domain.operations import Announcement, Finding, ProgressReporter
 from homeport.domain.storage import ProjectUsage
+from homeport.domain.thumbnails import Thumbnail
 from homeport.domain.training import (
     CheckpointSaved,
     Hyperparameters,
@@ -145,9 +146,11 @@ class FakeApplication:
         self._record("serve", settings)
         announce(msgspec.structs.replace(ANNOUNCEMENT, offer=self.offer))
 
-    def pull_model(self, settings: Settings, reference: str, progress: ProgressReporter, /) -> InstalledModel:
+    def pull_model(
+        self, settings: Settings, reference: str, progress: ProgressReporter, projector: str | None = None, /
+    ) -> InstalledModel:
         """Pull `small`; `slow` is interrupted, and any other model does not exist."""
-        self._record("pull_model", settings, reference)
+        self._record("pull_model", settings, f"{reference} {projector}" if projector else reference)
         progress.total(10)
         progress.advance(10)
         progress.message("half way")
@@ -260,3 +263,14 @@ class FakeApplication:
         """Yield what a test put in `findings`."""
         self._record("diagnose", settings, online)
         yield from self.findings
+
+    def image_embedding_model(self, settings: Settings, /) -> str:
+        """Return a fixed name."""
+        self._record("image_embedding_model", settings)
+        return "eyes"
+
+    def make_thumbnail(self, file: Path, max_width: int, max_height: int, /) -> Thumbnail:
+        """Return two pixels, red above blue; a file whose content begins with `odd` is no image."""
+        if file.read_bytes().startswith(b"odd"):
+            raise InvalidRequest("not an image")
+        return Thumbnail(1, 2, bytes([255, 0, 0, 0, 0, 255]), b"png of the size %d x %d" % (max_width, max_height))

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,10 +36,15 @@ CHUNKS = ("The capital", " is", " Paris.")
 
 
 class ScriptedServer(ThreadingHTTPServer):
-    """Records `requests` as (method, path, key, body). If `is_failing`, its streams end with an error."""
+    """Records `requests` as (method, path, key, body). If `is_failing`, its streams end with an error.
+
+    Requests for embeddings with more than `body_limit` bytes are refused, and all of them with `refusal` if it is set.
+    """
 
     requests: list[tuple[str, str, str, object]]
     is_failing = False
+    body_limit = 1_000_000
+    refusal: dict[str, Any] | None = None
 
 
 class ScriptedRoutes(BaseHTTPRequestHandler):
@@ -54,7 +60,12 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
             self._answer(200, json.dumps(content).encode())
             return
         if self.path.startswith("/v1/models/"):
-            self._answer(200, json.dumps({"id": self.path.rsplit("/", 1)[-1], "root": "small"}).encode())
+            self._answer(
+                200,
+                json.dumps(
+                    {"id": self.path.rsplit("/", 1)[-1], "root": "small", "created": 1, "size_bytes": 2}
+                ).encode(),
+            )
             return
         if self.path.startswith("/v1/files/"):
             self._answer(200, b'{"custom_id": "a"}\n' * 20_000)
@@ -82,8 +93,7 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
             deltas = _call_deltas() if _needs_call(json.loads(body)) else texts
             self._answer(200, self._chat(deltas), "text/event-stream")
         elif self.path == "/v1/embeddings":
-            vectors = [{"object": "embedding", "index": at, "embedding": [0.5, -0.25 * at]} for at in range(2)]
-            self._answer(200, json.dumps({"object": "list", "data": vectors}).encode())
+            self._embed(json.loads(body))
         elif self.path == "/v1/audio/speech":
             self._speak()
         elif self.path == "/v1/images/generations":
@@ -96,6 +106,27 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
             self._answer(404, b'{"error": {"message": "no such model is loaded", "code": "model_not_found"}}')
         else:
             self._answer(502, b"bad gateway")
+
+    def _embed(self, fields: dict[str, Any]) -> None:
+        """Return a vector for each input: of images by their content, which is refused if it begins with `bad`."""
+        vectors = []
+        too_large = {"message": "too large", "code": "request_too_large"}
+        is_too_large = len(json.dumps(fields)) > self.server.body_limit
+        if error := self.server.refusal or (too_large if is_too_large else None):
+            self._answer(413 if is_too_large else 404, json.dumps({"error": error}).encode())
+            return
+        for at, given in enumerate(fields["input"]):
+            is_text = isinstance(given, str)
+            data = given.encode() if is_text else base64.b64decode(given["image_url"]["url"].partition(",")[2])
+            if data.startswith(b"bad"):
+                error = {"message": "the image is damaged", "param": f"input[{at}].image_url.url", "code": None}
+                self._answer(400, json.dumps({"error": error}).encode())
+                return
+            numbers = [1.0, 0.0] if b"red" in data else [0.5, -0.25 * at]
+            packed = base64.b64encode(struct.pack("<2f", *numbers)).decode()
+            is_packed = fields.get("encoding_format") == "base64"
+            vectors.append({"object": "embedding", "index": at, "embedding": packed if is_packed else numbers})
+        self._answer(200, json.dumps({"object": "list", "data": vectors}).encode())
 
     def _transcribe(self, body: bytes) -> None:
         self._record(body)
@@ -121,7 +152,8 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
             steps = [{"step": step, "steps": 2, "image_index": index} for step in (1, 2)]
             events += [{"type": "image_generation.progress", **step} for step in steps]
             data = base64.b64encode(b"image %d" % index).decode()
-            events += [{"type": "image_generation.completed", "image_index": index, "b64_json": data}]
+            done = {"type": "image_generation.completed", "image_index": index, "b64_json": data}
+            events.append({**done, "revised_prompt": "a red fox"})
         if self.server.is_failing:
             events[-1] = {"error": {"message": "the pipeline failed"}}
         lines = [f"event: {event.get('type')}\ndata: {json.dumps(event)}\n\n" for event in events]

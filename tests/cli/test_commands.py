@@ -88,6 +88,15 @@ def test_secrets_have_no_flag(program: FakeApplication) -> None:
     assert run(program, "serve", "--api-keys", "secret").exit_code == 2
 
 
+def test_pull_takes_a_projector_for_one_model(program: FakeApplication) -> None:
+    """A projector belongs to the one model that is named; `none` may be said of several."""
+    assert run(program, "pull", "small", "--projector", "eye.gguf").exit_code == 0
+    assert run(program, "pull", "small", "small", "--projector", "none").exit_code == 0
+    pulled = [argument for function, argument in program.calls if function == "pull_model"]
+    assert pulled == ["small eye.gguf", "small none", "small none"]
+    assert run(program, "pull", "small", "small", "--projector", "eye.gguf").exit_code == 2
+
+
 def test_pull_prints_each_model(program: FakeApplication) -> None:
     """`pull` pulls each reference in turn and prints its name and size, or its facts as JSON."""
     result = run(program, "pull", "small", "small")

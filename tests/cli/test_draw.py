@@ -32,6 +32,16 @@ def test_draw_sends_every_option(running: RunningServer, server: ScriptedServer,
     assert [(tmp_path / f"fox-{n}.jpg").read_bytes() for n in (1, 2)] == [b"image 0", b"image 1"]
 
 
+def test_draw_says_what_is_drawn_instead_of_the_prompt(
+    running: RunningServer, server: ScriptedServer, tmp_path: Path
+) -> None:
+    """A revised prompt is printed on standard error; one that is the prompt is not."""
+    for prompt, is_said in (("a red fox, photo", True), ("a red fox", False)):
+        result = run(tmp_path, "draw", prompt, "-o", str(tmp_path / "fox.png"))
+        assert ("a red fox\n" in result.stderr) == is_said
+        assert result.stdout == ""
+
+
 def test_draw_shows_a_bar(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
     """The bar is on standard error; standard output is empty."""
     result = run(tmp_path, "draw", "a fox", "-o", str(tmp_path / "fox.webp"), env={"FORCE_COLOR": "1"})

@@ -148,7 +148,7 @@ def test_embed_prints_a_line_of_numbers_for_each_text(
 
 def test_embed_prints_the_whole_answer_as_json(server: ScriptedServer, running: RunningServer, tmp_path: Path) -> None:
     """--json prints the server's answer; --model selects the model."""
-    result = run(tmp_path, "embed", "a", "--json", "--model", "other")
+    result = run(tmp_path, "embed", "a", "b", "--json", "--model", "other")
     assert json.loads(result.stdout)["data"][1]["embedding"] == [0.5, -0.25]
     ((_, path, key, body),) = server.requests
     assert (path, key) == ("/v1/embeddings", running.token)

@@ -119,3 +119,38 @@ def test_other_addresses_are_never_allowed(address: str) -> None:
     """Link-local, multicast and reserved addresses are refused, also in the forms of IPv6 that stand for them."""
     assert not is_allowed(address, PUBLIC)
     assert not is_allowed(address, OWN)
+
+
+@pytest.mark.parametrize("url", ["https://images.example.com/a.png", "https://8.8.8.8/a.png", "https://a.b.:443/"])
+def test_every_public_host_can_be_allowed(url: str) -> None:
+    """With `*`, any public host is reached over HTTPS, and never at an address of the own networks."""
+    assert not AllowedHosts([])
+    hosts = AllowedHosts(["*", "http://nas.lan"])
+    assert hosts
+    target = hosts.find(url)
+    assert (target.scheme, target.port, target.allows_own) == ("https", 443, False)
+    assert hosts.find("http://nas.lan/a.png").allows_own
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://images.example.com/a.png",
+        "https://images.example.com:8443/a.png",
+        "https://user@images.example.com/a.png",
+        "https://localhost/a.png",
+        "https://nas/a.png",
+        "https://10.0.0.1/a.png",
+        "https://127.0.0.1/a.png",
+        "https://169.254.169.254/latest",
+        "https://[::1]/a.png",
+        "https://[::ffff:10.0.0.1]/a.png",
+        "https://[fd00::1]/a.png",
+        "ftp://images.example.com/a.png",
+        "file:///etc/passwd",
+    ],
+)
+def test_every_public_host_is_no_other(url: str) -> None:
+    """With `*`, other schemes and ports, names without a dot and private addresses are refused."""
+    with pytest.raises(ValueError, match=r"\w"):
+        AllowedHosts(["*"]).find(url)

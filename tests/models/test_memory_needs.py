@@ -32,3 +32,10 @@ def test_a_model_with_a_small_window_fits_whole() -> None:
     """A window of fewer than 4096 tokens fits if all of it does."""
     assert memory_needs.fitting_window(GB, 1000, 512, 4 * GB) == 512
     assert memory_needs.fitting_window(GB, 1000, None, 4 * GB) is None
+
+
+@pytest.mark.parametrize(("available", "window"), [(3 * GB, 77), (2 * GB, 77), (2 * GB - 1, 0)])
+def test_a_model_without_a_kv_cache_needs_its_files(available: int, window: int) -> None:
+    """Where a token needs no memory, the whole window fits as soon as the files and the reserve do."""
+    assert memory_needs.memory_bytes(GB, 0, 77) == GB
+    assert memory_needs.fitting_window(GB, 0, 77, available) == window

@@ -209,3 +209,35 @@ def test_names_of_a_kind_that_has_no_model_say_what_to_install(
     """Without an image model, OpenAI's names of image models are a 404 with the command that installs one."""
     with pytest.raises(ModelNotFound, match=r"which is not installed. Run `homeport pull homeport-emoji-128`"):
         registry.resolve("dall-e-2", capability)
+
+
+CLIPS = ("clip-vit-b-32", "siglip2-base", "xlm-roberta-clip")
+
+
+def test_clip_stands_for_an_installed_model(store: ModelStore) -> None:
+    """`clip` resolves to the first of three models that is installed, from the next request on."""
+    registry = InstalledModelRegistry(store, catalogue.built_in())
+    for name in reversed(CLIPS):
+        put(store, name, ("embeddings", "image_embeddings"), "embeddings")
+        assert registry.resolve("clip", "image_embeddings").model.facts.name == name
+        assert {alias.name: alias.target for alias in registry.aliases()}["clip"] == name
+
+
+def test_clip_is_no_other_model(store: ModelStore) -> None:
+    """Without one of the three, `clip` is unknown and its pull is named, whatever else embeds images."""
+    put(store, "other", ("embeddings", "image_embeddings"), "embeddings")
+    registry = InstalledModelRegistry(store, catalogue.built_in())
+    with pytest.raises(ModelNotFound, match="homeport pull clip-vit-b-32"):
+        registry.resolve("clip", "embeddings")
+    assert "clip" not in [alias.name for alias in registry.aliases()]
+
+
+def test_clip_can_be_set_or_removed(store: ModelStore) -> None:
+    """The user's own aliases come first."""
+    put(store, "other", ("embeddings", "image_embeddings"), "embeddings")
+    chosen = InstalledModelRegistry(store, catalogue.built_in(), overrides={"clip": "other"})
+    assert chosen.resolve("clip", "embeddings").model.facts.name == "other"
+    removed = InstalledModelRegistry(store, catalogue.built_in(), overrides={"clip": None})
+    put(store, CLIPS[0], ("embeddings", "image_embeddings"), "embeddings")
+    with pytest.raises(ModelNotFound):
+        removed.resolve("clip", "embeddings")

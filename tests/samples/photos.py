@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,3 +94,11 @@ def corners(pixels: NDArray[np.uint8]) -> list[tuple[int, ...]]:
     height, width = pixels.shape[:2]
     places = [(y, x) for y in (height // 8, height * 7 // 8) for x in (width // 8, width * 7 // 8)]
     return [tuple(int(value > 127) * 255 for value in pixels[place][:3]) for place in places]
+
+
+def bomb(side: int) -> bytes:
+    """Return the beginning of a PNG that claims this many pixels in height and width."""
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + head
+    checked = struct.pack(">I", len(head)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return b"\x89PNG\r\n\x1a\n" + checked + struct.pack(">I", 9) + b"IDAT" + bytes(99)

@@ -1,15 +1,18 @@
-"""Text models of some kilobytes with random weights, written as GGUF, of the architectures that OpenVINO computes."""
+"""Text models of some kilobytes with random weights, written as GGUF.
+
+They have the architectures that OpenVINO computes, and one whose positions have four parts.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from homeport.formats.gguf_writer import F32, Tensor, Value, write
+from homeport.formats.gguf_writer import F32, Int32Array, Tensor, Value, write
 from tests.samples.tiny_encoders import PIECES, tokeniser
 
 WIDTH, HEADS, KV_HEADS, INNER, LAYERS, WINDOW = 64, 4, 2, 128, 3, 2048
-HEAD_WIDTHS = {"llama": 16, "qwen2": 16, "qwen3": 32}
+HEAD_WIDTHS = {"llama": 16, "qwen2": 16, "qwen2vl": 16, "qwen3": 32}
 """The values of a head; by the width and the number of heads, but for qwen3."""
 
 
@@ -22,7 +25,7 @@ def decoder(path: Path, family: str, extra: Mapping[str, Value] | None = None, *
         at = f"blk.{layer}."
         sizes = {"attn_q": HEADS * head, "attn_k": KV_HEADS * head, "attn_v": KV_HEADS * head}
         shapes |= {f"{at}{part}.weight": (size, WIDTH) for part, size in sizes.items()}
-        if family == "qwen2":
+        if family in ("qwen2", "qwen2vl"):
             shapes |= {f"{at}{part}.bias": (size,) for part, size in sizes.items()}
         if family == "qwen3":
             shapes |= {f"{at}attn_q_norm.weight": (head,), f"{at}attn_k_norm.weight": (head,)}
@@ -47,6 +50,7 @@ def decoder(path: Path, family: str, extra: Mapping[str, Value] | None = None, *
         f"{family}.attention.layer_norm_rms_epsilon": 1e-5,
         f"{family}.rope.freq_base": 50_000.0,
         **tokeniser(f"tiny {family}"),
+        **({"qwen2vl.rope.dimension_sections": Int32Array((3, 3, 2, 0))} if family == "qwen2vl" else {}),
         **(extra or {}),
     }
     write(path, values, [Tensor(name, F32, each.shape[::-1], each.tobytes()) for name, each in weights.items()])

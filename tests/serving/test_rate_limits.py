@@ -78,6 +78,25 @@ def test_a_request_may_run_a_model_twice(quotas: RateLimiter) -> None:
         passage.reserve(1, 0)
 
 
+def test_work_at_the_same_time_has_a_ticket_of_its_own(quotas: RateLimiter) -> None:
+    """A sibling reserves and settles beside its request on the same account, and is no request of its own."""
+    asked = key(tokens_per_minute=100, requests_per_minute=1, concurrent_requests=1)
+    first = quotas.ticket(asked)
+    first.acquire()
+    second = first.sibling()
+    first.reserve(30, 10)
+    second.reserve(50)
+    assert first.limit_status()["tokens"].remaining == 10
+    with pytest.raises(RateLimited):
+        first.sibling().reserve(20)
+    second.settle(60)
+    first.settle(35)
+    first.release()
+    status = quotas.ticket(asked).limit_status()
+    assert (status["tokens"].remaining, status["requests"].remaining) == (5, 0)
+    assert UNLIMITED.sibling() is UNLIMITED
+
+
 def test_a_refusal_has_a_time_to_retry(quotas: RateLimiter, clock: FakeClock) -> None:
     """A refusal's time is when there is room, and not much earlier."""
     asked = key(requests_per_minute=2)

@@ -122,6 +122,24 @@ def test_images_show_what_prompts_in_two_languages_name(emoji_server: ServerProc
     assert (drawn(emoji_server, "a red apple") == drawn(emoji_server, "a red apple")).all()
 
 
+def test_several_things_are_in_one_picture(emoji_server: ServerProcess) -> None:
+    """A red apple is on the left of a blue car, in two languages, and the answer says what is drawn and what is not."""
+    for prompt, said in (
+        (
+            "a photo of a red apple to the left of a blue car",
+            "a red apple left of a blue automobile. Not drawn: photo.",
+        ),
+        ("红苹果在蓝色的汽车左边", "红苹果在蓝色的汽车左边。"),
+    ):
+        body = {"model": MODEL, "prompt": prompt, "size": "256x256", "seed": 2, "steps": 3}
+        answer = emoji_server.call("POST", "/v1/images/generations", body)
+        picture = shown(answer)
+        red, blue = ink(picture[:, :128]), ink(picture[:, 128:])
+        assert red[0] > max(red[1], red[2]) + 60
+        assert blue[2] > blue[0] + 30
+        assert answer.json()["data"][0]["revised_prompt"].endswith(said)
+
+
 def test_only_the_hole_of_a_mask_changes(emoji_server: ServerProcess) -> None:
     """A masked edit keeps every pixel outside the hole and changes the inside."""
     apple = drawn(emoji_server, "a red apple")

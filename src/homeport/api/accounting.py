@@ -27,6 +27,7 @@ from homeport.domain.speech import SpeechRequest
 from homeport.domain.text import TextRequest
 from homeport.domain.usage import UsageRecord
 from homeport.domain.worker_messages import EngineRequest
+from homeport.serving.rate_limits import RateLimitTicket
 
 _USER_CHARS = 256
 
@@ -101,14 +102,21 @@ class UsageCounter:
 class RequestAccounting:
     """Records once what a request cost: in the metrics, the key's limits and the usage ledger.
 
-    `user`: the caller's own name of the end user.
+    `user`: the caller's own name of the end user. `ticket`: counts the tokens; None: that of the request.
     """
 
     def __init__(
-        self, request: Request, resolved: ResolvedModel, engine_request: EngineRequest, endpoint: str, user: str | None
+        self,
+        request: Request,
+        resolved: ResolvedModel,
+        engine_request: EngineRequest,
+        endpoint: str,
+        user: str | None,
+        ticket: RateLimitTicket | None = None,
     ) -> None:
         self._services = services(request)
         self._context = context_of(request.scope)
+        self._ticket = ticket or self._context.rate_ticket
         self._model = resolved.served_model.facts.name
         self._user = (user or "")[:_USER_CHARS]
         self._characters = len(engine_request.text) if isinstance(engine_request, SpeechRequest) else 0
@@ -124,7 +132,7 @@ class RequestAccounting:
         self._is_recorded = True
         self.counter.close()
         usage, caller = self.counter.usage, self._context.caller
-        self._context.rate_ticket.settle(usage.prompt_tokens + usage.completion_tokens)
+        self._ticket.settle(usage.prompt_tokens + usage.completion_tokens)
         self._services.metrics.count_usage(caller.project, caller.key_id, usage)
         if self._services.ledger is None:
             return

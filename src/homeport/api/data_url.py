@@ -8,6 +8,7 @@ from pathlib import Path
 from homeport.domain.errors import InvalidRequest
 
 _DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>(;[^;,]*)*),", re.IGNORECASE)
+_REMOTE = re.compile(r"https?:", re.IGNORECASE)
 _BASE64 = ";base64"
 
 
@@ -19,11 +20,16 @@ def save_image_url(url: str, path: Path, param: str, max_bytes: int) -> None:
     path.write_bytes(data)
 
 
-def decode_image_url(url: str, param: str, max_bytes: int) -> bytes:
-    """Return the bytes of an image in a data: URL. Raises InvalidRequest naming `param`."""
+def is_remote(url: str) -> bool:
+    """Return whether a URL names a file of another server."""
+    return _REMOTE.match(url) is not None
+
+
+def check_image_url(url: str, param: str, max_bytes: int) -> int:
+    """Check all of a data: URL but its base64, and return where that begins. Raises InvalidRequest naming `param`."""
     match = _DATA_URL.match(url)
     if match is None:
-        if re.match(r"https?:", url, re.IGNORECASE):
+        if is_remote(url):
             raise InvalidRequest(
                 f"Invalid '{param}': remote images are not fetched by this server; send the image itself as a data: "
                 "URL (data:image/png;base64,...).",
@@ -37,13 +43,27 @@ def decode_image_url(url: str, param: str, max_bytes: int) -> bytes:
             param=param,
             code="invalid_image_url",
         )
-    encoded = url[match.end() :]
-    if len(encoded) * 3 // 4 > max_bytes + 3:
+    check_encoded_size(len(url) - match.end(), param, max_bytes)
+    return match.end()
+
+
+def check_encoded_size(n_chars: int, param: str, max_bytes: int) -> None:
+    """Check the size of an image by the number of characters of its base64. Raises InvalidRequest naming `param`."""
+    if n_chars * 3 // 4 > max_bytes + 3:
         raise InvalidRequest(
             f"Invalid '{param}': the image is over the limit of {max_bytes} bytes.",
             param=param,
             code="image_too_large",
         )
+
+
+def decode_image_url(url: str, param: str, max_bytes: int) -> bytes:
+    """Return the bytes of an image in a data: URL. Raises InvalidRequest naming `param`."""
+    return decode_image(url[check_image_url(url, param, max_bytes) :], param)
+
+
+def decode_image(encoded: str, param: str) -> bytes:
+    """Return the bytes of an image in base64. Raises InvalidRequest naming `param`."""
     try:
         data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -24,6 +24,7 @@ from homeport.domain.models import ResolvedModel
 from homeport.domain.ports.serving import RequestStream
 from homeport.domain.text import ChatPrompt, TextRequest, TokenRequest
 from homeport.domain.worker_messages import EngineRequest
+from homeport.serving.rate_limits import RateLimitTicket
 
 
 def resolve(request: Request, name: str | None, capability: str) -> ResolvedModel:
@@ -86,11 +87,22 @@ async def count_prompt(request: Request, resolved: ResolvedModel, prompt: ChatPr
     Raises InvalidRequest for an invalid prompt, or one that does not fit the window, and what opening a request raises.
     """
     ids: Sequence[int] = ()
-    async with aclosing(await _open(request, resolved, TokenRequest((prompt,)))) as stream:
+    ticket = context_of(request.scope).rate_ticket
+    async with aclosing(await _open(request, resolved, TokenRequest((prompt,)), ticket)) as stream:
         await stream.admitted()
         async for events in stream:
             ids = next((event.ids for event in events if isinstance(event, TokenizeResult)), ids)
     return len(ids)
+
+
+async def check_request(request: Request, resolved: ResolvedModel, engine_request: EngineRequest) -> None:
+    """Have a model check an engine request that computes nothing, as a part of another request: nothing is recorded.
+
+    The model is loaded afterwards. Raises what refuses the engine request, and what opening a request raises.
+    """
+    ticket = context_of(request.scope).rate_ticket
+    async with aclosing(await _open(request, resolved, engine_request, ticket)) as stream:
+        await stream.admitted()
 
 
 def window_of(request: Request, resolved: ResolvedModel) -> int | None:
@@ -163,12 +175,18 @@ class EngineRun:
     """One engine request of a request, while it runs. `events`: what it answers, in batches; `count` each of them."""
 
     def __init__(
-        self, events: RequestStream, admitted: Admitted, accounting: RequestAccounting, context: RequestContext
+        self,
+        events: RequestStream,
+        admitted: Admitted,
+        accounting: RequestAccounting,
+        context: RequestContext,
+        ticket: RateLimitTicket,
     ) -> None:
         self.events = events
         self.admitted = admitted
         self._accounting = accounting
         self._context = context
+        self._ticket = ticket
         self._counter = accounting.counter
 
     @property
@@ -180,7 +198,7 @@ class EngineRun:
         """Count a batch of events."""
         self._counter.count(events)
         if self._counter.is_cut:
-            self._context.limited_by = self._context.rate_ticket.limited_by
+            self._context.limited_by = self._ticket.limited_by
 
     async def complete(self) -> None:
         """Record the cost, and wait, for a limited time, until the record would survive a power cut."""
@@ -190,22 +208,28 @@ class EngineRun:
 
 @asynccontextmanager
 async def engine_run(
-    request: Request, resolved: ResolvedModel, engine_request: EngineRequest, endpoint: str, user: str | None = None
+    request: Request,
+    resolved: ResolvedModel,
+    engine_request: EngineRequest,
+    endpoint: str,
+    user: str | None = None,
+    ticket: RateLimitTicket | None = None,
 ) -> AsyncIterator[EngineRun]:
     """Run one engine request within a request: limited by the caller's key, admitted, counted, and recorded at its end.
 
-    The runs of one request follow one another. The end of the context cancels what is not finished. Raises the error
-    for which the model, the server or the key's limits refuse it.
+    The runs with one ticket follow one another; `ticket` None: that of the request. The end of the context cancels what
+    is not finished. Raises the error for which the model, the server or the key's limits refuse it.
     """
     context = context_of(request.scope)
-    engine_request = _reserve_tokens(context, engine_request)
-    accounting = RequestAccounting(request, resolved, engine_request, endpoint, user)
+    ticket = ticket or context.rate_ticket
+    engine_request = _reserve_tokens(ticket, engine_request)
+    accounting = RequestAccounting(request, resolved, engine_request, endpoint, user, ticket)
     try:
-        async with aclosing(await _open(request, resolved, engine_request)) as stream:
+        async with aclosing(await _open(request, resolved, engine_request, ticket)) as stream:
             admitted = await stream.admitted()
-            context.rate_ticket.admit(admitted.prompt_tokens, has_answer=answer_tokens(engine_request) != 0)
+            ticket.admit(admitted.prompt_tokens, has_answer=answer_tokens(engine_request) != 0)
             accounting.counter.on_admitted(admitted)
-            yield EngineRun(stream, admitted, accounting, context)
+            yield EngineRun(stream, admitted, accounting, context, ticket)
     except BaseException as error:
         accounting.record(_status(error))
         raise
@@ -213,23 +237,25 @@ async def engine_run(
         accounting.record()
 
 
-def _reserve_tokens(context: RequestContext, engine_request: EngineRequest) -> EngineRequest:
+def _reserve_tokens(ticket: RateLimitTicket, engine_request: EngineRequest) -> EngineRequest:
     """Reserve the estimated tokens in the key's limits. A text request also receives its first quota."""
     answer = answer_tokens(engine_request)
-    quota = context.rate_ticket.reserve(prompt_tokens(engine_request), answer)
+    quota = ticket.reserve(prompt_tokens(engine_request), answer)
     if quota is not None and isinstance(engine_request, TextRequest) and answer != 0:
         return msgspec.structs.replace(engine_request, quota=quota)
     return engine_request
 
 
-async def _open(request: Request, resolved: ResolvedModel, engine_request: EngineRequest) -> RequestStream:
+async def _open(
+    request: Request, resolved: ResolvedModel, engine_request: EngineRequest, ticket: RateLimitTicket
+) -> RequestStream:
     context = context_of(request.scope)
     return await services(request).serving.open(
         resolved.model,
         engine_request,
         is_background=context.is_background,
         holder=context.caller.holder,
-        more=context.rate_ticket.more,
+        more=ticket.more,
     )
 
 

@@ -14,13 +14,20 @@ from typing import cast
 from starlette.requests import Request
 
 from homeport.api.access_policy import AccessPolicy
+from homeport.api.chat.transcript_cache import TranscriptCache
 from homeport.api.metrics import Metrics
 from homeport.api.request_context import Caller, context_of
 from homeport.api.visible_models import CallerRegistry
 from homeport.domain.models import ResolvedModel
 from homeport.domain.ports.mcp import McpClient
 from homeport.domain.ports.models import ModelRegistry
-from homeport.domain.ports.responses import CompletionRepository, ConversationRepository, ResponseRepository
+from homeport.domain.ports.remote_images import RemoteImages
+from homeport.domain.ports.responses import (
+    CompletionRepository,
+    ConversationRepository,
+    ResponseRepository,
+    TranscriptRepository,
+)
 from homeport.domain.ports.serving import Serving
 from homeport.domain.ports.store import (
     BatchRepository,
@@ -63,7 +70,8 @@ class Services:
     none). Without `keys` and `usage`, these parts of `/admin` are unavailable; without `ledger`, usage is counted in
     the metrics only; without `fine_tuning`, models cannot be fine-tuned. `loops`: the background loops to report.
     `response_keep_s`: how long responses are stored; None: until they are deleted, 0: they are not stored.
-    `mcp`: talks to MCP servers; None: this server uses none. `secret`: seals what callers keep for the server.
+    `mcp`: talks to MCP servers; None: this server uses none. `remote_images`: fetches images by URL; None: it fetches
+    none. `secret`: seals what callers keep for the server.
     `response_signals`: what the runner of background responses and their streams tell each other.
     """
 
@@ -91,10 +99,13 @@ class Services:
     responses: ResponseRepository | None = None
     conversations: ConversationRepository | None = None
     completions: CompletionRepository | None = None
+    transcripts: TranscriptRepository | None = None
+    transcript_cache: TranscriptCache = field(default_factory=TranscriptCache)
     secret: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     response_keep_s: int | None = 30 * 86_400
     response_signals: ResponseSignals = field(default_factory=ResponseSignals)
     mcp: McpClient | None = None
+    remote_images: RemoteImages | None = None
 
     def fingerprint(self, resolved: ResolvedModel) -> str:
         """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""

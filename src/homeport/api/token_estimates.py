@@ -1,12 +1,13 @@
 """Estimates the tokens of a request before they are counted, to reserve them in a key's limits.
 
-As OpenAI does: one token per four characters, and the most tokens that the answer may have. The reservation is
-corrected when the prompt is tokenized, and settled by the request's usage.
+As OpenAI does: one token per four characters, and the most tokens that the answer may have. Images
+count the same, whatever their size. The reservation is corrected when the prompt is tokenized, and settled by the
+request's usage.
 """
 
 from functools import singledispatch
 
-from homeport.domain.content import Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from homeport.domain.content import ImagePart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.moderation import ModerationRequest
 from homeport.domain.speech import SpeechRequest
@@ -22,6 +23,8 @@ from homeport.domain.text import (
 from homeport.domain.worker_messages import EngineRequest
 
 _CHARS_PER_TOKEN = 4
+IMAGE_TOKENS = 1024
+"""What an image is assumed to cost until its model has counted it, which depends on the model and the image."""
 
 
 @singledispatch
@@ -48,7 +51,8 @@ def _text(engine_request: TextRequest) -> int:
 
 @prompt_tokens.register
 def _embedding(engine_request: EmbeddingRequest) -> int:
-    return sum(map(_prompt_tokens, engine_request.inputs))
+    # Images count as their patches, whose number only the model knows.
+    return sum(0 if isinstance(each, ImagePart) else _prompt_tokens(each) for each in engine_request.inputs)
 
 
 @prompt_tokens.register
@@ -78,7 +82,9 @@ def _prompt_tokens(prompt: Prompt) -> int:
 
 
 def _part_size(part: Part) -> int:
-    """Return the characters of a part; 0 for data."""
+    """Return the characters of a part, or as many as make the tokens of an image; 0 for other data."""
+    if isinstance(part, ImagePart):
+        return IMAGE_TOKENS * _CHARS_PER_TOKEN
     if isinstance(part, TextPart | ReasoningPart | ToolResultPart):
         return len(part.text)
     return len(part.name) + len(part.arguments) if isinstance(part, ToolCallPart) else 0

@@ -12,6 +12,7 @@ import msgspec
 
 from homeport.app import admin_commands, doctor, fine_tuning, model_choices, native_probes
 from homeport.app.model_choices import default_model as default_model
+from homeport.app.model_choices import image_embedding_model as image_embedding_model
 from homeport.app.model_choices import list_catalogue as list_catalogue
 from homeport.app.model_choices import record_default_model as record_default_model
 from homeport.app.models import kernel_library, model_registry, served_store
@@ -22,6 +23,7 @@ from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.kinds import IMAGES, TEXT
 from homeport.domain.models import Alias, InstalledModel, ToolCheck
 from homeport.domain.operations import Finding, ProgressReporter
+from homeport.domain.thumbnails import Thumbnail
 from homeport.domain.training import TrainingEvent, TrainingRequest
 from homeport.domain.weight_layouts import OptimizeOptions, OptimizeResult
 from homeport.formats import gguf_reader
@@ -46,9 +48,12 @@ def missing_models(settings: Settings) -> Sequence[str]:
     return [reference for reference in references if not store.find(reference)]
 
 
-def pull_model(settings: Settings, reference: str, progress: ProgressReporter) -> InstalledModel:
-    """Pull a model. Returns at once if it is installed and complete."""
-    return pulling.pull(reference, served_store(settings), pull_options(settings), progress)
+def pull_model(
+    settings: Settings, reference: str, progress: ProgressReporter, projector: str | None = None
+) -> InstalledModel:
+    """Pull a model. Returns at once if it is installed and complete. `projector`: as in `PullOptions`."""
+    options = msgspec.structs.replace(pull_options(settings), projector=projector)
+    return pulling.pull(reference, served_store(settings), options, progress)
 
 
 def optimize_model(
@@ -94,6 +99,13 @@ def default_image_model(settings: Settings) -> str:
     registry = model_registry(settings)
     default = registry.defaults.get(IMAGES)
     return default or registry.resolve(_DEFAULT_IMAGE_ALIAS, IMAGES).model.facts.name
+
+
+def make_thumbnail(file: Path, max_width: int, max_height: int) -> Thumbnail:
+    """Return a small version of an image file. Raises InvalidRequest if it cannot be read as an image."""
+    from homeport.engines import image_decoding  # the library that decodes is needed only here
+
+    return image_decoding.make_thumbnail(file, max_width, max_height)
 
 
 def describe_model(settings: Settings, name: str) -> Mapping[str, object]:

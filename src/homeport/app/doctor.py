@@ -15,6 +15,7 @@ from importlib.util import find_spec
 import psutil
 
 from homeport.client import runfile
+from homeport.domain.allowed_hosts import ANY_PUBLIC
 from homeport.domain.errors import HomeportError
 from homeport.domain.models import InstalledModel
 from homeport.domain.operations import Finding
@@ -53,6 +54,7 @@ def examine(settings: Settings, probes: Probes, *, online: bool) -> Iterator[Fin
     yield _port(settings)
     yield from _models(probes)
     yield from _mcp(settings)
+    yield from _image_hosts(settings)
     if online and settings.offline:
         yield Finding("hubs", "warning", "not checked: the setting `offline` is on")
     elif online:
@@ -144,6 +146,12 @@ def _mcp(settings: Settings) -> Iterator[Finding]:
             yield Finding("mcp", "warning", f"{hosts}: the extra is not installed", "pip install 'homeport[mcp]'")
         else:
             yield Finding("mcp", "good", f"responses may use {hosts}")
+
+
+def _image_hosts(settings: Settings) -> Iterator[Finding]:
+    if settings.image_hosts:
+        hosts = ", ".join("every public host" if host == ANY_PUBLIC else host for host in settings.image_hosts)
+        yield Finding("image hosts", "good", f"images of requests are fetched from {hosts}")
 
 
 def _hub(probes: Probes, name: str) -> Finding:

@@ -6,12 +6,14 @@ import psutil
 
 from homeport.app.models import model_registry, served_store
 from homeport.domain.errors import InvalidRequest, ModelNotFound
-from homeport.domain.kinds import TEXT
+from homeport.domain.kinds import IMAGE_EMBEDDINGS, TEXT
 from homeport.domain.model_choices import DefaultModel, ModelChoice, ModelChoices, ModelOffer
 from homeport.models import catalogue, memory_needs
 from homeport.models.catalogue_entry import CatalogueEntry
 from homeport.models.default_model import RecordedDefault
 from homeport.settings import Settings
+
+_CLIP = "clip"
 
 
 def list_catalogue(settings: Settings) -> ModelChoices:
@@ -106,3 +108,20 @@ def _choice(entry: CatalogueEntry, available: int, installed: set[str]) -> Model
         is_tested=entry.is_tested,
         is_installed=entry.name in installed,
     )
+
+
+def image_embedding_model(settings: Settings) -> str:
+    """Return the model that embeds images if none is named: installed, or one that is tested.
+
+    Of installed ones, that which `clip` stands for comes first. Raises ModelNotFound, which names models to pull.
+    """
+    registry = model_registry(settings)
+    installed = [model.facts.name for model in registry.models() if IMAGE_EMBEDDINGS in model.facts.capabilities]
+    targets = [alias.target for alias in registry.aliases() if alias.name == _CLIP]
+    entries = [entry for entry in catalogue.built_in().models if IMAGE_EMBEDDINGS in entry.capabilities]
+    tested = [entry.name for entry in entries if entry.is_tested]
+    names: list[str] = [*targets, *installed, *([] if settings.offline else tested)]
+    if names:
+        return names[0]
+    commands = " or ".join(f"`homeport pull {entry.name}`" for entry in entries)
+    raise ModelNotFound(f"No model that embeds images is installed. Run {commands}.", param="model")

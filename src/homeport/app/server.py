@@ -28,6 +28,7 @@ from homeport.domain.operations import Announcement
 from homeport.domain.ports.serving import Serving
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.mcp.client import HttpMcpClient
+from homeport.serving.remote_images import HttpRemoteImages
 from homeport.serving.worker_serving import WorkerServing
 from homeport.settings import Settings, check_exposure
 
@@ -130,11 +131,18 @@ class Server:
             responses=self._storage.responses,
             conversations=self._storage.conversations,
             completions=self._storage.completions,
+            transcripts=self._storage.transcripts,
             secret=self._storage.sealing_secret,
             response_keep_s=options.response_keep_s(self._settings),
             response_signals=self._responses.signals,
             mcp=HttpMcpClient(AllowedHosts(self._settings.mcp_hosts)),
+            remote_images=self._remote_images(),
         )
+
+    def _remote_images(self) -> HttpRemoteImages | None:
+        """What fetches images by URL; None: nothing, because no host is allowed."""
+        hosts = AllowedHosts(self._settings.image_hosts)
+        return HttpRemoteImages(hosts) if hosts else None
 
     def _access_policy(self) -> AccessPolicy:
         """Who may call the server. This user's own commands send a token that is accepted everywhere."""

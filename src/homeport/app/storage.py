@@ -32,6 +32,7 @@ from homeport.store.keys import SqlKeyRepository, server_secret
 from homeport.store.project_storage import SqlProjectStorage
 from homeport.store.responses import SqlResponseRepository
 from homeport.store.training_queue import SqlTrainingQueue
+from homeport.store.transcripts import SqlTranscriptRepository
 from homeport.store.uploads import SqlUploadRepository
 from homeport.store.usage import SqlUsageRepository
 from homeport.store.usage_ledger import FileUsageLedger
@@ -75,6 +76,7 @@ class Storage:
             self.responses = SqlResponseRepository(self.database, self.project_storage)
             self.conversations = SqlConversationRepository(self.database, self.project_storage)
             self.completions = SqlCompletionRepository(self.database, self.project_storage)
+            self.transcripts = SqlTranscriptRepository(self.database)
             self.sealing_secret = hmac.digest(secret, b"sealed texts of responses", "sha256")
             self.fine_tuning_jobs = SqlFineTuningRepository(self.database)
             self.training_queue = SqlTrainingQueue(self.database, self.files)
@@ -92,6 +94,7 @@ class Storage:
         loops.start("files", partial(asyncio.to_thread, self.files.sweep), _SWEEP_INTERVAL_S)
         loops.start("responses", partial(asyncio.to_thread, self.responses.sweep), _SWEEP_INTERVAL_S)
         loops.start("completions", partial(asyncio.to_thread, self.completions.sweep), _SWEEP_INTERVAL_S)
+        loops.start("transcripts", partial(asyncio.to_thread, self.transcripts.sweep), _SWEEP_INTERVAL_S)
         loops.start("pictures", partial(asyncio.to_thread, self.images.sweep), _SWEEP_INTERVAL_S)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from homeport.domain.model_choices import DefaultModel, ModelChoices
 from homeport.domain.models import Alias, InstalledModel, ToolCheck
 from homeport.domain.operations import Announcement, Finding, ProgressReporter
 from homeport.domain.storage import ProjectUsage
+from homeport.domain.thumbnails import Thumbnail
 from homeport.domain.training import TrainingEvent, TrainingRequest
 from homeport.domain.usage import UsageQuery, UsageTotal
 from homeport.domain.weight_layouts import OptimizeOptions, OptimizeResult
@@ -79,8 +80,10 @@ class Application(Protocol):
         """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once. Call `announce` when listening."""
         ...
 
-    def pull_model(self, settings: Settings, reference: str, progress: ProgressReporter, /) -> InstalledModel:
-        """Pull a model. Returns at once if it is installed and complete."""
+    def pull_model(
+        self, settings: Settings, reference: str, progress: ProgressReporter, projector: str | None = None, /
+    ) -> InstalledModel:
+        """Pull a model. Returns at once if it is installed and complete. `projector`: the file with which it sees."""
         ...
 
     def optimize_model(
@@ -124,6 +127,14 @@ class Application(Protocol):
 
     def default_image_model(self, settings: Settings, /) -> str:
         """Return the image model that is used if none is named. Raises ModelNotFound, which names models to pull."""
+        ...
+
+    def image_embedding_model(self, settings: Settings, /) -> str:
+        """Return the model that embeds images if none is named. Raises ModelNotFound, which names models to pull."""
+        ...
+
+    def make_thumbnail(self, file: Path, max_width: int, max_height: int, /) -> Thumbnail:
+        """Return a small version of an image file. Raises InvalidRequest if it cannot be read as an image."""
         ...
 
     def describe_model(self, settings: Settings, name: str, /) -> Mapping[str, object]:

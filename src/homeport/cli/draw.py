@@ -6,7 +6,7 @@ import click
 
 from homeport.cli.connection import connect_or_start
 from homeport.cli.options import SettingsCommand, application
-from homeport.cli.output import steps
+from homeport.cli.output import echo, steps
 from homeport.client import http_client
 from homeport.domain.errors import Unavailable
 from homeport.domain.images import ImageFormat
@@ -55,6 +55,7 @@ def draw(
     body = {"model": model, "prompt": prompt, "n": n, "output_format": image_format.value}
     body |= {name: value for name, value in options.items() if value is not None}
     n_written = 0
+    revised_prompt: str | None = None
     with connect_or_start(settings, model) as (server, key), steps(output.name) as bar:
         for item in http_client.stream_images(server, key, body):
             if item.data is None:
@@ -63,6 +64,9 @@ def draw(
                 path = output if n == 1 else _numbered_path(output, item.image_index + 1)
                 atomic.write_file(path, item.data, mode=0o666, is_durable=False)
                 n_written += 1
+                revised_prompt = item.revised_prompt
+    if revised_prompt not in {None, prompt}:
+        echo(str(revised_prompt), err=True)
     if n_written < n:
         raise Unavailable(f"the server returned {n_written} of {n} images")
 

@@ -15,11 +15,18 @@ from homeport.domain.weight_layouts import LAYOUTS, ORIGINAL, OptimizeOptions, O
 from homeport.settings import Settings
 
 HUBS = ("home", "offline", "hub_order", "hf_endpoint", "ms_endpoint")
+NO_PROJECTOR = "none"
 KERNELS = ("llama_lib", "threads", "gpu_layers")
 
 
-def fetch(program: Application, settings: Settings, reference: str, optimize: bool | None = None) -> InstalledModel:
-    """Pull a model and show the progress; after Ctrl-C, the next call resumes.
+def fetch(
+    program: Application,
+    settings: Settings,
+    reference: str,
+    optimize: bool | None = None,
+    projector: str | None = None,
+) -> InstalledModel:
+    """Pull a model and show the progress; after Ctrl-C, the next call resumes. `projector`: as `pull --projector`.
 
     `optimize`: whether to requantize it for this CPU. None: if that is the default for the model, it was not installed
     before, and the settings do not forbid it.
@@ -32,7 +39,7 @@ def fetch(program: Application, settings: Settings, reference: str, optimize: bo
         )
     try:
         with progress(reference) as bar:
-            model = program.pull_model(settings, reference, bar)
+            model = program.pull_model(settings, reference, bar, projector)
     except KeyboardInterrupt:
         echo("Interrupted. Rerun the same command to resume.", err=True)
         raise
@@ -69,10 +76,20 @@ def _optimize_model(program: Application, settings: Settings, name: str, options
 @click.command(cls=SettingsCommand, settings=(*HUBS, *KERNELS))
 @click.argument("references", nargs=-1, required=True, metavar="MODEL...")
 @click.option("--optimize", "is_optimized", flag_value=True, default=None, help="Then requantize for this CPU.")
+@click.option(
+    "--projector",
+    metavar="FILE|none",
+    help="The mmproj file with which MODEL sees or hears. Default: the hub's own, if it has one.",
+)
 @json_flag
 @click.pass_context
 def pull(
-    context: click.Context, settings: Settings, references: tuple[str, ...], is_optimized: bool | None, is_json: bool
+    context: click.Context,
+    settings: Settings,
+    references: tuple[str, ...],
+    is_optimized: bool | None,
+    projector: str | None,
+    is_json: bool,
 ) -> None:
     """Pull models from the catalogue, a hub or a file.
 
@@ -83,7 +100,9 @@ def pull(
     choices = program.list_catalogue(settings)
     families = [reference for reference in references if choices.of_family(reference)]
     wanted = [reference for reference in references if reference not in families]
-    models = [fetch(program, settings, reference, is_optimized) for reference in wanted]
+    if projector not in (None, NO_PROJECTOR) and len(references) > 1:
+        raise click.UsageError("--projector belongs to one MODEL: pull it by itself.")
+    models = [fetch(program, settings, reference, is_optimized, projector) for reference in wanted]
     if is_json:
         members = [choice for family in families for choice in choices.of_family(family)]
         print_json([*members, *(model.facts for model in models)])

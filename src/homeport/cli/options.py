@@ -13,9 +13,16 @@ from homeport.domain.errors import HomeportError
 from homeport.settings import SETTINGS, Parse, SettingsError
 
 ALL_SETTINGS = tuple(name for name, setting in SETTINGS.items() if not setting.spec.secret)
+_LISTS: tuple[Parse, ...] = (
+    setting_parsers.parse_words,
+    setting_parsers.parse_hosts,
+    setting_parsers.parse_public_hosts,
+    setting_parsers.parse_pairs,
+)
 _METAVARS: dict[Parse, str] = {
     setting_parsers.parse_words: "NAME",
     setting_parsers.parse_hosts: "HOST",
+    setting_parsers.parse_public_hosts: "HOST",
     setting_parsers.parse_pairs: "NAME=TARGET",
     setting_parsers.parse_int: "N",
     setting_parsers.parse_days: "DAYS",
@@ -72,6 +79,6 @@ def _option(name: str) -> click.Option:
     flag, spec = setting.flag, setting.spec
     if setting.parse is setting_parsers.parse_switch:
         return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=spec.help)
-    is_list = setting.parse in (setting_parsers.parse_words, setting_parsers.parse_hosts, setting_parsers.parse_pairs)
+    is_list = setting.parse in _LISTS
     metavar = "|".join(spec.choices) or _METAVARS[setting.parse]
     return click.Option([flag, name], multiple=is_list, metavar=metavar, help=spec.help)

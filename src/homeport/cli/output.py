@@ -36,6 +36,11 @@ def print_json(value: object) -> None:
     click.echo(printable.json(msgspec.json.format(msgspec.json.encode(value, enc_hook=str)).decode()))
 
 
+def print_picture(sequence: str) -> None:
+    """Print escape sequences that this program made itself: a picture for the terminal."""
+    click.echo(sequence, color=True)  # also into a pipe, if the caller asks for it
+
+
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows in columns as wide as their longest cell; the last column is not padded."""
     table = [[printable.line(cell) for cell in row] for row in [head, *rows]]

@@ -1,4 +1,4 @@
-"""`run` and `embed`: a chat in the terminal, and the embeddings of texts."""
+"""`run`: a chat in the terminal."""
 
 import sys
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ import msgspec
 
 from homeport.cli.connection import connect_or_start
 from homeport.cli.options import SettingsCommand
-from homeport.cli.output import echo, json_flag, print_json
+from homeport.cli.output import echo
 from homeport.client import http_client
 from homeport.settings import Settings
 
@@ -51,26 +51,6 @@ def run(
                 if results is None:
                     return
                 messages += results
-
-
-@click.command(cls=SettingsCommand, settings=("home", "port"))
-@click.argument("texts", metavar="[TEXT]...", nargs=-1)
-@click.option("--model", default="multilingual-e5-small", show_default=True, help="Embedding model.")
-@json_flag
-def embed(settings: Settings, texts: tuple[str, ...], model: str, is_json: bool) -> None:
-    """Print the embedding of each TEXT as a line of numbers.
-
-    Without TEXT, each line of standard input is a text. With --json, the server's whole answer is printed. The command
-    uses the running server, or starts one for itself.
-    """
-    inputs = texts or tuple(line.rstrip("\n") for line in sys.stdin if line.strip())
-    with connect_or_start(settings, model) as (server, key):
-        answer = http_client.embed(server, key, model, inputs)
-    if is_json:
-        print_json(answer)
-        return
-    for vector in answer["data"]:
-        echo(" ".join(str(number) for number in vector["embedding"]))
 
 
 def _read_tools(file: Path) -> Any:

@@ -61,11 +61,17 @@ def chat(server: RunningServer, key: str, fields: Mapping[str, object]) -> Gener
                 yield choice["delta"]
 
 
-def embed(server: RunningServer, key: str, model: str, texts: Sequence[str]) -> Any:
-    """Return the embeddings of texts: the API's answer, decoded."""
-    body = {"model": model, "input": list(texts), "encoding_format": "float"}
+def embed(server: RunningServer, key: str, model: str, inputs: Sequence[object], encoding_format: str = "float") -> Any:
+    """Return the embeddings of texts and of image parts (`image_part`): the API's answer, decoded."""
+    body = {"model": model, "input": list(inputs), "encoding_format": encoding_format}
     with _call(server, "POST", "/v1/embeddings", key, body) as response:
         return msgspec.json.decode(response.read())
+
+
+def image_part(data: bytes) -> Mapping[str, object]:
+    """Return an image as a part of a request. The server detects its format by its content."""
+    url = f"data:image/*;base64,{base64.b64encode(data).decode()}"
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def stream_transcription(
@@ -92,12 +98,16 @@ def stream_speech(server: RunningServer, key: str, fields: Mapping[str, object])
 
 
 class ImageStreamItem(NamedTuple):
-    """A generated image, if it has `data`; else progress: step `step` of `steps` is done."""
+    """A generated image, if it has `data`; else progress: step `step` of `steps` is done.
+
+    `revised_prompt`: what the image shows, as text, if the answer says it.
+    """
 
     image_index: int
     step: int = 0
     steps: int = 0
     data: bytes | None = None
+    revised_prompt: str | None = None
 
 
 def stream_images(
@@ -110,7 +120,11 @@ def stream_images(
             if event["type"] == "image_generation.progress":
                 yield ImageStreamItem(event["image_index"], event["step"], event["steps"])
             elif event["type"] == "image_generation.completed":
-                yield ImageStreamItem(event["image_index"], data=base64.b64decode(event["b64_json"]))
+                yield ImageStreamItem(
+                    event["image_index"],
+                    data=base64.b64decode(event["b64_json"]),
+                    revised_prompt=event.get("revised_prompt"),
+                )
 
 
 def request_json(server: RunningServer, key: str, method: str, path: str, body: object = None) -> Any:

@@ -24,6 +24,9 @@ _OWN_NETWORKS = tuple(
 they give out credentials."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
+ANY_PUBLIC = "*"
+"""The entry of a list that allows every public host, over HTTPS."""
+
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -66,10 +69,15 @@ def parse_allowed_host(text: str) -> AllowedHost:
 
 
 class AllowedHosts:
-    """The hosts that may be reached. `entries` as `parse_allowed_host` reads them."""
+    """The hosts that may be reached. `entries` as `parse_allowed_host` reads them, or `ANY_PUBLIC`."""
 
     def __init__(self, entries: Iterable[str]) -> None:
-        self._hosts = tuple(map(parse_allowed_host, entries))
+        listed = tuple(entries)
+        self._allows_any = ANY_PUBLIC in listed
+        self._hosts = tuple(parse_allowed_host(entry) for entry in listed if entry != ANY_PUBLIC)
+
+    def __bool__(self) -> bool:
+        return self._allows_any or bool(self._hosts)
 
     def find(self, url: str) -> Target:
         """Return what a URL leads to. Raises ValueError, with the reason, if it is no URL or not allowed."""
@@ -91,6 +99,8 @@ class AllowedHosts:
         for each in self._hosts:
             if each.host == host and (each.port or _PORTS[parts.scheme]) == port and parts.scheme in each.schemes:
                 return Target(parts.scheme, host, port, each.allows_own)
+        if self._allows_any and _is_any_public(parts.scheme, host, port):
+            return Target(parts.scheme, host, port, allows_own=False)
         if parts.scheme == "http" and any(each.host == host for each in self._hosts):
             raise ValueError("this host is reached over https:// only")
         raise ValueError("its host is not one that this server may reach")
@@ -104,6 +114,13 @@ def is_allowed(address: str, target: Target) -> bool:
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
     return _is_public(parsed) or (target.allows_own and any(parsed in network for network in _OWN_NETWORKS))
+
+
+def _is_any_public(scheme: str, host: str, port: int) -> bool:
+    """Return whether a host is reached if every public one is: by HTTPS on its own port, and at no listed network."""
+    address = _to_address(host)
+    named = _NAME.fullmatch(host) is not None and "." in host
+    return scheme == "https" and port == _PORTS[scheme] and (named if address is None else _is_public(address))
 
 
 def _is_public(address: _Address) -> bool:

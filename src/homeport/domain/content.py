@@ -3,7 +3,7 @@
 Knows nothing of JSON field names, templates, or how data is stored and decoded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -49,9 +49,10 @@ class ImagePart(msgspec.Struct, frozen=True, tag="image"):
 
 
 class AudioPart(msgspec.Struct, frozen=True, tag="audio"):
-    """Recorded sound."""
+    """Recorded sound. `param` names it in errors."""
 
     audio: Attachment
+    param: str = ""
 
 
 class ReasoningPart(msgspec.Struct, frozen=True, tag="reasoning"):
@@ -75,7 +76,10 @@ class ToolResultPart(msgspec.Struct, frozen=True, tag="tool_result"):
     text: str
 
 
+InputPart = TextPart | ImagePart | AudioPart
+"""What the content of a message is made of."""
 Part = TextPart | ImagePart | AudioPart | ReasoningPart | ToolCallPart | ToolResultPart
+MediaPart = ImagePart | AudioPart
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -94,6 +98,11 @@ class Message(msgspec.Struct, frozen=True):
 def text_message(role: str, text: str, name: str | None = None) -> Message:
     """Return a message of one text part."""
     return Message(role, (TextPart(text),), name)
+
+
+def list_images(messages: Iterable[Message]) -> list[ImagePart]:
+    """Return the images of a conversation in order."""
+    return [part for message in messages for part in message.parts if isinstance(part, ImagePart)]
 
 
 def check_text_only(messages: Sequence[Message]) -> None:

@@ -6,16 +6,18 @@ vocabulary).
 
 import msgspec
 
+from homeport.domain.content import ImagePart
 from homeport.domain.text import TextPrompt, TokenPrompt
 
-EmbeddingInput = TextPrompt | TokenPrompt
+EmbeddingInput = TextPrompt | TokenPrompt | ImagePart
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True, tag="embedding_request"):
     """Asks for one vector per element of `inputs`. `dimensions` None: all that the model has.
 
     `encoding`: the OpenAI encoding of the inputs' token ids; None: the model's own vocabulary. `is_query`: the inputs
-    are search queries, not documents, for models that distinguish the two.
+    are search queries, not documents, for models that distinguish the two. Images are only for models that can embed
+    them (`kinds.IMAGE_EMBEDDINGS`).
     """
 
     inputs: tuple[EmbeddingInput, ...]

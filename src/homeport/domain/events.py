@@ -215,7 +215,7 @@ class ImageProgress(msgspec.Struct, frozen=True, array_like=True, tag="progress"
 class GeneratedImage(msgspec.Struct, frozen=True, array_like=True, tag="picture"):
     """Image `image_index`, as a file's bytes. `partial`: the number of this partial image; None for the final one.
 
-    `width` and `height` in pixels.
+    `width` and `height` in pixels. `revised_prompt`: what is drawn, as text; None if it is the prompt.
     """
 
     image_index: int
@@ -223,6 +223,7 @@ class GeneratedImage(msgspec.Struct, frozen=True, array_like=True, tag="picture"
     height: int
     data: bytes
     partial: int | None = None
+    revised_prompt: str | None = None
 
 
 class TokenizerFacts(msgspec.Struct, frozen=True):

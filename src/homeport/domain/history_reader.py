@@ -3,12 +3,22 @@
 Errors have OpenAI's texts and name message and field. Knows nothing of endpoints, of training, or of templates.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
 from homeport.domain import validation
-from homeport.domain.content import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from homeport.domain.content import (
+    ImagePart,
+    InputPart,
+    Message,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.format_fields import MAX_JSON_CHARS, check_depth
 from homeport.domain.history import CustomCallFields, FunctionCallFields, ToolCallFields
@@ -69,23 +79,30 @@ class HistoryReader:
         self._unanswered: list[str] = []
         self._function_calls: dict[str, str] = {}
 
-    def read(self, fields: MessageFields, text: str | None) -> Message:
-        """Make the next message. `text` None: it has no content. Raises InvalidRequest naming message and field."""
+    def read(self, fields: MessageFields, content: str | Sequence[InputPart] | None) -> Message:
+        """Make the next message. `content` None: it has none. Raises InvalidRequest naming message and field.
+
+        A result is one text, which its images follow.
+        """
         place = f"{self._place}[{self._n_messages}]"
         if fields.role != "tool":
             self._check_answered(f"{place}.role")
         _check_role(fields, place)
         self._n_messages += 1
         if fields.role in RESULT_ROLES:
-            return Message("tool", (self._to_result(fields, text or "", place),), fields.name)
+            given = _to_parts(content)
+            text = "".join(part.text for part in given if isinstance(part, TextPart))
+            images = [part for part in given if isinstance(part, ImagePart)]
+            return Message("tool", (self._to_result(fields, text, place), *images), fields.name)
         parts: list[Part] = []
         thought = fields.reasoning_content or fields.reasoning
         if thought:
             parts.append(ReasoningPart(thought))
         calls = self._to_calls(fields, place)
-        if text or not calls:
-            parts.append(TextPart(text or ""))
-        return Message(fields.role, (*parts, *calls), fields.name)
+        given = _to_parts(content)
+        if not given and not calls:
+            given = (TextPart(""),)
+        return Message(fields.role, (*parts, *given, *calls), fields.name)
 
     def finish(self) -> None:
         """Check that the last calls have results. Raises InvalidRequest."""
@@ -136,6 +153,12 @@ class HistoryReader:
                 f"{excerpt(', '.join(self._unanswered))}",
                 param=param,
             )
+
+
+def _to_parts(content: str | Sequence[InputPart] | None) -> Sequence[InputPart]:
+    """Return content as parts, without empty texts."""
+    parts = (TextPart(content),) if isinstance(content, str) else content or ()
+    return [part for part in parts if not isinstance(part, TextPart) or part.text]
 
 
 def _check_role(fields: MessageFields, place: str) -> None:

@@ -20,6 +20,11 @@ TRANSCRIPTION = "transcription"
 SPEECH = "speech"
 MODERATION = "moderation"
 IMAGES = "images"
+VISION = "vision"
+"""The capability of text models that see pictures."""
+
+IMAGE_EMBEDDINGS = "image_embeddings"
+"""The capability of embedding models that also embed images, into the space of their texts."""
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +58,7 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             name=TEXT,
             requests=(TextRequest, TokenRequest),
-            capabilities=("chat", "completions", "edits", "infill"),
+            capabilities=("chat", "completions", "edits", "infill", "vision", "audio_input"),
             engine_options=(*_LLAMA_OPTIONS, *_TEXT_OPTIONS),
             endpoints=("chat", "responses", "completions", "edits"),
             usage_endpoint="completions",
@@ -71,11 +76,11 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             name=EMBEDDINGS,
             requests=(EmbeddingRequest,),
-            capabilities=("embeddings",),
+            capabilities=("embeddings", IMAGE_EMBEDDINGS),
             engine_options=_LLAMA_OPTIONS,
             endpoints=("embeddings",),
             usage_endpoint="embeddings",
-            starters=("multilingual-e5-small",),
+            starters=("multilingual-e5-small", "homeport-glance-256"),
         ),
         Kind(
             name=MODERATION,

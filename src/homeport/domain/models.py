@@ -44,6 +44,10 @@ ADAPTER = "adapter"
 """The role of a fine-tuned model's own file."""
 
 
+PROJECTOR = "projector"
+"""The role of the file with which a text model sees or hears: it turns pictures and sound into embeddings."""
+
+
 class Adapter(msgspec.Struct, frozen=True):
     """The adapter of a fine-tuned model: the model's name, its file and the file's SHA-256."""
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from homeport.domain.allowed_hosts import parse_allowed_host
+from homeport.domain.allowed_hosts import ANY_PUBLIC, parse_allowed_host
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -85,6 +85,13 @@ def parse_hosts(value: object) -> tuple[str, ...]:
     parsed = parse_words(value)
     for entry in parsed:
         parse_allowed_host(entry)
+    return parsed
+
+
+def parse_public_hosts(value: object) -> tuple[str, ...]:
+    """Parse a list of hosts that may be reached, or `*` for every public one."""
+    parsed = parse_words(value)
+    parse_hosts([entry for entry in parsed if entry != ANY_PUBLIC])
     return parsed
 
 

@@ -13,7 +13,10 @@ AUDIO_FORMATS: tuple[AudioFormat, ...] = get_args(AudioFormat)
 
 
 class SpeechRequest(msgspec.Struct, frozen=True, tag="speech_request"):
-    """Asks for `text` spoken by `voice` at `speed` times its normal pace, encoded as `format`."""
+    """Asks for `text` spoken by `voice` at `speed` times its normal pace, encoded as `format`.
+
+    An empty text is a check of the voice: it is admitted, or refused, and has no audio.
+    """
 
     text: str
     voice: str

@@ -23,7 +23,8 @@ class TranscriptionRequest(msgspec.Struct, frozen=True, tag="transcription_reque
     `translates`: into English, whatever the language. `language`: an ISO 639-1 code; None: detected, among `languages`
     if any are given. `script`: the Chinese script of the output (`simplified`, `traditional`); None: that of the
     prompt, else simplified if `language` is zh, else the model's choice. `temperature` 0 starts with greedy decoding
-    and rises if its output looks wrong. `word_timestamps`: returns the times of each word.
+    and rises if its output looks wrong. `word_timestamps`: returns the times of each word. `max_seconds`: a longer
+    recording is refused before it is transcribed; None: the engine's own limit holds.
     """
 
     audio: Attachment
@@ -36,3 +37,4 @@ class TranscriptionRequest(msgspec.Struct, frozen=True, tag="transcription_reque
     temperature: float = 0.0
     word_timestamps: bool = False
     vad: VadSettings = VadSettings()
+    max_seconds: float | None = None

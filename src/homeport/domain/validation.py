@@ -127,6 +127,15 @@ def unsupported_field(name: str, why: str) -> InvalidRequest:
     return InvalidRequest(f"Unsupported parameter: '{name}'. {why}", param=name, code="unsupported_parameter")
 
 
+def unsupported_part(kind: str, content: str) -> InvalidRequest:
+    """Make the error for a content part of a type that this model or endpoint does not read. `content` holds it."""
+    return InvalidRequest(
+        f"Invalid content type. {kind} is only supported by certain models.",
+        param=content,
+        code="unsupported_content_type",
+    )
+
+
 def _range(kind: str, name: str, value: float | None, low: float | None, high: float | None) -> None:
     if value is None:
         return

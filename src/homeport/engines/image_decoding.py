@@ -1,13 +1,25 @@
-"""Converts opened images to upright ones with eight bits per channel.
+"""Decodes images of callers within limits, and converts opened images to upright ones with eight bits per channel.
 
 Cameras store images in the orientation of their sensor, with the rotation in EXIF or XMP. Knows nothing of models.
 """
 
+import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.thumbnails import Thumbnail
+
+MAX_PIXELS = 50_000_000
+"""An image with more pixels is refused before any of them is decoded."""
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -38,3 +50,66 @@ def upright_image(opened: Image.Image) -> Image.Image:
     if upright.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
     return upright
+
+
+def decode_rgb(file: Path, param: str) -> Image.Image:
+    """Return an image file's first frame, upright, as RGB, with transparent pixels on white.
+
+    Raises InvalidRequest naming `param` if it is not an image of `FORMATS`, too large, damaged or incomplete.
+    """
+    with _opened(file, param) as image:
+        upright = upright_image(image)
+        if upright.has_transparency_data:
+            rgba = upright.convert("RGBA")
+            return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+        return upright.convert("RGB")
+
+
+def make_thumbnail(file: Path, max_width: int, max_height: int) -> Thumbnail:
+    """Return an image made small enough to fit. Raises what `decode_rgb` raises, naming the file."""
+    with _opened(file, file.name) as image:
+        image.draft("RGB", (2 * max_width, 2 * max_height))  # JPEG is decoded at a fraction of its size
+        small = upright_image(image).convert("RGB")
+        small.thumbnail((max_width, max_height))
+    encoded = io.BytesIO()
+    small.save(encoded, "PNG")
+    return Thumbnail(small.width, small.height, small.tobytes(), encoded.getvalue())
+
+
+def count_pixels(file: Path, param: str) -> int:
+    """Return how many pixels an image has, by its header. Raises what `decode_rgb` raises for a wrong header."""
+    with _opened(file, param) as image:
+        return image.width * image.height
+
+
+@contextmanager
+def _opened(file: Path, param: str) -> Iterator[Image.Image]:
+    """Open an image; errors while it is open are those of the file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns about images over its own limit and about unusual metadata
+        try:
+            with Image.open(file, formats=FORMATS) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise _too_large(param)
+                yield image
+        except UnidentifiedImageError as error:
+            kinds = ", ".join(FORMATS)
+            raise InvalidRequest(
+                f"Invalid '{param}': the file is not an image of a supported format ({kinds}).",
+                param=param,
+                code="invalid_image_format",
+            ) from error
+        except Image.DecompressionBombError as error:
+            raise _too_large(param) from error
+        except (OSError, ValueError, SyntaxError, EOFError) as error:
+            raise InvalidRequest(
+                f"Invalid '{param}': the image is damaged or incomplete.", param=param, code="invalid_image"
+            ) from error
+
+
+def _too_large(param: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Invalid '{param}': the image has more than {MAX_PIXELS} pixels, which is the limit.",
+        param=param,
+        code="image_too_large",
+    )

@@ -51,7 +51,7 @@ class GgufHeader(msgspec.Struct, frozen=True):
     """The metadata of a GGUF. `kind` is `model`, or `adapter`, `mmproj`, …; `window` is in tokens.
 
     `pooling`: how an embedding model reduces a text's vectors to one, as llama.cpp's number; None if it is not stated.
-    `template`: for chat, empty if there is none.
+    `template`: for chat, empty if there is none. `sees`, `hears`: the encoders that a projector has.
     """
 
     architecture: str
@@ -62,6 +62,13 @@ class GgufHeader(msgspec.Struct, frozen=True):
     pooling: int | None = None
     template: str = ""
     has_infill: bool = False
+    sees: bool = False
+    hears: bool = False
+
+    @property
+    def is_projector(self) -> bool:
+        """Whether it is no model, but turns pictures or sound into a text model's embeddings."""
+        return self.kind == "mmproj" or self.architecture == "clip"
 
 
 def read(path: Path) -> GgufHeader:
@@ -82,6 +89,8 @@ def read(path: Path) -> GgufHeader:
         template=_text(values, "tokenizer.chat_template") or "",
         has_infill=any(keys <= values.keys() for keys in _INFILL_KEYS)
         or any(marks <= tokens for marks in _INFILL_TOKENS),
+        sees=values.get("clip.has_vision_encoder") is True,
+        hears=values.get("clip.has_audio_encoder") is True,
     )
 
 

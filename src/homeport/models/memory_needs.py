@@ -30,6 +30,8 @@ def fitting_window(file_bytes: int | None, kv_bytes: int | None, window: int | N
     if file_bytes is None or kv_bytes is None or window is None:
         return None
     room = min(available - _RESERVE_BYTES - file_bytes, int(available * _KV_SHARE))
+    if not kv_bytes:  # a model without a KV cache, such as one for embeddings, needs memory for its files only
+        return window if room >= 0 else 0
     tokens = min(window, room // kv_bytes)
     if tokens < min(window, _MIN_WINDOW):
         return 0

@@ -5,7 +5,6 @@ steps; each source knows how it works.
 """
 
 import hashlib
-import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,20 +18,23 @@ from homeport.domain.errors import (
     Unavailable,
     excerpt,
 )
-from homeport.domain.kinds import EMBEDDINGS, KINDS, TEXT
-from homeport.domain.models import InstalledModel, ModelFacts
+from homeport.domain.kinds import VISION
+from homeport.domain.models import PROJECTOR, InstalledModel, ModelFacts
 from homeport.domain.operations import ProgressReporter
 from homeport.formats import atomic, gguf_reader
 from homeport.models import (
     catalogue,
     diffusion_checkpoints,
     disk,
+    dual_encoders,
+    gguf_models,
+    projectors,
     quantization,
     references,
     whisper,
 )
 from homeport.models.catalogue import Catalogue
-from homeport.models.catalogue_entry import CatalogueEntry, CatalogueSource
+from homeport.models.catalogue_entry import CatalogueEntry, CatalogueFile, CatalogueSource
 from homeport.models.manifest import Manifest, StoredFile
 from homeport.models.model_store import ModelStore
 from homeport.models.pull_options import PullOptions
@@ -47,8 +49,7 @@ from homeport.models.sources.protocol import ModelSource, RemoteFile, SourceList
 from homeport.models.sources.pypi import WheelFile, WheelSource
 
 ReadFacts = Callable[[str, WeightFiles, Path, Sequence[StoredFile]], ModelFacts]
-_NOT_TEXT = re.compile(r"clip|.*bert.*|t5encoder|whisper|.*vocoder.*|wavtokenizer.*", re.IGNORECASE)
-_CHAT, _EDITS = "chat", "edits"
+_NEED_CHAT = ("chat", "edits", VISION, projectors.AUDIO_INPUT)
 _SLOW_CHECK_BYTES = 16 << 20  # the check of a larger file takes a noticeable time
 _BUNDLED = "bundled"  # built in: tried first, and offline too
 _OFFLINE = "HOMEPORT_OFFLINE is set, so nothing is fetched: unset it, or install from a file (file:model.gguf)."
@@ -91,6 +92,10 @@ def _pull_entry(
 ) -> InstalledModel:
     if installed := store.find(entry.name):
         return installed
+    if options.projector == projectors.NONE:
+        entry = entry.without_projector()
+    elif options.projector is not None:
+        raise InvalidRequest(f"The catalogue says which projector `{entry.name}` has: it takes no other.")
     with store.lock_model(entry.name, progress) as folder:
         if installed := store.find(entry.name) or _adopt_existing(entry, store, folder, progress):
             return installed
@@ -111,8 +116,10 @@ def _pull_from_first_source(
         try:
             progress.message(f"Looking for {entry.name} at {source.label}.")
             listing = source.listing()
-            places = [(catalogue_source.place(file), file.sha256) for file in catalogue_source.files]
-            wanted = tuple(_select_files(place, digest, listing, source.label) for place, digest in places)
+            wanted = tuple(
+                _select_file(catalogue_source.place(file), file, listing, source.label)
+                for file in catalogue_source.files
+            )
             stored = _fetch_files(
                 source, listing, wanted, [file.role for file in catalogue_source.files], folder, progress
             )
@@ -164,12 +171,13 @@ def _source(catalogue_source: CatalogueSource, options: PullOptions) -> ModelSou
     return CombinedSource(sources) if len(sources) > 1 else sources[catalogue_source.repos[0]]
 
 
-def _select_files(path: str, digest: str | None, listing: SourceListing, label: str) -> RemoteFile:
+def _select_file(path: str, wanted: CatalogueFile, listing: SourceListing, label: str) -> RemoteFile:
+    digest = wanted.sha256
     for file in listing.files:
         if file.path == path:
             if digest is not None and file.sha256 not in (None, digest):
                 raise Unavailable(f"{label} has another {path} than the pinned one.")
-            return RemoteFile(file.path, file.size, digest or file.sha256)
+            return RemoteFile(file.path, file.size, digest or file.sha256, wanted.stored_as)
     raise Unavailable(f"{label} no longer has {path}.")
 
 
@@ -181,15 +189,18 @@ def _pull_reference(
     known: Catalogue,
 ) -> InstalledModel:
     source: ModelSource
+    projector = Path(options.projector) if options.projector not in (None, projectors.NONE) else None
+    if isinstance(wanted, FileReference) and projector is not None:
+        options = msgspec.structs.replace(options, projector=projector.name)
     if isinstance(wanted, FileReference):
-        source, pick = LocalFile(wanted.path, options.link), None
+        source, pick = LocalFile(wanted.path, options.link, projector), None
     elif options.offline:
         raise Unavailable(_OFFLINE)
     else:
         kind = HuggingFace if wanted.hub == "hf" else ModelScope
         source, pick = kind(wanted.repo, wanted.revision, options), wanted.pick
     listing = source.listing()
-    chosen, roles, read_facts = _identify_model(listing, pick, source.label)
+    chosen, roles, read_facts = _identify_model(listing, pick, source.label, options)
     name = references.check_name(options.name) if options.name else references.local_name(chosen.stem)
     if known.find(name):
         raise InvalidRequest(f"`{name}` is the catalogue's name for another model: give this one another with --name.")
@@ -201,17 +212,26 @@ def _pull_reference(
                 read_facts(name, chosen, folder, stored), folder / stored[0].name, options, progress
             )
         except InvalidRequest:
+            kept = {file.name for file in store.manifest(name).files} if store.find(name) else set()
             for file in stored:  # delete what cannot be served
-                (folder / file.name).unlink()
+                if file.name not in kept:
+                    (folder / file.name).unlink()
             raise
         return store.commit(Manifest(facts, source.label, listing.revision, stored))
 
 
 def _identify_model(
-    listing: SourceListing, pick: str | None, label: str
+    listing: SourceListing, pick: str | None, label: str, options: PullOptions
 ) -> tuple[WeightFiles, tuple[str, ...], ReadFacts]:
     """Return the model among the files, the role of each of its files, and the function that reads its facts."""
     ggufs = quantization.models(listing.files)
+    if not ggufs and (dual_encoder := dual_encoders.choose(listing.files, pick)):
+        name = label.rsplit("/", 1)[-1]
+        return (
+            WeightFiles(name, dual_encoder.files, len(dual_encoder.files)),
+            dual_encoder.roles,
+            _dual_encoder_facts,
+        )
     if pick is None and not ggufs and (whisper_model := whisper.choose(listing.files)):
         return (
             WeightFiles(label.rsplit("/", 1)[-1], whisper_model.files, len(whisper_model.files)),
@@ -224,63 +244,36 @@ def _identify_model(
             ("weights",),
             _checkpoint_facts,
         )
-    chosen = quantization.choose(listing.files, pick, label)
-    return chosen, ("weights", *(f"weights-{number}" for number in range(2, len(chosen.files) + 1))), _gguf_facts
-
-
-def _gguf_facts(name: str, chosen: WeightFiles, folder: Path, stored: Sequence[StoredFile]) -> ModelFacts:
-    """Return what the model's own header says it can do."""
-    gguf_reader.check_parts([folder / file.name for file in stored])
-    header = gguf_reader.read(folder / stored[0].name)
-    kind, capabilities = _kind_and_capabilities(header, chosen.stem)
-    return ModelFacts(
-        name=name,
-        kind=kind,
-        engine=kind,
-        window=header.window,
-        capabilities=capabilities,
-        licence=f"{header.licence} (unverified)" if header.licence else "unknown",
-        created=int(time.time()),
-        size_bytes=sum(file.size for file in stored),
-    )
+    candidates = [file for file in listing.files if options.projector not in (file.name, file.path)]
+    chosen = quantization.choose(candidates, pick, label)
+    roles = ("weights", *(f"weights-{number}" for number in range(2, len(chosen.files) + 1)))
+    projector = projectors.choose(listing.files, chosen.stem, options.projector)
+    if projector is None:
+        return chosen, roles, gguf_models.facts
+    with_projector = msgspec.structs.replace(chosen, files=(*chosen.files, projector))
+    return with_projector, (*roles, PROJECTOR), gguf_models.facts
 
 
 def _check_template(facts: ModelFacts, file: Path, options: PullOptions, progress: ProgressReporter) -> ModelFacts:
     """Return the facts without `chat`, and what needs it, if the model's chat template does not work."""
-    if _CHAT not in facts.capabilities or options.template_fault is None:
+    if "chat" not in facts.capabilities or options.template_fault is None:
         return facts
     fault = options.template_fault(gguf_reader.read(file).template)
     if not fault:
         return facts
     progress.message(f"{facts.name} cannot be used for chat: {fault}")
-    kept = tuple(each for each in facts.capabilities if each not in (_CHAT, _EDITS))
-    return msgspec.structs.replace(facts, capabilities=kept)
-
-
-def _kind_and_capabilities(header: gguf_reader.GgufHeader, stem: str) -> tuple[str, tuple[str, ...]]:
-    """Return the kind of model in a header, which is also its engine's name, and its capabilities.
-
-    Raises InvalidRequest for a file that no engine serves.
-    """
-    if header.kind != "model" or header.pooling == gguf_reader.RANK:
-        what = header.kind if header.kind != "model" else "a reranker"
-        raise InvalidRequest(
-            f"{stem} is not a text or embedding model ({what}), and other kinds of GGUF are not served."
-        )
-    if header.pooling in gguf_reader.POOLINGS:
-        return EMBEDDINGS, KINDS[EMBEDDINGS].capabilities
-    if _NOT_TEXT.fullmatch(header.architecture):
-        raise InvalidRequest(
-            f"{stem} is not a text model ({header.architecture}), and not an embedding model, because its "
-            "header names no pooling: other kinds of GGUF are not served."
-        )
-    capabilities = (_CHAT, "completions", _EDITS) if header.template else ("completions",)
-    return TEXT, (*capabilities, "infill") if header.has_infill else capabilities
+    kept = tuple(each for each in facts.capabilities if each not in _NEED_CHAT)
+    return msgspec.structs.replace(facts, capabilities=kept, modalities=("text",))
 
 
 def _whisper_facts(name: str, _: WeightFiles, folder: Path, stored: Sequence[StoredFile]) -> ModelFacts:
     """Return the facts of a Whisper model."""
     return whisper.facts(name, {file.role: folder / file.name for file in stored})
+
+
+def _dual_encoder_facts(name: str, _: WeightFiles, __: Path, stored: Sequence[StoredFile]) -> ModelFacts:
+    """Return the facts of a model that embeds texts and images."""
+    return dual_encoders.facts(name, sum(file.size for file in stored))
 
 
 def _checkpoint_facts(name: str, _: WeightFiles, folder: Path, stored: Sequence[StoredFile]) -> ModelFacts:

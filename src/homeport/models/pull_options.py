@@ -11,8 +11,9 @@ class PullOptions(msgspec.Struct, frozen=True):
     `offline` uses no network. `hubs` are tried in this order, others not at all. A token is sent to its own endpoint
     only. `connect_s` limits the time for an unreachable hub; `read_s` is the longest silence in a transfer; `retry_s`
     is the pause before an interrupted transfer resumes. `pip_args` are passed to `pip download`. `name` replaces the
-    name that a model outside the catalogue would get; `link` lets `file:` hard-link. `template_fault` returns what is
-    wrong with a chat template, empty if nothing is; None: it is not checked.
+    name that a model outside the catalogue would get; `link` lets `file:` hard-link. `projector`: the file with which a
+    text model sees: its name on the hub, its path for `file:`, or `none`; None: the hub's own, if it has one.
+    `template_fault` returns what is wrong with a chat template, empty if nothing is; None: it is not checked.
     """
 
     offline: bool = False
@@ -27,4 +28,5 @@ class PullOptions(msgspec.Struct, frozen=True):
     pip_args: tuple[str, ...] = ()
     name: str | None = None
     link: bool = False
+    projector: str | None = None
     template_fault: Callable[[str], str] | None = None

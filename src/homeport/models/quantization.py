@@ -1,4 +1,4 @@
-"""Selects one GGUF of a repository with many. Knows nothing of hubs.
+"""Selects one GGUF of a repository with many; projectors are selected by `projectors`. Knows nothing of hubs.
 
 A GGUF in several files (`…-00001-of-00003.gguf`) is one model.
 """

@@ -14,6 +14,7 @@ from homeport.domain.errors import (
 )
 from homeport.domain.kinds import KINDS, TEXT, kind_of
 from homeport.domain.models import Alias, InstalledModel, ResolvedModel
+from homeport.models import aliases
 from homeport.models.aliases import Aliases, Override
 from homeport.models.catalogue import Catalogue
 from homeport.models.model_store import ModelStore
@@ -45,10 +46,7 @@ class InstalledModelRegistry:
         self._first_defaults: Mapping[str, str] = {**starters, **(defaults or {})}
         self._overrides = overrides or {}
         self._recorded = recorded
-        self._resolved: tuple[Mapping[str, str], Aliases] = (
-            self._first_defaults,
-            Aliases(self._first_defaults, self._overrides),
-        )
+        self._resolved = self._resolve_names(self._first_defaults, self._choices())
 
     @property
     def defaults(self) -> Mapping[str, str]:
@@ -99,11 +97,23 @@ class InstalledModelRegistry:
         return [alias for alias in self._aliases() if alias.target in installed and alias.name not in installed]
 
     def _aliases(self) -> Aliases:
-        """Return the aliases, made again only if the defaults have changed."""
-        defaults = self.defaults
-        if defaults != self._resolved[0]:
-            self._resolved = (defaults, Aliases(defaults, self._overrides))
-        return self._resolved[1]
+        """Return the aliases, made again only if the defaults or the choices have changed."""
+        defaults, choices = self.defaults, self._choices()
+        if (defaults, choices) != self._resolved[:2]:
+            self._resolved = self._resolve_names(defaults, choices)
+        return self._resolved[2]
+
+    def _resolve_names(
+        self, defaults: Mapping[str, str], choices: Mapping[str, str]
+    ) -> tuple[Mapping[str, str], Mapping[str, str], Aliases]:
+        return defaults, choices, Aliases(defaults, {**choices, **self._overrides})
+
+    def _choices(self) -> Mapping[str, str]:
+        """Return, for each name that stands for one of several models, the first installed one, else the first."""
+        return {
+            name: next((model for model in models if self._store.find(model)), models[0])
+            for name, models in aliases.choices().items()
+        }
 
     def _resolve_checked(
         self, name: str, model: InstalledModel, capability: str, encoding: str | None
@@ -142,8 +152,8 @@ class InstalledModelRegistry:
     def _near_matches(self, name: str) -> str:
         # Models of a project are not revealed to others: only public ones are suggested.
         public = {model.facts.name for model in self._store.installed() if model.project is None}
-        aliases = (alias.name for alias in self.aliases() if alias.target in public)
-        known = [*public, *aliases, *self._catalogue.names]
+        visible = (alias.name for alias in self.aliases() if alias.target in public)
+        known = [*public, *visible, *self._catalogue.names]
         by_lower = {known_name.lower(): known_name for known_name in known}
         near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
         return f" Did you mean {' or '.join(f'`{by_lower[key]}`' for key in near)}?" if near else ""

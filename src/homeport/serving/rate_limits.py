@@ -103,6 +103,13 @@ class RateLimitTicket:
     def release(self) -> None:
         """End the request. Safe to call twice, and without `acquire`."""
 
+    def sibling(self) -> "RateLimitTicket":
+        """Return a ticket for engine requests that run at the same time as those of this one.
+
+        It reserves and settles tokens of the same key for itself. It is no request of its own: it is not acquired.
+        """
+        return self
+
     def limit_status(self) -> Mapping[str, LimitStatus]:
         """Return the current status of `requests` and `tokens`, if they have a limit."""
         return {}
@@ -151,6 +158,7 @@ class _KeyTicket(RateLimitTicket):
 
     def __init__(self, limiter: RateLimiter, key: Key, account: _Account, *, is_background: bool = False) -> None:
         self._is_background = is_background
+        self._key = key
         self.limits = key.limits
         self._name = key.name
         self._limiter = limiter
@@ -263,6 +271,10 @@ class _KeyTicket(RateLimitTicket):
         if self._is_running:
             self._is_running = False
             self._account.running -= 1
+
+    def sibling(self) -> RateLimitTicket:
+        """Return another ticket on the same account."""
+        return _KeyTicket(self._limiter, self._key, self._account, is_background=self._is_background)
 
     def limit_status(self) -> Mapping[str, LimitStatus]:
         """Return the status of the limits of the last minute."""

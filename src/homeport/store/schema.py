@@ -6,7 +6,7 @@ columns.
 
 import sqlalchemy as sa
 
-REVISION = "r0007"
+REVISION = "r0008"
 """The latest revision of `migrations/versions`, with which a database of these tables is stamped."""
 
 METADATA = sa.MetaData()
@@ -322,3 +322,14 @@ STORED_COMPLETIONS = sa.Table(
     sa.Index("stored_completions_expiry", "expires_at"),
 )
 """`bytes`: the size of `metadata`, `body` and `messages`, which are JSON."""
+
+TRANSCRIPTS = sa.Table(
+    "transcripts",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Index("transcripts_expiry", "expires_at"),
+)
+"""The transcripts of spoken answers; `id` is the answer's audio."""

@@ -18,6 +18,7 @@ from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, servic
 
 PATH = "/v1/embeddings"
 MODEL = "tiny-vectors"
+CLIP = "tiny-clip"
 
 
 def row(index: int) -> list[float]:
@@ -39,8 +40,8 @@ def each_input(request: Any) -> Script:
 
 
 def application(serving: FakeServing) -> Any:
-    """Build the application with one embedding model, one text model, and OpenAI's names for both."""
-    models = [installed(MODEL, ("embeddings",)), installed("tiny")]
+    """Build the application with two embedding models, one of which embeds images, a text model, and OpenAI's names."""
+    models = [installed(MODEL, ("embeddings",)), installed(CLIP, ("embeddings", "image_embeddings")), installed("tiny")]
     aliases = [
         Alias("text-embedding-ada-002", MODEL, "cl100k_base"),
         Alias("text-search-ada-query-001", MODEL, "r50k_base"),

@@ -17,6 +17,7 @@ BETTER = {
     "preferred_output": [{"role": "assistant", "content": "b"}],
     "non_preferred_output": [{"role": "assistant", "content": "c"}],
 }
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
 
 def written(path: Path, *examples: object) -> Path:
@@ -78,6 +79,8 @@ def test_the_bad_line_is_named(tmp_path: Path, bad: object, said: str) -> None:
         ({"messages": [{"role": "assistant", "content": 5}]}, "messages[0].content"),
         ({"messages": [{"role": "assistant", "content": "a", "weight": 2}]}, "messages[0].weight"),
         ({"messages": [{"content": "a"}]}, "role"),
+        ({"messages": [{"role": "user", "content": [IMAGE]}]}, "messages[0].content[0] has the type 'image_url'"),
+        ({**BETTER, "input": {"messages": [{"role": "user", "content": [IMAGE]}]}}, "input.messages[0].content[0]"),
         ({**BETTER, "preferred_output": []}, "'preferred_output' is empty"),
         ({**CHAT, "tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name"),
         ({**CHAT, "tools": [TOOL, TOOL]}, "declared twice"),

@@ -20,10 +20,10 @@ from homeport.domain.models import Alias
 from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeImageStore, FakeRegistry, FakeServing, Script, installed, services
 from tests.api.form_bodies import HEADERS, form
+from tests.api.image_inputs.vision_app import png
 
 MODEL = "brush"
-PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
-JPEG = b"\xff\xd8\xff" + b"pixels"
+PNG, JPEG = png(), png(format="JPEG")
 NAMES = ("dall-e-2", "dall-e-3", "gpt-image-1", "gpt-image-1.5", "gpt-image-2", "chatgpt-image-latest")
 Files = Sequence[tuple[str, bytes]]
 
@@ -46,13 +46,15 @@ def generate_images(request: Any) -> Script:
 class ImageApp:
     """The application with an image model, a text model and OpenAI's names."""
 
-    def __init__(self, spool: Path, script: Any = generate_images) -> None:
+    def __init__(self, spool: Path, script: Any = generate_images, **changes: Any) -> None:
         self.serving = FakeServing(script)
         self.images = FakeImageStore()
         can = ("images", "image_edits", "image_variations")
         registry = FakeRegistry([installed(MODEL, can), installed("tiny")], [Alias(n, MODEL, None) for n in NAMES])
         self.spool = spool
-        self.app = build_application(services(self.serving, registry=registry, images=self.images, spool=spool))
+        self.app = build_application(
+            services(self.serving, registry=registry, images=self.images, spool=spool, **changes)
+        )
 
     async def generate(self, **body: Any) -> AsgiResponse:
         """Send a generation; `...` omits a field."""

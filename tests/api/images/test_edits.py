@@ -17,6 +17,7 @@ from homeport.domain.images import ImageRequest, ImageSize, ImageSource
 from tests.api.asgi import call
 from tests.api.fakes import Script
 from tests.api.form_bodies import HEADERS, form, is_empty
+from tests.api.image_inputs.vision_app import uploaded
 from tests.api.images.image_app import (
     JPEG,
     MODEL,
@@ -101,6 +102,15 @@ async def test_an_edit_as_json_holds_its_pictures(tmp_path: Path) -> None:
     assert is_empty(tmp_path)
 
 
+async def test_an_edit_as_json_names_uploaded_images(tmp_path: Path) -> None:
+    """Image and mask may be the ids of uploaded files."""
+    files, file_id = uploaded(tmp_path / "files", PNG)
+    app = ImageApp(tmp_path / "spool", copied, files=files)
+    named = {"file_id": file_id}
+    response = await app.json("edits", {"prompt": "a hat", "images": [named], "mask": named})
+    assert [base64.b64decode(each["b64_json"]) for each in response.json["data"]] == [PNG, PNG]
+
+
 @pytest.mark.parametrize(
     ("changes", "param"),
     [
@@ -122,7 +132,7 @@ async def test_an_edit_as_json_holds_its_pictures(tmp_path: Path) -> None:
 async def test_what_a_json_edit_cannot_hold_is_refused_by_name(
     app: ImageApp, changes: dict[str, Any], param: str
 ) -> None:
-    """Several images, file ids, remote URLs and masks that are no PNG are refused."""
+    """Several images, remote URLs, file ids without files, and masks that are no PNG are refused."""
     body = {"prompt": "a hat", "images": [{"image_url": data_url(PNG)}], **changes}
     response = await app.json("edits", body)
     assert (response.status, response.error["param"]) == (400, param)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from homeport.domain.errors import EngineFailed, InvalidRequest
+from homeport.domain.events import Admitted, Done, GeneratedImage, Usage
 from homeport.domain.images import (
     ImageFormat,
     ImageOutput,
@@ -14,6 +15,7 @@ from homeport.domain.images import (
     ImageSize,
 )
 from tests.api.asgi import call
+from tests.api.fakes import Script
 from tests.api.images.image_app import (
     MODEL,
     ImageApp,
@@ -123,11 +125,40 @@ async def test_quality_is_work(app: ImageApp, model: str, quality: str, effort: 
     assert response.json["quality"] == reported
 
 
-async def test_dall_e_3_returns_a_revised_prompt(app: ImageApp) -> None:
-    """The revised prompt is the caller's own; other names return none."""
-    reported = (await app.generate(model="dall-e-3")).json["data"][0]
-    assert reported["revised_prompt"] == "a red fox"
-    assert "revised_prompt" not in (await app.generate(model="dall-e-2")).json["data"][0]
+@pytest.mark.parametrize("model", ["dall-e-3", MODEL])
+@pytest.mark.parametrize("response_format", ["url", "b64_json"])
+async def test_dall_e_3_and_own_names_return_a_revised_prompt(
+    tmp_path: Path, app: ImageApp, model: str, response_format: str
+) -> None:
+    """It is what the model drew of the prompt, or else the prompt; OpenAI's other names return none."""
+    body = {"model": model, "response_format": response_format}
+    assert (await app.generate(**body)).json["data"][0]["revised_prompt"] == "a red fox"
+    drawn = (await revising(tmp_path).generate(**body)).json["data"][0]
+    assert drawn["revised_prompt"] == "a fox; not drawn: red"
+
+
+@pytest.mark.parametrize("model", ["dall-e-2", "gpt-image-1", "gpt-image-1.5"])
+async def test_other_names_return_no_revised_prompt(tmp_path: Path, model: str) -> None:
+    """As OpenAI's, whose answers have the field for dall-e-3 only."""
+    assert "revised_prompt" not in (await revising(tmp_path).generate(model=model)).json["data"][0]
+
+
+async def test_events_of_own_names_have_the_revised_prompt(tmp_path: Path) -> None:
+    """The event of the finished image has it, for a model's own name only."""
+    for model, said in ((MODEL, "a fox; not drawn: red"), ("gpt-image-1", None)):
+        reported = events(await revising(tmp_path).generate(model=model, stream=True, partial_images=1))[:-1]
+        assert [event.get("revised_prompt") for event in reported] == [None, said]
+
+
+def revising(spool: Path) -> ImageApp:
+    """Return an application whose model draws a part of the prompt."""
+
+    def script(request: Any) -> Script:
+        assert isinstance(request, ImageRequest)
+        drawn = GeneratedImage(0, 512, 512, b"picture", revised_prompt="a fox; not drawn: red")
+        return [[Admitted(0)], [GeneratedImage(0, 512, 512, b"look", 0)], [drawn], [Done(Usage())]]
+
+    return ImageApp(spool, script)
 
 
 @pytest.mark.parametrize(

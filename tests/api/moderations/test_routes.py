@@ -1,6 +1,5 @@
 """Moderations in process: engine requests, answers under each name, and refusals by field."""
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,11 @@ from homeport.domain.worker_messages import EngineRequest
 from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
 from tests.api.form_bodies import is_empty
+from tests.api.image_inputs.vision_app import data_url, png
 
 NAMES = ("omni-moderation-latest", "text-moderation-latest", "text-moderation-004", "text-moderation-007")
 OMNI = "omni-moderation-latest"
-PNG = "data:image/png;base64," + base64.b64encode(b"pixels").decode()
+PNG = data_url(png())
 
 
 def verdict(index: int, *flagged: str) -> ModerationVerdict:
@@ -120,7 +120,7 @@ async def test_texts_and_parts_become_inputs(tmp_path: Path) -> None:
     text, picture = parts.inputs[0]
     assert text == TextPart("a")
     assert isinstance(picture, ImagePart)
-    assert seen == [b"pixels"]
+    assert seen == [png()]
     assert picture.param == "input[1].image_url.url"
     assert is_empty(tmp_path)
 

@@ -4,6 +4,7 @@ import base64
 import logging
 from typing import Any
 
+import msgspec
 import pytest
 
 from homeport.domain.events import Admitted, Done, ImageProgress, TokenizeResult, Usage
@@ -58,6 +59,16 @@ async def test_fields_are_those_of_the_image_endpoints() -> None:
         "output_format": "webp",
     }
     assert item["id"].startswith("ig_")
+
+
+async def test_what_was_drawn_is_in_the_item() -> None:
+    """The item's revised prompt is the image model's, if it drew something else than it was asked for."""
+    drawn = msgspec.structs.replace(image(), revised_prompt="Emoji drawing: a cat.")
+    serving = TurnServing(
+        calls(painting("a photo of a cat")), answer("Here"), painter=[[Admitted(0)], [drawn], [Done(Usage())]]
+    )
+    body = await hosted_app(serving).answer(tools=[IMAGE_TOOL])
+    assert output_of(body)[0]["revised_prompt"] == "Emoji drawing: a cat."
 
 
 async def test_a_model_of_the_server_may_be_named() -> None:

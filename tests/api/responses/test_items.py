@@ -178,8 +178,11 @@ WRONG: list[tuple[Any, str, str]] = [
     (message(type="input_text"), "input[0].content[1].text", "Missing"),
     (message(type="input_text", text=1), "input[0].content[1].text", "expected a string"),
     (message(type="input_text", text="x", file_id="f"), "input[0].content[1].file_id", "has no 'file_id'"),
-    (message(type="output_text", text="x"), "input[0].content[1].type", "'input_text', 'input_file'"),
-    (message(type="input_image", image_url="data:"), "input[0].content[1]", "only supported by certain models"),
+    (message(type="output_text", text="x"), "input[0].content[1].type", "'input_text', 'input_image', 'input_file'"),
+    (message(type="input_image"), "input[0].content[1].image_url", "Missing required parameter"),
+    (message(type="input_image", image_url="u", file_id="f"), "input[0].content[1].file_id", "Give either"),
+    (message(type="input_image", image_url="u", detail="big"), "input[0].content[1].detail", "'original'"),
+    (message(type="input_image", image_url="u", text="x"), "input[0].content[1].text", "has no 'text'"),
     (message(type="audio"), "input[0].content[1].type", "Invalid value"),
     (
         message(type="input_text", text="x", prompt_cache_breakpoint={"mode": "m"}),

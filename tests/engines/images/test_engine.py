@@ -27,6 +27,7 @@ from homeport.engines.images.pipeline import (
     PipelineOutputs,
     PipelineStep,
     Pixels,
+    RevisedPrompt,
 )
 from tests.engines.images.engine_runner import ImageEngineRunner
 
@@ -61,6 +62,8 @@ class ControlledPipeline:
                     yield None
                 if params.prompt == "break":
                     raise RuntimeError("the pipeline broke")
+                if params.prompt == "a dog and a cat" and step == 1:
+                    yield RevisedPrompt("a dog")
                 yield PipelineStep(step, STEPS, self._image(params) if params.previews else None)
             is_done = True
             if params.prompt != "nothing":
@@ -215,3 +218,12 @@ def test_closing_ends_the_generation(pipeline: ControlledPipeline) -> None:
         id = runner.open(ImageRequest("x"))
         runner.until(lambda: runner.by_request[id].is_admitted)
     assert pipeline.is_closed
+
+
+def test_what_is_drawn_instead_of_the_prompt_is_said(running: ImageEngineRunner) -> None:
+    """Each finished image has its revised prompt; partial images and those of other prompts have none."""
+    found = running.ask(ImageRequest("a dog and a cat", n=2, partial_images=1))
+    assert [image.revised_prompt for image in found.images] == ["a dog", "a dog"]
+    assert [image.revised_prompt for image in found.partials] == [None, None]
+    assert len(found.progress) == 2 * STEPS
+    assert [image.revised_prompt for image in running.ask(ImageRequest("a dog")).images] == [None]

@@ -15,6 +15,7 @@ from homeport.domain.events import (
     Done,
     Event,
     Failed,
+    Usage,
 )
 from homeport.domain.speech import SpeechRequest
 from homeport.domain.worker_messages import EngineSpec
@@ -104,6 +105,14 @@ def test_unsupported_requests_are_refused_before_admission(synthesizer: SpeechSy
 def engine(kokoro: Mapping[str, Path]) -> RoundRobinEngine[SpeechRequest]:
     """The engine of a worker."""
     return load(spec(kokoro))
+
+
+def test_an_empty_text_checks_the_voice(synthesizer: SpeechSynthesizer) -> None:
+    """A known voice is admitted and has no audio, an unknown one is refused."""
+    assert spoken(synthesizer, "") == [Admitted(0, (0,)), Done(Usage())]
+    with pytest.raises(InvalidRequest) as refused:
+        spoken(synthesizer, "", "nobody")
+    assert refused.value.param == "voice"
 
 
 def test_requests_take_turns_and_a_canceled_one_stops(engine: RoundRobinEngine[SpeechRequest]) -> None:

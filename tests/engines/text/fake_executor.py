@@ -26,6 +26,7 @@ from homeport.engines.text.executor import (
     TokenBatch,
     Vocabulary,
 )
+from homeport.engines.text.media.blocks import cut_outside
 from homeport.engines.text.options import TextOptions
 
 START, END, IM_START, IM_END, FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE = range(256, 263)
@@ -60,6 +61,11 @@ def _logit_bias() -> NDArray[np.float32]:
     bias[list(SPECIAL)] = -4.0
     bias[[END, IM_END]] = 2.0
     return bias
+
+
+def media_rows(count: int) -> NDArray[np.float32]:
+    """Return the embeddings that a block of `count` ids must have here."""
+    return np.arange(count, dtype=np.float32).reshape(-1, 1)
 
 
 def _initial_state(adapter: str) -> int:
@@ -146,7 +152,9 @@ class FakeExecutor:
     def forward(self, batch: TokenBatch) -> Logits:
         """Compute a batch; return float32 rows (M, 263). Raises EngineFailed if the batch is poisoned."""
         size = len(batch.tokens)
-        require(0 < size <= self._traits.batch, f"a batch of {size} tokens")
+        at_once = max((len(run.rows) for run in batch.media if not run.is_causal), default=0)
+        require(0 < size <= self._traits.batch + at_once, f"a batch of {size} tokens")
+        self._check_media(batch)
         require(len(batch.positions) == len(batch.sequences) == size, "arrays of unequal length")
         wanted = batch.logits_indices.tolist()
         require(wanted == sorted(set(wanted)), "logits indices must ascend")
@@ -168,6 +176,17 @@ class FakeExecutor:
         if self._poison and any(self._poison in self._text(sequence) for sequence in set(sequences)):
             raise EngineFailed("the fake executor fails on this text")
         return rows
+
+    def _check_media(self, batch: TokenBatch) -> None:
+        """Check that each negative id has its embedding: its index in its block, as `media_rows` returns it."""
+        require(self._traits.media or not batch.media, "this executor computes no embeddings")
+        expected = np.full(len(batch.tokens), -1)
+        for run in batch.media:
+            require(bool((run.rows[:, 0] == run.offset + np.arange(len(run.rows))).all()), "the embeddings are others")
+            # Its first embeddings may come from the cache, where they were computed with all others.
+            require(run.is_causal or run.is_last, "a block is computed in parts")
+            expected[run.first : run.stop] = batch.tokens[run.first : run.stop]
+        require(bool((expected == np.where(batch.tokens < 0, batch.tokens, -1)).all()), "embeddings are missing")
 
     def load_adapter(self, adapter: str, file: Path) -> None:
         """Load an adapter's script. Raises Unavailable if the file has none."""
@@ -191,6 +210,7 @@ class FakeExecutor:
         require(self._traits.can_trim, "this executor cannot fork")
         require(not self._tokens.get(target), "the fork's target is in use")
         require(0 < n_tokens <= len(self._tokens[source]), "the fork's source is too short")
+        self._check_cut(source, n_tokens)
         self._check_id(target)
         self._tokens[target] = self._tokens[source][:n_tokens]
         self._hashes[target] = self._hashes[source][:n_tokens]
@@ -204,6 +224,7 @@ class FakeExecutor:
         """Keep only the first `n_tokens` of a sequence."""
         require(self._traits.can_trim or n_tokens == 0, "this executor cannot trim")
         require(n_tokens <= len(self._tokens[sequence]), "trimmed beyond its length")
+        self._check_cut(sequence, n_tokens)
         self._cut(sequence, n_tokens)
 
     def release(self, sequences: Sequence[int]) -> None:
@@ -246,13 +267,17 @@ class FakeExecutor:
     def _check_id(self, sequence: int) -> None:
         require(0 <= sequence < self._traits.sequences, f"there is no sequence {sequence}")
 
+    def _check_cut(self, sequence: int, n_tokens: int) -> None:
+        is_outside = cut_outside(self._tokens[sequence], n_tokens) == n_tokens
+        require(self._traits.cuts_media or is_outside, "a block was cut")
+
     def _cell(self) -> int:
         self._next_cell += 1
         return self._next_cell
 
     def _append(self, sequence: int, token: int, position: int, adapter: str) -> None:
         self._check_id(sequence)
-        require(0 <= token < SIZE, f"there is no token {token}")
+        require(token < SIZE and (token >= 0 or self._traits.media), f"there is no token {token}")
         tokens = self._tokens.setdefault(sequence, [])
         hashes = self._hashes.setdefault(sequence, [])
         require(position == len(tokens), f"position {position} after {len(tokens)} tokens")
@@ -299,7 +324,7 @@ class FakeExecutor:
 
     @staticmethod
     def _decode(tokens: Sequence[int]) -> bytes:
-        return b"".join(SPECIAL[token].encode() if token >= 256 else bytes([token]) for token in tokens)
+        return b"".join(SPECIAL[token].encode() if token >= 256 else bytes([token]) for token in tokens if token >= 0)
 
     def _text(self, sequence: int) -> bytes:
         return self._decode(self._tokens[sequence])
@@ -323,6 +348,8 @@ class FakeOptions(msgspec.Struct, frozen=True):
     can_trim: bool = True
     kv_format: str = "tokens"
     adapters: bool = True
+    media: bool = False
+    cuts_media: bool = True
 
 
 def build_fake(options: TextOptions, fake: FakeOptions) -> FakeExecutor:
@@ -331,7 +358,9 @@ def build_fake(options: TextOptions, fake: FakeOptions) -> FakeExecutor:
     cells = options.cells or 4 * window
     shares = options.kv != "streams"
     traits = ExecutorTraits(
-        window, cells, options.sequences, options.batch, shares, fake.can_trim, fake.kv_format, fake.adapters
+        *(window, cells, options.sequences, options.batch, shares, fake.can_trim, fake.kv_format, fake.adapters),
+        media=fake.media,
+        cuts_media=fake.cuts_media,
     )
     script = {ending.encode(): answer.encode() for ending, answer in json.loads(fake.script).items()}
     return FakeExecutor(traits, script=script, poison=fake.poison.encode() if fake.poison else None)

@@ -1,6 +1,7 @@
 """Runs a scheduler on the fake executor without threads or text: requests in, token ids out."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import numpy as np
 
 from homeport.engines.text.executor import ExecutorTraits, Logits
 from homeport.engines.text.kv_cache import KVCache
+from homeport.engines.text.media.blocks import MediaBlock, PlacedBlock
 from homeport.engines.text.prefill_budget import PrefillBudget
 from homeport.engines.text.prompt_lookup import LookupSource, PromptLookup
 from homeport.engines.text.scheduled_request import ScheduledRequest
 from homeport.engines.text.scheduler import Scheduler
 from homeport.engines.text.step_plan import LogitsRow, StepPlan
-from tests.engines.text.fake_executor import FakeExecutor
+from tests.engines.text.fake_executor import FakeExecutor, media_rows
 
 ADAPTERS = ("red", "blue")
 
@@ -29,7 +31,29 @@ def traits(
     kv_format: str = "",
 ) -> ExecutorTraits:
     """Return an executor's traits, small by default."""
-    return ExecutorTraits(window, cells, sequences, batch, shares_cells, can_trim, kv_format, adapters=True)
+    return ExecutorTraits(
+        *(window, cells, sequences, batch, shares_cells, can_trim, kv_format),
+        adapters=True,
+        media=True,
+    )
+
+
+def end_of_media(tokens: Sequence[int], start: int) -> int:
+    """Return the index after the negative ids that follow `start`."""
+    return next((at for at in range(start, len(tokens)) if tokens[at] >= 0), len(tokens))
+
+
+def place_blocks(prompt: Sequence[int], *, is_causal: bool) -> list[PlacedBlock]:
+    """Return a block for each run of negative ids in a prompt."""
+    placed, start = [], 0
+    while start < len(prompt):
+        stop = end_of_media(prompt, start)
+        if stop > start:
+            size = stop - start
+            block = MediaBlock(tuple(prompt[start:stop]), size, is_causal, rows=media_rows(size))
+            placed.append(PlacedBlock(start, block))
+        start = stop + 1
+    return placed
 
 
 def choose(row: Logits, choice: int) -> int:
@@ -49,7 +73,8 @@ def alone(executor: FakeExecutor, prompt: list[int], choice: int, n: int, adapte
 class Ask:
     """One simulated request: its prompts, the number of candidates of each, and the length of each answer.
 
-    `forced`: how many tokens follow each run of sampled ones without being sampled.
+    `forced`: how many tokens follow each run of sampled ones without being sampled. Negative ids in prompts are media;
+    `is_causal` False: each of its blocks is computed at once.
     """
 
     prompts: list[list[int]]
@@ -61,6 +86,7 @@ class Ask:
     adapter: str = ""
     copies: list[int] | None = None  # the source of drafts; empty: the prompt
     forced: int = 0
+    is_causal: bool = True
 
 
 @dataclass
@@ -97,8 +123,9 @@ class Simulation:
         namespace = (ask.adapter, ask.project)
         request = ScheduledRequest(len(self.requests), namespace, ask.project, ask.credit, adapter=ask.adapter)
         for prompt, tokens in enumerate(ask.prompts):
+            media = place_blocks(tokens, is_causal=ask.is_causal)
             for _ in range(ask.candidates):
-                one = request.add_candidate(prompt, tokens, scores=ask.scores)
+                one = request.add_candidate(prompt, tokens, scores=ask.scores, media=media)
                 if ask.copies is not None and self.traits.can_trim:
                     one.lookup = PromptLookup(
                         LookupSource(ask.copies or tokens, is_likely=bool(ask.copies)), ask.length

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from homeport.domain.errors import Unavailable
 from homeport.engines.text.block_decoder import BlockDecoder, RowsHost
 from homeport.engines.text.decoder_check import ALONE, TOGETHER
-from homeport.engines.text.executor import TokenBatch
+from homeport.engines.text.executor import MediaRun, TokenBatch
 from homeport.engines.text.hybrid_executor import HybridExecutor
 from tests.engines.text.hybrid_fakes import TokenDecoder, TokenHost, logits_of
 
@@ -137,6 +137,27 @@ def test_adapters_are_the_hosts_work(executor: HybridExecutor, host: TokenHost, 
     adapted = batch((3, 0, 100, True))
     executor.forward(TokenBatch(*scored_columns(adapted), adapted.logits_indices, "x"))
     assert (own.computed, host.computed) == ([], [100])
+
+
+@pytest.mark.parametrize(
+    ("is_causal", "grid", "computed"),
+    [(True, None, [100]), (False, None, []), (True, np.zeros((60, 4), np.int32), [])],
+    ids=["in order", "not causal", "in a grid"],
+)
+def test_images_out_of_order_are_the_hosts_work(
+    executor: HybridExecutor,
+    host: TokenHost,
+    own: TokenDecoder,
+    is_causal: bool,
+    grid: NDArray[np.int32] | None,
+    computed: list[int],
+) -> None:
+    """Embeddings in order are the decoder's; those that attend to later ones, or have positions of a grid, are not."""
+    media = MediaRun(20, np.zeros((60, 1), np.float32), 0, 60, True, is_causal, grid)
+    prompt = batch((1, 0, 100, True))
+    executor.forward(TokenBatch(*scored_columns(prompt), prompt.logits_indices, "", (media,)))
+    assert own.computed == computed
+    assert len(host.computed) == 1 - len(computed)
 
 
 def test_a_decoder_may_compute_long_runs_alone(

@@ -51,6 +51,12 @@ def test_the_source_of_drafts() -> None:
     assert SharedStateBuilder(request()).of(prompt(1, 2)).source is None
 
 
+def test_media_are_not_penalized() -> None:
+    """The negative ids of pictures, which no answer has, are not among the tokens of the repetition penalty."""
+    builder = SharedStateBuilder(request(sampling=SamplingParams(repetition_penalty=1.5)))
+    assert builder.of(prompt(5, -7, -9, 3)).prompt_ids.tolist() == [3, 5]
+
+
 def test_prompt_tokens_are_listed_for_the_repetition_penalty_only() -> None:
     """Each token once, ascending, and only with a repetition penalty."""
     assert not len(SharedStateBuilder(request()).of(prompt(3, 1, 3)).prompt_ids)

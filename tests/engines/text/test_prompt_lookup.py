@@ -111,3 +111,12 @@ def test_free_drafts_have_the_maximum_length() -> None:
     for token in TEXT[:30]:
         lookup.feed(token)
     assert len(lookup.draft(512, 0.0)) == MAX_DRAFT
+
+
+def test_media_are_never_drafted() -> None:
+    """The negative ids of pictures are no part of the text that an answer may copy."""
+    source = LookupSource([1, 2, 3, -4, -5, -6, 7, 8, 9], is_likely=False)
+    lookup = PromptLookup(source, 100)
+    for token in (1, 2, 3):
+        lookup.feed(token)
+    assert lookup.draft(10, 0.0)[:3] == (7, 8, 9)

@@ -2,18 +2,20 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from homeport.domain.content import text_message
+from homeport.domain.content import Attachment, ImagePart, Message, text_message
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Admitted, Done, TokenizeResult, Usage
 from homeport.domain.text import ChatPrompt, TextPrompt, TextRequest, TokenPrompt, TokenRequest
 from homeport.engines.text.prepared_prompt import PreparedPrompts
-from homeport.engines.text.prompt_processor import estimate_work
+from homeport.engines.text.prompt_texts import estimate_work
 from homeport.engines.text.request_queue import LONG, Abandoned, RequestQueue
 from homeport.engines.text.sampling import LogitBias
 
+DEADLINE_S = 10.0
 NOTHING = PreparedPrompts((), LogitBias.of({}), (), ())
 SHORT = TextRequest((TextPrompt("x"),))
 LONG_REQUEST = TextRequest((TextPrompt("x" * LONG),))
@@ -68,6 +70,34 @@ def test_short_requests_overtake_long_ones(tested: QueueUnderTest) -> None:
     updates = tested.queue.take_updates(wait=True)
     assert updates is not None
     assert [(arrival.id, arrival.credit) for arrival in updates.prepared] == [(1, 7)]
+
+
+def test_texts_overtake_pictures() -> None:
+    """A request with a picture delays neither short nor long requests, and they do not delay it."""
+    go, prepared = threading.Event(), threading.Semaphore(0)
+    picture = ImagePart(Attachment(Path("picture.png")))
+
+    def prepare(request: TextRequest | TokenRequest, _: Callable[[], None]) -> PreparedPrompts:
+        if request is not SHORT and request is not LONG_REQUEST:
+            go.wait()
+        prepared.release()
+        return NOTHING
+
+    queue = RequestQueue(prepare)
+    queue.start()
+    try:
+        queue.open(1, TextRequest((ChatPrompt((Message("user", (picture,)),)),)), 1)
+        queue.open(2, SHORT, 1)
+        queue.open(3, LONG_REQUEST, 1)
+        assert prepared.acquire(timeout=DEADLINE_S)
+        assert prepared.acquire(timeout=DEADLINE_S)
+        assert queue.waiting == 1
+        go.set()
+        assert prepared.acquire(timeout=DEADLINE_S)
+    finally:
+        go.set()
+        queue.close()
+        queue.join()
 
 
 def test_a_canceled_request_is_no_longer_prepared(tested: QueueUnderTest) -> None:

@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from homeport.engines.text.executor import ExecutorTraits
+from homeport.engines.text.media.blocks import media_ids
 from tests.engines.text.fake_executor import FakeExecutor
-from tests.engines.text.simulation import ADAPTERS, Ask, Simulation, alone, traits
+from tests.engines.text.simulation import ADAPTERS, Ask, Simulation, alone, end_of_media, traits
 
 CELLS = 48  # the smallest cache generated below
 TRUNKS = tuple([(17 * trunk + index * (trunk + 3)) % 250 for index in range(40)] for trunk in range(3))
+TRUNKS[1][4:11], TRUNKS[1][14:19] = media_ids(b"one", 7), media_ids(b"two", 5)
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,10 @@ class Arrival:
 
 @st.composite
 def prompts(draw: st.DrawFn) -> list[int]:
-    """Generate up to 24 tokens of one of three trunks, then a few others."""
+    """Generate up to 24 tokens of one of three trunks, of which one has media, then a few others."""
     trunk = draw(st.sampled_from(TRUNKS))
     own = draw(st.lists(st.integers(0, 249), min_size=0, max_size=6))
-    return trunk[: draw(st.integers(1, 24))] + own
+    return trunk[: end_of_media(trunk, draw(st.integers(1, 24)))] + own
 
 
 @st.composite
@@ -53,6 +56,7 @@ def arrivals(draw: st.DrawFn) -> Arrival:
         credit=draw(st.sampled_from((0, 2, 1_000))),
         forced=draw(st.sampled_from((0, 0, 1, 5))),
     )
+    ask.is_causal = ask.scores or draw(st.booleans())
     ask.copies = draw(st.none() | st.just([]) | sources(ask))
     canceled = draw(st.none() | st.integers(0, 12))
     return Arrival(draw(st.integers(0, 4)), ask, canceled, stalls=ask.credit < 1_000)
@@ -61,7 +65,7 @@ def arrivals(draw: st.DrawFn) -> Arrival:
 @st.composite
 def executors(draw: st.DrawFn) -> ExecutorTraits:
     """Generate traits: small or large, shared or copied cells, with or without trimming, enough for any one request."""
-    return traits(
+    made = traits(
         window=CELLS,
         cells=draw(st.sampled_from((CELLS, 80, 400))),
         sequences=draw(st.integers(1, 6)),
@@ -69,6 +73,7 @@ def executors(draw: st.DrawFn) -> ExecutorTraits:
         shares_cells=draw(st.booleans()),
         can_trim=draw(st.booleans()),
     )
+    return msgspec.structs.replace(made, cuts_media=draw(st.booleans()))
 
 
 def _play(simulation: Simulation, scenario: list[Arrival]) -> set[int]:
@@ -100,7 +105,9 @@ def _play(simulation: Simulation, scenario: list[Arrival]) -> set[int]:
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(executors(), st.lists(arrivals(), min_size=1, max_size=8), st.sampled_from((None, 0, 30)), st.integers(1, 20))
+@given(
+    executors(), st.lists(arrivals(), min_size=1, max_size=8), st.sampled_from((None, 0, 16, 30)), st.integers(1, 20)
+)
 def test_any_traffic_is_served_as_if_alone(
     executor: ExecutorTraits, scenario: list[Arrival], retain: int | None, prefill_slice: int
 ) -> None:

@@ -151,6 +151,14 @@ def test_long_recordings_are_transcribed_in_chunks(run: Transcribe, monkeypatch:
     assert len(result.of(RecordingInfo)) == 1
 
 
+def test_a_recording_may_be_limited(run: Transcribe) -> None:
+    """A recording longer than the request allows is refused with the limit; a shorter one is transcribed."""
+    recording = spoken(ENGLISH, "en")
+    with pytest.raises(InvalidRequest, match="longer than 1 seconds"):
+        run(recording, max_seconds=1.0)
+    assert run(recording, max_seconds=60.0).text
+
+
 def test_vad_settings_are_used(run: Transcribe) -> None:
     """With a threshold that nothing reaches there are no segments."""
     assert not run(spoken(ENGLISH, "en"), vad=VadSettings(threshold=1.0)).segments

@@ -30,6 +30,11 @@ def _input(trial: EmbeddingTrial) -> None:
     assert len(trial.vectors(input=[[9906, 1917], [9906]], model="text-embedding-ada-002")) == 2
 
 
+def _messages(trial: EmbeddingTrial) -> None:
+    vectors = [trial.vectors(input=..., messages=[{"role": "user", "content": text}]) for text in ("One", "Another")]
+    assert vectors[0] != vectors[1]
+
+
 def _encoding_format(trial: EmbeddingTrial) -> None:
     (plain,), (encoded,) = trial.vectors(), trial.vectors(encoding_format="base64")
     assert len(base64.b64decode(encoded)) == 4 * len(plain)
@@ -45,7 +50,13 @@ PROBES: Mapping[str, Probes] = {
     "embeddings": Probes(
         "/v1/embeddings",
         {"model": MODEL, "input": "Hello world"},
-        {"model": _model, "input": _input, "encoding_format": _encoding_format, "dimensions": _dimensions},
+        {
+            "model": _model,
+            "input": _input,
+            "messages": _messages,
+            "encoding_format": _encoding_format,
+            "dimensions": _dimensions,
+        },
         {"user": "somebody"},
         trial_type=EmbeddingTrial,
     )

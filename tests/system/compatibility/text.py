@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests.system.compatibility import structured
+from tests.system.compatibility import audio_chat, structured
 from tests.system.compatibility.field_trials import Effect, EndpointTrial, Probes
 
 MODEL = "smollm2-135m"
@@ -263,6 +263,7 @@ _CHAT: dict[str, Effect] = {
     "max_completion_tokens": _max_completion_tokens,
     "logprobs": _chat_logprobs,
     "top_logprobs": _top_logprobs,
+    **audio_chat.CHAT,
     **structured.CHAT,
 }
 _EDITS: dict[str, Effect] = {**_BOTH, "temperature": _edit_temperature, "input": _input, "instruction": _instruction}
@@ -287,9 +288,6 @@ _SENT_BACK: dict[str, Any] = {
     for name, value in _TAKEN_BACK.items()
 }
 _REFUSED: dict[str, dict[str, Any]] = {
-    "messages.audio": {"messages": [_ASK, {"role": "assistant", "audio": {"id": "audio_1"}}]},
-    "modalities": {"modalities": ["text", "audio"]},
-    "audio": {"audio": {"voice": "alloy", "format": "mp3"}},
     "moderation": {"moderation": {"model": "omni-moderation-latest"}},
     "web_search_options": {"web_search_options": {}},
 }

@@ -1,10 +1,14 @@
 """From the body of a chat request to the engine request, checks included. Knows no template and no model."""
 
+from homeport.api.chat.audio_output import MAX_SPOKEN_TOKENS, check_audio, is_spoken
+from homeport.api.chat.content_parts import MessageMedia
 from homeport.api.chat.messages import MAX_MESSAGES, add_verbosity, parse_messages, parse_prediction
 from homeport.api.chat.reasoning import to_reasoning
+from homeport.api.chat.recordings import NO_AUDIO, AudioHistory
 from homeport.api.chat.response_format import to_answer_format
 from homeport.api.chat.schema import ChatBody
 from homeport.api.chat.tool_use import to_tool_use
+from homeport.api.image_inputs.collection import ImageInputs
 from homeport.api.request_context import RequestContext
 from homeport.api.text_generation.convert import check_caching, check_generation, check_tier, to_sampling, to_stopping
 from homeport.domain import validation
@@ -16,17 +20,26 @@ MAX_TOP_LOGPROBS = 20
 
 
 def to_request(
-    body: ChatBody, resolved: ResolvedModel, context: RequestContext, default_tokens: int | None = None
+    body: ChatBody,
+    resolved: ResolvedModel,
+    context: RequestContext,
+    images: ImageInputs,
+    default_tokens: int | None = None,
+    audio: AudioHistory = NO_AUDIO,
 ) -> TextRequest:
     """Make the engine request. `default_tokens` bounds the answer if the body does not, but not below `min_tokens`.
 
-    Raises InvalidRequest naming the field.
+    The messages' images are added to `images`, which makes their files later. `audio`: what the audio in the messages
+    stands for. Raises InvalidRequest naming the field.
     """
     _check(body)
     source_field = "max_tokens" if body.max_completion_tokens is None else "max_completion_tokens"
     max_tokens = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
+    if is_spoken(body):
+        default_tokens = min(default_tokens or MAX_SPOKEN_TOKENS, MAX_SPOKEN_TOKENS)
+        max_tokens = None if max_tokens is None else min(max_tokens, MAX_SPOKEN_TOKENS)
     return TextRequest(
-        prompts=(_to_prompt(body),),
+        prompts=(_to_prompt(body, images, audio),),
         sampling=to_sampling(body),
         stopping=to_stopping(body, max_tokens, source_field, default_tokens),
         n=body.choices,
@@ -40,10 +53,10 @@ def to_request(
     )
 
 
-def _to_prompt(body: ChatBody) -> ChatPrompt:
+def _to_prompt(body: ChatBody, images: ImageInputs, audio: AudioHistory) -> ChatPrompt:
     tools = to_tool_use(body)  # before the messages, which cost more
     return ChatPrompt(
-        add_verbosity(parse_messages(body.messages), body.verbosity),
+        add_verbosity(parse_messages(body.messages, MessageMedia(images, audio)), body.verbosity),
         tools,
         to_reasoning(body),
         parse_prediction(body.prediction),
@@ -67,6 +80,7 @@ def _check(body: ChatBody) -> None:
             "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", param="top_logprobs"
         )
     _check_labels(body)
+    check_audio(body)
     _refuse_unserved(body)
 
 
@@ -79,9 +93,7 @@ def _check_labels(body: ChatBody) -> None:
 
 def _refuse_unserved(body: ChatBody) -> None:
     """Refuse features that are not served; values that ask for no more than plain text pass."""
-    for name in ("audio", "moderation", "web_search_options"):
+    for name in ("moderation", "web_search_options"):
         if getattr(body, name) is not None:
             raise validation.unsupported_field(name, "This feature is not served yet.")
-    if body.modalities not in (None, ["text"]):
-        raise validation.unsupported_field("modalities", "Only ['text'] is served yet.")
     check_tier(body.service_tier)

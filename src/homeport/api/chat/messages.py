@@ -1,29 +1,35 @@
 """The messages of a chat request, converted to values, and the texts that other fields add to them.
 
-Knows nothing of templates. Images, audio and files are refused by name.
+Knows nothing of templates, or of the types of parts.
 """
 
 from collections.abc import Sequence
 
-from homeport.api.chat.schema import ChatMessageParam, ContentPartBody, PredictionBody
+from homeport.api.chat.content_parts import NO_MEDIA, MessageMedia, read_parts, read_text
+from homeport.api.chat.recordings import spoken_text
+from homeport.api.chat.schema import ChatMessageParam, PredictionBody
 from homeport.domain import validation
-from homeport.domain.content import Message, TextPart, text_message
+from homeport.domain.content import InputPart, Message, TextPart, list_images, text_message
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.history_reader import RESULT_ROLES, HistoryReader
 
 ROLES = ("system", "developer", "user", "assistant", *RESULT_ROLES)
 MAX_MESSAGES = 2048
-MAX_PARTS = 2048
 MAX_PREDICTION_CHARS = 1_000_000
 VERBOSITIES = {"low": "Answer as briefly as possible.", "medium": "", "high": "Answer in full detail."}
 """The sentence that each verbosity adds to the system message."""
 
 
-def parse_messages(messages: Sequence[ChatMessageParam]) -> tuple[Message, ...]:
-    """Convert all messages. Raises InvalidRequest naming the message and its field."""
+def parse_messages(messages: Sequence[ChatMessageParam], media: MessageMedia = NO_MEDIA) -> tuple[Message, ...]:
+    """Convert all messages. `media`: what their images and audio become, which are refused without it.
+
+    Raises InvalidRequest naming the message and its field.
+    """
     reader = HistoryReader()
-    parsed = tuple(_message(message, f"messages[{at}]", reader) for at, message in enumerate(messages))
+    parsed = tuple(_message(message, f"messages[{at}]", reader, media) for at, message in enumerate(messages))
     reader.finish()
+    if media.images is not None:
+        media.images.select(list_images(parsed), "messages")
     return parsed
 
 
@@ -49,54 +55,31 @@ def parse_prediction(prediction: PredictionBody | None) -> str:
     validation.check_choice("prediction.type", prediction.type, ("content",))
     if prediction.content is None:
         raise validation.missing("prediction.content")
-    text = _join(prediction.content, "user", "prediction.content")
+    text = read_text(prediction.content, "prediction.content")
     validation.check_length("prediction.content", text, MAX_PREDICTION_CHARS)
     return text
 
 
-def _message(message: ChatMessageParam, place: str, reader: HistoryReader) -> Message:
+def _message(message: ChatMessageParam, place: str, reader: HistoryReader, media: MessageMedia) -> Message:
     validation.check_choice(f"{place}.role", message.role, ROLES)
-    if message.audio:
-        raise validation.unsupported_field(f"{place}.audio", "Audio is not served yet.")
-    if message.refusal is not None and message.role != "assistant":
-        raise InvalidRequest("Only an assistant's message has a 'refusal'.", param=f"{place}.refusal")
+    for name in ("audio", "refusal"):
+        if getattr(message, name) is not None and message.role != "assistant":
+            raise InvalidRequest(f"Only an assistant's message has '{name}'.", param=f"{place}.{name}")
     validation.check_length(f"{place}.name", message.name, validation.LABEL_CHARS)
-    return reader.read(message, _content(message, f"{place}.content"))
+    return reader.read(message, _content(message, f"{place}.content", media))
 
 
-def _content(message: ChatMessageParam, place: str) -> str | None:
-    if message.content is not None:
-        return _join(message.content, message.role, place)
-    if message.role in ("assistant", "function"):
-        return message.refusal
-    raise InvalidRequest("Invalid value for 'content': expected a string, got null.", param=place, code="invalid_type")
-
-
-def _join(content: str | list[ContentPartBody], role: str, place: str) -> str:
+def _content(message: ChatMessageParam, place: str, media: MessageMedia) -> str | Sequence[InputPart]:
+    content = message.content
+    if message.audio is not None and not content:
+        return spoken_text(message.audio, f"{place.rpartition('.')[0]}.audio", media.audio.transcripts)
     if isinstance(content, str):
-        return content
-    validation.check_items(place, content, MAX_PARTS, 1)
-    return "".join(_text(part, role, place, f"{place}[{at}]") for at, part in enumerate(content))
-
-
-def _text(part: ContentPartBody, role: str, content: str, place: str) -> str:
-    if part.prompt_cache_breakpoint:
-        validation.check_choice(
-            f"{place}.prompt_cache_breakpoint.mode", part.prompt_cache_breakpoint.mode, ("explicit",)
-        )
-    if part.type in ("image_url", "input_audio", "file"):
-        raise InvalidRequest(
-            f"Invalid content type. {part.type} is only supported by certain models.",
-            param=content,
-            code="unsupported_content_type",
-        )
-    kinds = ("text", "refusal") if role == "assistant" else ("text",)
-    validation.check_choice(f"{place}.type", part.type, kinds)
-    text = part.text if part.type == "text" else part.refusal
-    stray = [name for name in ("text", "refusal", "image_url", "input_audio", "file") if name != part.type]
-    for name in stray:
-        if getattr(part, name) is not None:
-            raise InvalidRequest(f"A part of type '{part.type}' has no '{name}'.", param=f"{place}.{name}")
-    if text is None:
-        raise validation.missing(f"{place}.{part.type}")
-    return text
+        parts = message.content_parts
+        if not parts or "".join(part.text or part.refusal or "" for part in parts) != content:
+            return content
+        content = parts
+    if content is not None:
+        return read_parts(content, message.role, place, media)
+    if message.role in ("assistant", "function"):
+        return message.refusal or ""
+    raise InvalidRequest("Invalid value for 'content': expected a string, got null.", param=place, code="invalid_type")

@@ -14,7 +14,7 @@ from homeport.api.chat.call_render import CalledFunction, CallFields, CallRender
 from homeport.api.chat.schema import ChatBody
 from homeport.api.request_context import RequestContext
 from homeport.api.text_generation.choices import Choice
-from homeport.api.text_generation.render import AnswerBody, UsageBody, render_usage
+from homeport.api.text_generation.render import NO_AUDIO_TOKENS, AnswerBody, AudioTokens, UsageBody, render_usage
 from homeport.api.text_generation.token_logprobs import TokenLogprob, to_token_logprobs
 from homeport.api.text_generation.writers import StoreAnswer, TextAnswerWriter, TextStreamWriter
 from homeport.api.writer import AnswerMetadata, Writer
@@ -31,12 +31,24 @@ class ChatLogprobs(msgspec.Struct, frozen=True):
     refusal: None = None
 
 
+class AnswerAudio(msgspec.Struct, frozen=True, kw_only=True):
+    """A spoken answer, or the new part of one. `data`: base64; `expires_at`: until when its id can be sent, in Unix
+    seconds.
+    """
+
+    id: str | UnsetType = UNSET
+    data: str | UnsetType = UNSET
+    expires_at: int | UnsetType = UNSET
+    transcript: str | UnsetType = UNSET
+
+
 class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """The model's message. `content` is null beside calls or reasoning if there is no text."""
+    """The model's message. `content` is null beside calls or reasoning if there is no text, and beside `audio`."""
 
     content: str | None
     role: str = "assistant"
     refusal: None = None
+    audio: AnswerAudio | UnsetType = UNSET
     reasoning_content: str | UnsetType = UNSET
     reasoning: str | UnsetType = UNSET
     tool_calls: list[ToolCallBody] | UnsetType = UNSET
@@ -49,6 +61,7 @@ class MessageDelta(msgspec.Struct, frozen=True, kw_only=True):
     role: str | UnsetType = UNSET
     content: str | UnsetType | None = UNSET
     refusal: UnsetType | None = UNSET
+    audio: AnswerAudio | UnsetType = UNSET
     reasoning_content: str | UnsetType = UNSET
     reasoning: str | UnsetType = UNSET
     tool_calls: list[ToolCallBody] | UnsetType = UNSET
@@ -100,14 +113,20 @@ class ChatChunk(AnswerBody, frozen=True):
     usage: UsageBody | UnsetType | None = UNSET
 
 
-def chat_writer(body: ChatBody, context: RequestContext, store: StoreAnswer | None = None) -> Writer:
-    """Make the writer that the body asks for: of one answer, or of a stream of chunks. `store` stores the answer."""
+def chat_writer(
+    body: ChatBody, context: RequestContext, store: StoreAnswer | None = None, heard: AudioTokens = NO_AUDIO_TOKENS
+) -> Writer:
+    """Make the writer that the body asks for: of one answer, or of a stream of chunks. `store` stores the answer.
+
+    `heard`: the tokens of the recordings that another model transcribed.
+    """
     renderer = partial(
         ChatRenderer,
         has_logprobs=bool(body.logprobs),
         has_usage=body.has_usage,
         metadata=body.metadata,
         calls=call_renderer(body),
+        heard=heard,
     )
     if body.stream:
         return TextStreamWriter(renderer, context, is_padded=body.is_padded, store=store)
@@ -115,7 +134,10 @@ def chat_writer(body: ChatBody, context: RequestContext, store: StoreAnswer | No
 
 
 class ChatRenderer:
-    """Renders chat completions. A whole answer returns the caller's `metadata`; `calls` renders the tool calls."""
+    """Renders chat completions. A whole answer returns the caller's `metadata`; `calls` renders the tool calls.
+
+    `heard`: the tokens of the recordings that another model transcribed.
+    """
 
     def __init__(
         self,
@@ -125,6 +147,7 @@ class ChatRenderer:
         has_usage: bool,
         metadata: Mapping[str, str] | None = None,
         calls: CallRenderer | None = None,
+        heard: AudioTokens = NO_AUDIO_TOKENS,
     ) -> None:
         self._id = f"chatcmpl-{uuid.uuid4().hex}"
         self._answer = answer
@@ -132,6 +155,7 @@ class ChatRenderer:
         self._has_usage = has_usage
         self._metadata = metadata
         self._calls = calls or CallRenderer()
+        self._heard = heard
 
     def opening(self, choice: int, *, has_text: bool) -> ChatChunk:
         """Make the chunk with the role."""
@@ -160,7 +184,7 @@ class ChatRenderer:
 
     def usage(self, usage: Usage) -> ChatChunk | None:
         """Make the chunk with the usage, if the caller asked for it."""
-        return self._render_body([], render_usage(usage)) if self._has_usage else None
+        return self._render_body([], self._render_usage(usage)) if self._has_usage else None
 
     def answer(self, choices: Sequence[Choice], usage: Usage) -> ChatCompletion:
         """Make the whole answer."""
@@ -170,11 +194,14 @@ class ChatRenderer:
             created=self._answer.created,
             model=self._answer.model,
             choices=[self._render_choice(choice) for choice in choices],
-            usage=render_usage(usage),
+            usage=self._render_usage(usage),
             service_tier=TIER,
             system_fingerprint=self._answer.fingerprint,
             metadata=UNSET if self._metadata is None else self._metadata,
         )
+
+    def _render_usage(self, usage: Usage) -> UsageBody:
+        return render_usage(usage, self._heard)
 
     def _render_choice(self, choice: Choice) -> ChatChoice:
         calls = self._calls.whole(choice.calls)

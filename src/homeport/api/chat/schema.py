@@ -24,15 +24,60 @@ class CacheBreakpoint(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     mode: str
 
 
+class ImageUrlBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """An image, as a URL."""
+
+    url: str
+    detail: str | None = None
+
+
+class FileBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """A file: sent in base64, or uploaded before."""
+
+    filename: str | None = None
+    file_data: str | None = None
+    file_id: str | None = None
+
+
+class InputAudioBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A recording: base64 of a file, and the file's format."""
+
+    data: str | None = None
+    format: str | None = None
+
+
+class AudioReference(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """An earlier spoken answer. Only its id and its transcript count; the other fields are those of the answer."""
+
+    id: str | None = None
+    transcript: str | None = None
+    expires_at: Any = None
+    data: Any = None
+
+
+class AudioOutputBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How the answer is spoken."""
+
+    voice: Annotated[
+        str | dict[str, Any] | None,
+        served(
+            "A voice of `/v1/audio/speech`: one of OpenAI's names or of the model's own. Custom voices are refused."
+        ),
+    ] = None
+    format: Annotated[
+        str | None, served("wav, aac, mp3, flac, opus or pcm16 (24 kHz, one channel); only pcm16 with `stream`.")
+    ] = None
+
+
 class ContentPartBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One part of a message's content."""
 
     type: str
     text: str | None = None
     refusal: str | None = None
-    image_url: Any = None
-    input_audio: Any = None
-    file: Any = None
+    image_url: ImageUrlBody | None = None
+    input_audio: InputAudioBody | None = None
+    file: FileBody | None = None
     prompt_cache_breakpoint: CacheBreakpoint | None = None
 
 
@@ -45,13 +90,20 @@ class ChatMessageParam(msgspec.Struct, forbid_unknown_fields=True, kw_only=True,
     role: Annotated[str, served("system, developer, user, assistant, tool or function.")]
     content: Annotated[
         str | list[ContentPartBody] | None,
-        served("A string or up to 2048 text parts; may be null for the roles assistant and function."),
+        served(
+            "A string or up to 2048 parts; may be null for the roles assistant and function. Of role user: text, up to "
+            "64 images in a request (image_url, or file with an image), and 128 recordings of 30 minutes together "
+            "(input_audio, wav or mp3); of role tool: text and image_url."
+        ),
     ] = None
     name: Annotated[
         str | None, served("Up to 1024 characters; passed to the model's template. Of role function: its name.")
     ] = None
     refusal: Annotated[str | None, served("Used as the content of an assistant message that has none.")] = None
-    audio: Annotated[Any, refused("Not served yet; null is accepted.")] = None
+    audio: Annotated[
+        AudioReference | None,
+        served("An earlier spoken answer of this project, until it expires: its transcript is the content."),
+    ] = None
     tool_calls: Annotated[
         list[ToolCallFields] | None,
         served("Up to 128; arguments must be a JSON object. Each needs a result of role tool right after it."),
@@ -65,7 +117,10 @@ class ChatMessageParam(msgspec.Struct, forbid_unknown_fields=True, kw_only=True,
     ] = None
     reasoning: Annotated[str | None, served("Extension. Another name of `reasoning_content`.")] = None
     id: Annotated[Any, accepted("Part of a stored completion's message; ignored.")] = None
-    content_parts: Annotated[Any, accepted("Part of a stored completion's message; ignored.")] = None
+    content_parts: Annotated[
+        list[ContentPartBody] | None,
+        accepted("Part of a stored completion's message; ignored, except for its images."),
+    ] = None
 
 
 class JsonSchemaBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -147,7 +202,13 @@ class ChatBody(GenerationFields, forbid_unknown_fields=True, kw_only=True):
     prompt_cache_key: PromptCacheKey = None
     prompt_cache_retention: PromptCacheRetention = None
     prompt_cache_options: PromptCacheOptions = None
-    modalities: Annotated[list[str] | None, refused("Only ['text'] is accepted.")] = None
+    modalities: Annotated[
+        list[str] | None,
+        served(
+            "['text'], or ['text', 'audio']: an installed speech model speaks the answer, of at most 2048 tokens; not "
+            "together with `logprobs`, `n` above 1 or a JSON `response_format`."
+        ),
+    ] = None
     response_format: Annotated[
         ResponseFormat | None,
         served("text, json_object or json_schema. The answer always matches the schema, with `strict` or without."),
@@ -188,6 +249,13 @@ class ChatBody(GenerationFields, forbid_unknown_fields=True, kw_only=True):
         TemplateVariables | None,
         served("Extension of vLLM. `enable_thinking` or `thinking`: true is effort high, false is effort none."),
     ] = None
-    audio: Annotated[Any, refused("Not served yet.")] = None
+    audio: Annotated[AudioOutputBody | None, served("With modality audio.")] = None
+    audio_input: Annotated[
+        str | None,
+        served(
+            "Extension. transcribe: the text of each recording, by the model that `whisper-1` stands for, takes its "
+            "place. Without it only models that hear accept recordings."
+        ),
+    ] = None
     moderation: Annotated[Any, refused("Not served yet.")] = None
     web_search_options: Annotated[Any, refused("Web search is not available.")] = None

@@ -112,7 +112,7 @@ async def list_messages(request: Request) -> Response:
     """List the messages of a completion's request, the first one first unless `order` is `desc`. Raises NotFound."""
     query = parse_page(request, MessagesQuery, max_limit=MAX_PAGE_SIZE)
     page_request = query.to_page_request(is_newest_first=_is_newest_first(query))
-    page = to_message_page(await _find(request), page_request)
+    page = await asyncio.to_thread(to_message_page, await _find(request), page_request)
     return render_page(page, lambda message: message.body)
 
 

@@ -5,6 +5,7 @@ A project sees only its own conversations.
 
 import asyncio
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,11 +19,13 @@ from homeport.api.conversations.schema import (
     ItemsQuery,
 )
 from homeport.api.files.render import DeletedObject
+from homeport.api.image_inputs.request_images import images_of
 from homeport.api.json_response import JsonResponse
 from homeport.api.paging import parse_page, render_page
 from homeport.api.query_params import read_query
 from homeport.api.request_body import read_json, run_in_thread_if_large
 from homeport.api.responses.checks import check_include
+from homeport.api.responses.included import with_images_asked_for
 from homeport.api.services import caller, services
 from homeport.domain import validation
 from homeport.domain.errors import InvalidRequest, Unavailable
@@ -38,7 +41,7 @@ async def create(request: Request) -> Response:
     body = await read_json(request, ConversationBody)
     conversations = _growing_repository(request)
     metadata = to_metadata(body.metadata)
-    items = await run_in_thread_if_large(request, to_items, body.items)
+    items = await run_in_thread_if_large(request, to_items, body.items, images_of(request))
     made = await asyncio.to_thread(conversations.create, caller(request).project, metadata, items)
     return JsonResponse(render_conversation(made))
 
@@ -68,13 +71,15 @@ async def delete(request: Request) -> Response:
 
 async def create_items(request: Request) -> Response:
     """Add items to a conversation; list them as they are stored. Raises NotFound, InvalidRequest."""
-    check_include(read_query(request, IncludeQuery).include)
+    include = read_query(request, IncludeQuery).include
+    check_include(include)
     body = await read_json(request, ItemsBody)
     conversations = _growing_repository(request)
     project, conversation_id = _key(request)
-    items = await run_in_thread_if_large(request, to_items, body.items, 1)
+    items = await run_in_thread_if_large(request, to_items, body.items, images_of(request), 1)
     await asyncio.to_thread(conversations.add_items, project, conversation_id, items)
-    return render_page(Page(items=items), render_item)
+    shown = await asyncio.to_thread(with_images_asked_for, items, include)
+    return render_page(Page(items=shown), render_item)
 
 
 async def list_items(request: Request) -> Response:
@@ -85,16 +90,19 @@ async def list_items(request: Request) -> Response:
     project, conversation_id = _key(request)
     page_request = query.to_page_request(is_newest_first=query.order == "desc")
     page = await asyncio.to_thread(_repository(request).list_items, project, conversation_id, page_request)
-    return render_page(page, render_item)
+    shown = await asyncio.to_thread(with_images_asked_for, page.items, query.include)
+    return render_page(msgspec.structs.replace(page, items=shown), render_item)
 
 
 async def retrieve_item(request: Request) -> Response:
     """Return an item of a conversation. Raises NotFound, InvalidRequest."""
-    check_include(read_query(request, IncludeQuery).include)
+    include = read_query(request, IncludeQuery).include
+    check_include(include)
     project, conversation_id = _key(request)
     item_id = request.path_params["item_id"]
     item: Item = await asyncio.to_thread(_repository(request).get_item, project, conversation_id, item_id)
-    return JsonResponse(render_item(item))
+    (shown,) = await asyncio.to_thread(with_images_asked_for, [item], include)
+    return JsonResponse(render_item(shown))
 
 
 async def delete_item(request: Request) -> Response:

@@ -36,7 +36,7 @@ class ItemsBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class IncludeQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What to include in items. It changes nothing, because items are always returned whole, as they are stored."""
+    """What to include in items: the URLs of images. Everything else is always returned, as it is stored."""
 
     include: tuple[str, ...] = ()
 

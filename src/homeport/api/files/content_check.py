@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from homeport.api.image_inputs.headers import is_image
 from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.history import AnswerFields
 from homeport.domain.history_reader import HistoryReader
@@ -16,7 +17,7 @@ from homeport.domain.json_text import foreign_encoding, strip_bom
 from homeport.domain.tool_fields import FunctionFields, ToolFields, to_functions, to_tools
 
 MAX_LINE_BYTES = 20_000_000
-_IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
+_MEDIA_KINDS = ("image_url", "input_audio", "file")
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
@@ -136,15 +137,24 @@ def _check_turns(turns: list[_ExampleMessage], name: str) -> None:
             raise ValueError(f"{name}[{at}].role '{turn.role[:50]}' is none of {', '.join(_ROLES)}")
         if not isinstance(turn.content, str | list | None):
             raise ValueError(f"{name}[{at}].content is neither text nor parts")
+        _check_parts(turn.content, f"{name}[{at}].content")
         if turn.weight not in (None, 0, 1):
             raise ValueError(f"{name}[{at}].weight is neither 0 nor 1")
         reader.read(turn, None)
 
 
+def _check_parts(content: str | list[Any] | None, place: str) -> None:
+    """Refuse what no model is trained on: images, sound and files."""
+    for at, part in enumerate(content if isinstance(content, list) else ()):
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind in _MEDIA_KINDS:
+            raise ValueError(f"{place}[{at}] has the type '{kind}': models are fine-tuned on text only")
+
+
 def _check_image(path: Path) -> None:
     with path.open("rb") as file:
-        head = file.read(16)
-    if not head.startswith(_IMAGE_SIGNATURES) and not (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        start = file.read(16)
+    if not is_image(start):
         raise InvalidRequest(
             "Invalid file format. Expected a PNG, JPEG, GIF or WebP image.", param="file", code="invalid_file_format"
         )

@@ -5,8 +5,9 @@ Looks at the size and first bytes of a file; the worker decodes it. Blocks while
 
 from pathlib import Path
 
-from homeport.api import data_url
 from homeport.api.form_values import Form
+from homeport.api.image_inputs.collection import ImageInputs, ImagePlace
+from homeport.api.image_inputs.collection import ImageSource as InputSource
 from homeport.api.images import model_rules
 from homeport.api.images.schema import (
     BaseImageFields,
@@ -64,8 +65,8 @@ def edit_form_to_request(fields: ImageEditForm, form: Form) -> ImageRequest:
     return _to_request(fields, ImageSource(image, mask, is_strict=is_strict), fields.strength)
 
 
-def edit_body_to_request(body: ImageEditBody, folder: Path) -> ImageRequest:
-    """Make the engine request for an edit in JSON; its images are written to `folder`.
+def edit_body_to_source(body: ImageEditBody, images: ImageInputs) -> ImageSource:
+    """Check an edit in JSON, and return what is edited, whose files `images` makes later.
 
     Raises InvalidRequest naming the field.
     """
@@ -73,18 +74,17 @@ def edit_body_to_request(body: ImageEditBody, folder: Path) -> ImageRequest:
     validation.check_items("images", body.images, _MAX_INPUT_IMAGES, 1)
     if len(body.images) > 1:
         raise InvalidRequest(f"Only one image is edited at a time, but got {len(body.images)}.", param="images")
-    _check_reference(body.images[0], "images[0]")
-    if body.mask is not None:
-        _check_reference(body.mask, "mask")
     is_strict = model_rules.rules_for(body.name).is_strict
-    image = _write_image(body.images[0], folder / "image", "images[0]")
-    _check_image(image, "images", is_strict=is_strict)
-    mask = None
-    if body.mask is not None:
-        path = _write_image(body.mask, folder / "mask", "mask")
-        _check_image(path, "mask", is_strict=True)
-        mask = Attachment(path)
-    source = ImageSource(Attachment(image), mask, is_strict=is_strict, field="images")
+    image = _add_image(body.images[0], images, "images[0]")
+    mask = None if body.mask is None else _add_image(body.mask, images, "mask")
+    return ImageSource(image, mask, is_strict=is_strict, field="images")
+
+
+def edit_body_to_request(body: ImageEditBody, source: ImageSource) -> ImageRequest:
+    """Make the engine request for an edit in JSON of a source whose files are made. Raises InvalidRequest."""
+    _check_image(source.image.local_path, "images", is_strict=source.is_strict)
+    if source.mask is not None:
+        _check_image(source.mask.local_path, "mask", is_strict=True)
     return _to_request(body, source, body.strength)
 
 
@@ -163,17 +163,17 @@ def _check_edit(body: ImageEditForm) -> None:
         )
 
 
-def _check_reference(image: ImageReference, param: str) -> None:
-    """Check that an image is given, and as a URL."""
+def _add_image(image: ImageReference, images: ImageInputs, param: str) -> Attachment:
+    """Register an image, which must be given as a URL or as the id of a file."""
     if image.file_id is not None:
-        raise validation.unsupported_field(f"{param}.file_id", "Uploaded files are not read: send a data: URL.")
-    if image.image_url is None:
+        if image.image_url is not None:
+            raise InvalidRequest("Give either 'image_url' or 'file_id'.", param=f"{param}.file_id")
+        validation.check_length(f"{param}.file_id", image.file_id, validation.LABEL_CHARS, 1)
+    elif image.image_url is None:
         raise validation.missing(f"{param}.image_url")
-
-
-def _write_image(image: ImageReference, path: Path, param: str) -> Path:
-    data_url.save_image_url(image.image_url or "", path, f"{param}.image_url", MAX_FORM_BYTES)
-    return path
+    field = f"{param}.{'image_url' if image.file_id is None else 'file_id'}"
+    source = InputSource(url=image.image_url or "", file_id=image.file_id or "")
+    return images.add(source, ImagePlace(param, "image", field, param)).image
 
 
 def _check_file(form: Form, name: str, *, is_strict: bool) -> Attachment:

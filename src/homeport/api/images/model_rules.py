@@ -30,7 +30,7 @@ class ImageModelRules(NamedTuple):
     """The rules of one name. `sizes` empty: any within the server's limits; `size` "auto": the model's own.
 
     `is_strict`: uploads are square PNGs of less than 4 MB, transparent where they are edited.
-    `returns_revised_prompt`: answers contain the prompt that was used.
+    `returns_revised_prompt`: answers contain the prompt that was used, or what was drawn of it.
     """
 
     prompt_chars: int = 32_000
@@ -58,7 +58,7 @@ _OPENAI = {
     "gpt-image-1.5": _GPT,
     "chatgpt-image-latest": _GPT,
 }
-_OWN_NAME = ImageModelRules()
+_OWN_NAME = ImageModelRules(returns_revised_prompt=True)
 
 
 def rules_for(name: str) -> ImageModelRules:

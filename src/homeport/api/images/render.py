@@ -19,7 +19,7 @@ BACKGROUND = "opaque"
 
 
 class Image(msgspec.Struct, omit_defaults=True):
-    """One image of an answer. `revised_prompt`: the prompt that was used, which DALL·E 3 reports."""
+    """One image of an answer. `revised_prompt`: the prompt that was used, or what was drawn of it."""
 
     url: str | None = None
     b64_json: str | None = None
@@ -69,7 +69,7 @@ class PartialEvent(msgspec.Struct):
 
 
 class CompletedEvent(msgspec.Struct):
-    """A complete image."""
+    """A complete image. `revised_prompt`, an extension: as in whole answers, for a model's own name."""
 
     type: str
     b64_json: str
@@ -80,6 +80,7 @@ class CompletedEvent(msgspec.Struct):
     output_format: str
     usage: ImageUsage
     image_index: int
+    revised_prompt: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ProgressEvent(msgspec.Struct):
@@ -105,11 +106,8 @@ class ImageAnswerWriter(CollectingWriter):
         self._body = body
         self._links = links
         self._now = now
-        self._revised_prompt: str | None = None
-        if isinstance(body, PromptedImageFields) and rules_for(body.name).returns_revised_prompt:
-            self._revised_prompt = body.prompt
         self._images: list[Image] = []
-        self._to_store: list[bytes] = []
+        self._to_store: list[GeneratedImage] = []
         self._size = ""
 
     def collect(self, events: Sequence[Event]) -> None:
@@ -118,15 +116,17 @@ class ImageAnswerWriter(CollectingWriter):
             if isinstance(event, GeneratedImage) and event.partial is None:
                 self._size = size_of(event)
                 if self._body.is_url:
-                    self._to_store.append(event.data)
+                    self._to_store.append(event)
                 else:
-                    self._images.append(Image(b64_json=to_base64(event), revised_prompt=self._revised_prompt))
+                    self._images.append(
+                        Image(b64_json=to_base64(event), revised_prompt=_revised_prompt(self._body, event))
+                    )
 
     async def finish(self) -> bytes:
         """Store what gets a URL; return the body. Raises StorageFull."""
-        for data in self._to_store:
-            url = await self._links.create(data, self._body.format)
-            self._images.append(Image(url=url, revised_prompt=self._revised_prompt))
+        for image in self._to_store:
+            url = await self._links.create(image.data, self._body.format)
+            self._images.append(Image(url=url, revised_prompt=_revised_prompt(self._body, image)))
         answer = Images(int(self._now()), self._images)
         if isinstance(self._body, PromptedImageFields):
             answer.background, answer.size = BACKGROUND, self._size
@@ -170,7 +170,15 @@ class ImageEventWriter(Writer):
         if event.partial is not None:
             kind = f"{self._kind}.partial_image"
             return _encode(PartialEvent(type=kind, partial_image_index=event.partial, **fields))
+        fields["revised_prompt"] = _revised_prompt(self._body, event) or msgspec.UNSET
         return _encode(CompletedEvent(type=f"{self._kind}.completed", usage=_render_usage(self.usage), **fields))
+
+
+def _revised_prompt(body: BaseImageFields, image: GeneratedImage) -> str | None:
+    """Return what was drawn, or the prompt, for the names whose answers contain it."""
+    if not isinstance(body, PromptedImageFields) or not rules_for(body.name).returns_revised_prompt:
+        return None
+    return image.revised_prompt or body.prompt
 
 
 def _encode(event: PartialEvent | CompletedEvent | ProgressEvent) -> bytes:

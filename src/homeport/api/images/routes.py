@@ -2,17 +2,19 @@
 
 import asyncio
 from functools import partial
-from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import forms
 from homeport.api.form_values import Form
+from homeport.api.image_inputs.collection import ImageInputs
+from homeport.api.image_inputs.request_images import images_of
 from homeport.api.images.convert import (
     FILES,
     MAX_FORM_BYTES,
     edit_body_to_request,
+    edit_body_to_source,
     edit_form_to_request,
     generation_to_request,
     variation_to_request,
@@ -41,10 +43,11 @@ async def generate(request: Request) -> Response:
 
 
 async def edit(request: Request) -> Response:
-    """Repaint the transparent pixels of an image. The body is a form with files, or JSON with data: URLs."""
+    """Repaint the transparent pixels of an image. The body is a form with files, or JSON that names images."""
     if is_json(request):
         body = await read_json(request, ImageEditBody)
-        return await forms.respond_and_hold(forms.spool_folder(request), partial(_edit_body, request, body))
+        images = images_of(request, max_bytes=MAX_FORM_BYTES)
+        return await forms.respond_and_hold(images, partial(_edit_body, request, body))
     return await forms.respond_to_form(request, partial(_edit_form, request), MAX_FORM_BYTES)
 
 
@@ -53,9 +56,11 @@ async def vary(request: Request) -> Response:
     return await forms.respond_to_form(request, partial(_vary, request), MAX_FORM_BYTES)
 
 
-async def _edit_body(request: Request, body: ImageEditBody, folder: Path) -> Response:
+async def _edit_body(request: Request, body: ImageEditBody, images: ImageInputs) -> Response:
     resolved = resolve(request, body.name, "image_edits")
-    engine_request = await asyncio.to_thread(edit_body_to_request, body, folder)
+    source = edit_body_to_source(body, images)
+    await images.save()
+    engine_request = await asyncio.to_thread(edit_body_to_request, body, source)
     return await run(request, resolved, engine_request, _writer(request, body), endpoint="image_edits")
 
 

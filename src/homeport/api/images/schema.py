@@ -25,7 +25,7 @@ _USER = accepted("Up to 1024 characters; does not change the image.")
 _SEED = served("0 to 2^32 - 1; the same seed gives the same image.")
 _STEPS = served("1 to the model's maximum; default: the model's own number.")
 _STRENGTH = served("0 to 1: how much the result may differ from the image.")
-_IMAGES = served("In a JSON body: a list with one data: URL. File ids and remote URLs are refused.")
+_IMAGES = served("In JSON: a list with one data: URL, URL of a host that the operator allows, or file id.")
 _MASK = served("PNG; fully transparent pixels are replaced, all others are kept. Default: the image's own alpha.")
 
 EDIT_FILES = {
@@ -39,7 +39,7 @@ VARIATION_FILES = {"image": served("A square PNG below 4 MB.")}
 
 
 class ImageReference(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """An image in JSON: a data: URL. Files are declared, but refused."""
+    """An image in JSON: a URL, or the id of an uploaded file."""
 
     image_url: str | None = None
     file_id: str | None = None

@@ -27,11 +27,18 @@ class ModelPermission(msgspec.Struct, kw_only=True):
     is_blocking: bool = False
 
 
+class ChatAudio(msgspec.Struct, kw_only=True):
+    """The models through which a model hears and speaks in chats; itself if it hears. Absent: it does not."""
+
+    input: str | UnsetType = UNSET
+    output: str | UnsetType = UNSET
+
+
 class ModelObject(msgspec.Struct, kw_only=True):
     """A model. `root`: the model that runs; `max_model_len`: the window under vLLM's name.
 
     `kernels`, `device` and `notes` only while it is loaded, `device_bytes` if it then takes memory of GPUs, and `tools`
-    and `reasoning` if it chats.
+    and `reasoning` if it chats. `audio`: of a model that chats, if it hears or speaks.
     """
 
     id: str
@@ -56,9 +63,12 @@ class ModelObject(msgspec.Struct, kw_only=True):
     notes: Sequence[str] | UnsetType = UNSET
     tools: str | UnsetType = UNSET
     reasoning: str | UnsetType = UNSET
+    audio: ChatAudio | UnsetType = UNSET
 
 
-def render_model(name: str, model: InstalledModel, loaded: LoadedModel | None) -> ModelObject:
+def render_model(
+    name: str, model: InstalledModel, loaded: LoadedModel | None, audio: ChatAudio | UnsetType = UNSET
+) -> ModelObject:
     """Render a model under a name. `loaded`: what its worker reports, if it is loaded."""
     facts = model.facts
     window = loaded.window if loaded else facts.window
@@ -83,6 +93,7 @@ def render_model(name: str, model: InstalledModel, loaded: LoadedModel | None) -
         notes=loaded.notes if loaded else UNSET,
         tools=(loaded.tools or UNSET) if loaded else UNSET,
         reasoning=(loaded.reasoning or UNSET) if loaded else UNSET,
+        audio=audio,
     )
 
 

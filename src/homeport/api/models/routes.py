@@ -5,12 +5,14 @@ Models are listed under their own names and under the aliases that the operator 
 
 from collections.abc import Mapping
 
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from homeport.api.chat.joined_models import HEARS, SPEAKER, TRANSCRIBER, find_joined
 from homeport.api.files.render import DeletedObject
 from homeport.api.json_response import JsonResponse
-from homeport.api.models.render import ModelObject, render_model, runs_as
+from homeport.api.models.render import ChatAudio, ModelObject, render_model, runs_as
 from homeport.api.paging import render_list
 from homeport.api.services import registry, services
 from homeport.domain.errors import Forbidden, excerpt
@@ -29,13 +31,15 @@ def list_by_name(request: Request) -> Mapping[str, InstalledModel]:
 
 async def list_models(request: Request) -> Response:
     """List every model, then aliases."""
-    return render_list(_render(request, *entry) for entry in list_by_name(request).items())
+    joined = _joined(request)
+    return render_list(_render(request, *entry, joined) for entry in list_by_name(request).items())
 
 
 async def retrieve(request: Request) -> Response:
     """Describe a model. Raises ModelNotFound."""
     name = request.path_params["model"]
-    return JsonResponse(_render(request, name, registry(request).resolve(name, "").served_model))
+    model = registry(request).resolve(name, "").served_model
+    return JsonResponse(_render(request, name, model, _joined(request)))
 
 
 async def delete(request: Request) -> Response:
@@ -55,5 +59,22 @@ async def delete(request: Request) -> Response:
     )
 
 
-def _render(request: Request, name: str, model: InstalledModel) -> ModelObject:
-    return render_model(name, model, services(request).serving.loaded(runs_as(model)))
+def _render(request: Request, name: str, model: InstalledModel, joined: ChatAudio) -> ModelObject:
+    return render_model(name, model, services(request).serving.loaded(runs_as(model)), _audio(model, joined))
+
+
+def _joined(request: Request) -> ChatAudio:
+    """Return the models through which the caller's chats hear and speak."""
+    return ChatAudio(
+        input=find_joined(request, TRANSCRIBER) or UNSET,
+        output=find_joined(request, SPEAKER) or UNSET,
+    )
+
+
+def _audio(model: InstalledModel, joined: ChatAudio) -> ChatAudio | UnsetType:
+    """Return how a model hears and speaks."""
+    capabilities = model.facts.capabilities
+    if "chat" not in capabilities:
+        return UNSET
+    audio = ChatAudio(input=model.facts.name, output=joined.output) if HEARS in capabilities else joined
+    return UNSET if audio.input is UNSET and audio.output is UNSET else audio

@@ -1,13 +1,12 @@
 """From the body of a moderations request to the engine request, checks included. Does not decode images."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from homeport.api import data_url
+from homeport.api.image_inputs.collection import ImageInputs, ImagePlace, ImageSource
 from homeport.api.moderations.render import is_text_only
 from homeport.api.moderations.schema import DEFAULT_MODEL, ImageItem, ModerationBody, ModerationItem
 from homeport.domain import validation
-from homeport.domain.content import Attachment, ImagePart, TextPart
+from homeport.domain.content import TextPart
 from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.models import ResolvedModel
 from homeport.domain.moderation import ModerationPart, ModerationRequest
@@ -16,14 +15,14 @@ MAX_INPUTS, MAX_CHARACTERS = 1024, 1_000_000
 MAX_IMAGES, MAX_IMAGE_BYTES = 8, 10_000_000
 
 
-def to_request(body: ModerationBody, resolved: ResolvedModel, folder: Path) -> ModerationRequest:
-    """Make the engine request; images are written to `folder`. Raises InvalidRequest naming the field."""
+def to_request(body: ModerationBody, resolved: ResolvedModel, images: ImageInputs) -> ModerationRequest:
+    """Make the engine request, whose images `images` writes later. Raises InvalidRequest naming the field."""
     items: Sequence[ModerationItem] = [body.input] if isinstance(body.input, str) else body.input
     _check_items(items, resolved.requested_name)
     texts = [item for item in items if isinstance(item, str)]
     if texts:
         return ModerationRequest(tuple((TextPart(text),) for text in texts))
-    parts = [_to_part(item, f"input[{at}]", folder / str(at)) for at, item in enumerate(items)]
+    parts = [_to_part(item, f"input[{at}]", images) for at, item in enumerate(items)]
     return ModerationRequest((tuple(parts),))
 
 
@@ -56,10 +55,9 @@ def _check_items(items: Sequence[ModerationItem], name: str) -> None:
         )
 
 
-def _to_part(item: ModerationItem, name: str, path: Path) -> ModerationPart:
-    """Convert a part; an image is written to `path`. Raises InvalidRequest if it is no image in a data: URL."""
+def _to_part(item: ModerationItem, name: str, images: ImageInputs) -> ModerationPart:
+    """Convert a part. Raises InvalidRequest for a URL that is not served."""
     if isinstance(item, ImageItem):
-        param = f"{name}.image_url.url"
-        data_url.save_image_url(item.image_url.url, path, param, MAX_IMAGE_BYTES)
-        return ImagePart(Attachment(path), param=param)
+        place = ImagePlace(name, "image_url", f"{name}.image_url.url", name)
+        return images.add(ImageSource(url=item.image_url.url), place)
     return TextPart(item if isinstance(item, str) else item.text)

@@ -17,7 +17,7 @@ class TextItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag
 
 
 class ImageUrl(msgspec.Struct, forbid_unknown_fields=True):
-    """An image as a data: URL."""
+    """An image."""
 
     url: str
 
@@ -37,7 +37,8 @@ class ModerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     input: Annotated[
         str | list[ModerationItem],
         served(
-            "A string, up to 1024 strings, or text and image_url parts that are classified together (data: URLs only)."
+            "A string, up to 1024 strings, or text and image_url parts that are classified together."
+            " A data: URL, or one of a host that the operator allows."
         ),
     ]
     model: Annotated[

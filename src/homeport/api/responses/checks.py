@@ -10,6 +10,7 @@ from homeport.api.responses.convert import (
     check_prompt_fields,
     conversation_id,
 )
+from homeport.api.responses.included import IMAGE_URLS
 from homeport.api.responses.mcp_declaration import check_stored as check_stored_servers
 from homeport.api.responses.schema import ResponseBody
 from homeport.api.text_generation.convert import (
@@ -24,14 +25,14 @@ from homeport.domain.errors import InvalidRequest
 INCLUDES = (
     LOGPROBS,
     ENCRYPTED_REASONING,
-    "message.input_image.image_url",
+    IMAGE_URLS,
     "file_search_call.results",
     "web_search_call.results",
     "web_search_call.action.sources",
     "computer_call_output.output.image_url",
     "code_interpreter_call.outputs",
 )
-"""What may be included. All but the first two belong to tools and content that are not served: they have no effect."""
+"""What may be included. All but the first three belong to tools that are not served: they have no effect."""
 _MAX_INCLUDES = 64
 _MAX_CLIENT_METADATA = 64
 _ID_CHARS = 256

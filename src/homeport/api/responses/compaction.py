@@ -10,6 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import json_codec
+from homeport.api.forms import respond_and_hold
+from homeport.api.image_inputs.collection import ImageInputs
+from homeport.api.image_inputs.request_images import images_of
 from homeport.api.request_body import read_json
 from homeport.api.request_context import context_of
 from homeport.api.request_runner import resolve, run
@@ -48,11 +51,15 @@ async def compact(request: Request) -> Response:
     check_caching(body.prompt_cache_key, body.prompt_cache_retention, body.prompt_cache_options)
     check_tier(body.service_tier)
     earlier = await load_earlier(request, body.previous_response_id, None)
-    content = await read_prompt(request, PromptSource(body.instructions, body.input, earlier))
-    kept = [item for item in (*earlier, *content.items) if _is_user_message(item)]
-    writer = _CompactionWriter(kept, functools.partial(seal, services(request).secret))
-    engine_request = summary_request(content.messages, resolved, context)
-    return await run(request, resolved, engine_request, writer, endpoint="responses")
+
+    async def respond(images: ImageInputs) -> Response:
+        content = await read_prompt(request, PromptSource(body.instructions, body.input, earlier), images)
+        kept = [item for item in (*earlier, *content.items) if _is_user_message(item)]
+        writer = _CompactionWriter(kept, functools.partial(seal, services(request).secret))
+        engine_request = summary_request(content.messages, resolved, context)
+        return await run(request, resolved, engine_request, writer, endpoint="responses")
+
+    return await respond_and_hold(images_of(request, resolved), respond)
 
 
 class _ItemKind(msgspec.Struct):

@@ -3,6 +3,9 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from homeport.api.forms import respond_and_hold
+from homeport.api.image_inputs.collection import ImageInputs
+from homeport.api.image_inputs.request_images import images_of
 from homeport.api.request_body import read_json, run_in_thread_if_large
 from homeport.api.request_runner import resolve, run
 from homeport.api.responses.checks import check_state
@@ -28,12 +31,17 @@ async def count(request: Request) -> Response:
     if body.personality is not None:
         raise validation.unsupported_field("personality", "Models have no other personality: use 'instructions'.")
     earlier = await load_earlier(request, body.previous_response_id, conversation)
-    content = await read_prompt(request, PromptSource(body.instructions, body.input, earlier))
-    declared = DeclaredTools(body.tools, body.tool_choice, body.parallel_tool_calls)
-    tools = await read_tools(request, declared, content)
-    # Only the number is returned, so it does not matter whose ids an alias promises: no encoding.
-    engine_request = TokenRequest((to_prompt(content.messages, tools.use, fields),))
-    return await run(request, resolved, engine_request, TokenWriter(_render), endpoint="tokenize")
+    source = PromptSource(body.instructions, body.input, earlier)
+
+    async def respond(images: ImageInputs) -> Response:
+        content = await read_prompt(request, source, images)
+        declared = DeclaredTools(body.tools, body.tool_choice, body.parallel_tool_calls)
+        tools = await read_tools(request, declared, content)
+        # Only the number is returned, so it does not matter whose ids an alias promises: no encoding.
+        engine_request = TokenRequest((to_prompt(content.messages, tools.use, fields),))
+        return await run(request, resolved, engine_request, TokenWriter(_render), endpoint="tokenize")
+
+    return await respond_and_hold(images_of(request, resolved), respond)
 
 
 def _render(result: TokenizeResult, _window: int | None) -> dict[str, object]:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from homeport.api.image_inputs.collection import ImageInputs
 from homeport.api.responses.client_tools import local_shell_arguments, patch_arguments, shell_arguments
+from homeport.api.responses.content_reader import ContentReader
 from homeport.api.responses.hosted_history import to_exchange
-from homeport.api.responses.input_files import ReferredTexts, file_name
+from homeport.api.responses.input_files import ReferredTexts
 from homeport.api.responses.item_schema import (
     Compaction,
-    ContentPart,
     CustomCall,
     FunctionCall,
     HostedItem,
@@ -32,7 +33,17 @@ from homeport.api.responses.mcp_history import Approvals
 from homeport.api.responses.summaries import replace_earlier
 from homeport.api.responses.tool_names import model_name
 from homeport.domain import validation
-from homeport.domain.content import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, text_message
+from homeport.domain.content import (
+    ImagePart,
+    Message,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    list_images,
+    text_message,
+)
 from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.history import FunctionCallFields
 from homeport.domain.history_reader import to_function_call
@@ -45,11 +56,13 @@ def to_messages(
     *,
     n_earlier: int = 0,
     read_file: Callable[[str], bytes] | None = None,
+    images: ImageInputs | None = None,
 ) -> tuple[Message, ...]:
     """Make the messages of instructions and all items, the first `n_earlier` of which are those of earlier responses.
 
-    `open_reasoning` returns the text of `encrypted_content`; `read_file` the content of an uploaded file, by its id.
-    Raises InvalidRequest naming the item of the request, and what `read_file` raises.
+    `open_reasoning` returns the text of `encrypted_content`; `read_file` the content of an uploaded file, by its id;
+    `images` registers images, which are refused without it. Raises InvalidRequest naming the item of the request, and
+    what `read_file` raises.
     """
     if len(items) > MAX_ITEMS:
         raise InvalidRequest(
@@ -58,7 +71,7 @@ def to_messages(
             param="input",
             code="array_above_max_length",
         )
-    history = _History(items, ReferredTexts(open_reasoning, read_file))
+    history = _History(items, ReferredTexts(open_reasoning, read_file), images)
     ids: set[str] = set()
     for at, item in enumerate(items):
         is_new = at >= n_earlier
@@ -69,6 +82,8 @@ def to_messages(
             ids.add(item.id)
         history.add(item, place, is_new)
     messages = history.finish()
+    if images is not None:
+        images.select(list_images(messages), "input")
     if instructions:
         messages = (text_message("system", instructions), *messages)
     if not messages:
@@ -79,28 +94,29 @@ def to_messages(
 class _History:
     """Collects the assistant's items until their calls have outputs and something else follows."""
 
-    def __init__(self, items: Sequence[InputItem], referred: ReferredTexts) -> None:
+    def __init__(self, items: Sequence[InputItem], referred: ReferredTexts, images: ImageInputs | None) -> None:
         self._referred = referred
+        self._content = ContentReader(referred, images)
         self._answered = {item.call_id for item in items if isinstance(item, ToolOutput)}
         self._messages: list[Message] = []
         self._thoughts: list[str] = []
         self._texts: list[str] = []
         self._calls: dict[str, ToolCallPart] = {}
         self._call_ids: dict[str, str] = {}
-        self._results: dict[str, ToolResultPart] = {}
+        self._results: dict[str, tuple[Part, ...]] = {}
         self._n_hosted = 0
         self._approvals = Approvals(items)
 
     def add(self, item: InputItem, place: str, is_new: bool) -> None:
         """Add the next item. `is_new`: it is of this request, and `place` names it."""
         if isinstance(item, MessageItem):
-            text = self._text(item.parts, f"{place}.content")
+            parts = self._content.read(item.parts, f"{place}.content")
             if item.role == "assistant":
                 self._begin_answer(ends_text=True)
-                self._texts.append(text)
+                self._texts.append("".join(part.text for part in parts if isinstance(part, TextPart)))
             else:
                 self._end_turn()
-                self._messages.append(text_message(item.role, text))
+                self._messages.append(Message(item.role, tuple(parts) or (TextPart(""),)))
         elif isinstance(item, ReasoningItem):
             self._begin_answer(ends_text=True)
             self._thoughts.append(self._reasoning(item, place, is_new))
@@ -113,7 +129,7 @@ class _History:
         elif isinstance(item, Compaction):
             self._end_turn()
             text = self._referred.open(item.encrypted_content, place)
-            self._messages = list(replace_earlier(self._messages, text))
+            self._messages = list(replace_earlier(self._messages, text, self._content.earlier_image))
 
     def finish(self) -> tuple[Message, ...]:
         """Return all messages. Raises InvalidRequest if a call has no output."""
@@ -140,7 +156,7 @@ class _History:
         if text or not self._calls:
             parts.append(TextPart(text))
         self._messages.append(Message("assistant", (*parts, *self._calls.values())))
-        self._messages.extend(Message("tool", (self._results[call_id],)) for call_id in self._calls)
+        self._messages.extend(Message("tool", self._results[call_id]) for call_id in self._calls)
         self._thoughts, self._texts, self._calls, self._call_ids, self._results = [], [], {}, {}, {}
 
     def _add_call(self, item: ToolCall, place: str) -> None:
@@ -174,7 +190,7 @@ class _History:
                 param=_inside(place, "call_id"),
                 code="invalid_value",
             )
-        self._results[call_id] = ToolResultPart(call_id, self._output(item, f"{place}.output"))
+        self._results[call_id] = self._result(call_id, item, f"{place}.output")
 
     def _add_hosted(self, item: HostedItem, place: str, is_new: bool) -> None:
         """Add a call that the server has executed, with its result, or one that the caller has refused."""
@@ -188,14 +204,20 @@ class _History:
         self._n_hosted += 1
         call_id = f"hosted_{self._n_hosted}"  # not the item's id: it has none until it is stored
         self._calls[call_id] = ToolCallPart(call_id, exchange.name, exchange.arguments)
-        self._results[call_id] = ToolResultPart(call_id, exchange.result)
+        self._results[call_id] = (ToolResultPart(call_id, exchange.result),)
 
-    def _output(self, item: ToolOutput, place: str) -> str:
+    def _result(self, call_id: str, item: ToolOutput, place: str) -> tuple[Part, ...]:
+        """Return the result of a call: one text, which its images follow."""
         if isinstance(item, ShellCallOutput):
-            return _shell_text(item)
+            return (ToolResultPart(call_id, _shell_text(item)),)
         if isinstance(item, PatchCallOutput):
-            return item.output or f"The patch {'failed' if item.status == 'failed' else 'was applied'}."
-        return item.output if isinstance(item.output, str) else self._text(item.output, place)
+            applied = item.output or f"The patch {'failed' if item.status == 'failed' else 'was applied'}."
+            return (ToolResultPart(call_id, applied),)
+        if isinstance(item.output, str):
+            return (ToolResultPart(call_id, item.output),)
+        parts = self._content.read(item.output, place)
+        text = "".join(part.text for part in parts if isinstance(part, TextPart))
+        return (ToolResultPart(call_id, text), *(part for part in parts if isinstance(part, ImagePart)))
 
     def _reasoning(self, item: ReasoningItem, place: str, is_new: bool) -> str:
         """Return the reasoning itself if the item has it, in whatever form, else its summary."""
@@ -204,19 +226,6 @@ class _History:
             opened = self._referred.open(item.encrypted_content, place)
             content = content or opened
         return content or "\n\n".join(part.text for part in item.summary or ())
-
-    def _text(self, parts: Sequence[ContentPart], place: str) -> str:
-        """Join text parts as they are. Files are paragraphs of their own, below their names."""
-        blocks: list[str] = []
-        texts: list[str] = []
-        for at, part in enumerate(parts):
-            if part.type != "input_file":
-                texts.append(part.text or part.refusal or "")
-                continue
-            content = self._referred.file(part, f"{place}[{at}]")
-            blocks += ("".join(texts), f"File {file_name(part)}:\n{content}")
-            texts = []
-        return "\n\n".join(filter(None, (*blocks, "".join(texts))))
 
 
 def _to_call(item: ToolCall, call_id: str, place: str) -> ToolCallPart:

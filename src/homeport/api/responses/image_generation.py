@@ -147,6 +147,7 @@ class ImageGenerationTool:
             item,
             status="completed",
             result=to_base64(image),
+            revised_prompt=image.revised_prompt or item.revised_prompt,
             action="generate",
             size=size_of(image),
             quality=quality_of(self._form),

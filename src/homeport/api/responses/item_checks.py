@@ -68,7 +68,7 @@ def _message(item: MessageItem, place: str) -> MessageItem:
     validation.check_choice(f"{place}.role", item.role, ROLES)
     validation.check_choice(f"{place}.phase", item.phase, _PHASES)
     kinds = ANSWER_KINDS if item.role == "assistant" else INPUT_KINDS
-    parts = complete_parts(item.parts, kinds, f"{place}.content")
+    parts = complete_parts(item.parts, kinds, f"{place}.content", is_known=item.id is not None)
     return structs.replace(item, type="message", status=_status(item.status, place), content=parts)
 
 

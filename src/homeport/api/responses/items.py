@@ -12,6 +12,7 @@ from msgspec import structs
 
 from homeport.api import json_codec
 from homeport.api.responses import item_schema
+from homeport.api.responses.content_parts import check_images_given, is_left_out
 from homeport.api.responses.item_checks import complete
 from homeport.api.responses.item_schema import CompactionTrigger, InputItem, ItemReference, MessageItem
 from homeport.domain import validation
@@ -113,23 +114,23 @@ def read_input(value: str | Sequence[msgspec.Raw], place: str = "input") -> list
 def resolve_references(
     items: Sequence[InputItem], find: Callable[[Sequence[str]], Iterable[Item]], place: str = "input"
 ) -> list[InputItem]:
-    """Replace each `item_reference` by the stored item with its id.
+    """Replace each `item_reference` by the stored item with its id, and add the images that a message leaves out.
 
-    `find` returns those of the items with these ids that exist; it is called once, and only if there are references.
-    Raises NotFound.
+    `find` returns those of the items with these ids that exist; it is called once, and only if something refers to
+    them. Raises NotFound, and InvalidRequest for an image that no stored item has.
     """
-    ids = [item.id for item in items if isinstance(item, ItemReference)]
+    ids = [item.id for item in items if isinstance(item, ItemReference) or _leaves_images_out(item)]
     if not ids:
         return list(items)
-    found = {item.id: item for item in find(ids)}
-    for each in ids:
-        if each not in found:
-            raise NotFound(
-                f"Item with id '{excerpt(each)}' not found. Items are not kept when 'store' is false: send the item "
-                "itself, or remove it from your input.",
-                param=place,
-            )
-    return [from_stored([found[each.id]])[0] if isinstance(each, ItemReference) else each for each in items]
+    found = {item.id: item for item in find([each for each in ids if each is not None])}
+    return [_resolve(item, found, f"{place}[{at}]", place) for at, item in enumerate(items)]
+
+
+def check_whole(items: Sequence[InputItem], place: str) -> None:
+    """Raise InvalidRequest for a message that leaves an image out."""
+    for at, item in enumerate(items):
+        if isinstance(item, MessageItem):
+            check_images_given(item.parts, f"{place}[{at}].content")
 
 
 def to_stored(
@@ -167,6 +168,30 @@ def duplicate_id(item_id: str, place: str) -> InvalidRequest:
         param=f"{place}.id",
         code="invalid_value",
     )
+
+
+def _leaves_images_out(item: InputItem) -> bool:
+    return isinstance(item, MessageItem) and any(map(is_left_out, item.parts))
+
+
+def _resolve(item: InputItem, found: Mapping[str, Item], place: str, whole: str) -> InputItem:
+    """Return an item, or what it refers to. `whole` names the input."""
+    if isinstance(item, ItemReference):
+        if item.id not in found:
+            raise NotFound(
+                f"Item with id '{excerpt(item.id)}' not found. Items are not kept when 'store' is false: send the "
+                "item itself, or remove it from your input.",
+                param=whole,
+            )
+        return from_stored([found[item.id]])[0]
+    if not isinstance(item, MessageItem) or not _leaves_images_out(item):
+        return item
+    own = found.get(item.id or "")
+    stored = from_stored([own])[0] if own else None
+    images = dict(enumerate(stored.parts)) if isinstance(stored, MessageItem) else {}
+    parts = tuple(images.get(at, part) if is_left_out(part) else part for at, part in enumerate(item.parts))
+    check_images_given(parts, f"{place}.content")
+    return structs.replace(item, content=parts)
 
 
 def _read(raw: msgspec.Raw, place: str) -> InputItem:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 from starlette.requests import Request
 
+from homeport.api.image_inputs.collection import ImageInputs
 from homeport.api.responses.history import to_messages
 from homeport.api.responses.item_ids import input_item_id, response_id_of
 from homeport.api.responses.item_schema import AdditionalTools, CompactionTrigger, InputItem
@@ -62,15 +63,20 @@ class PromptContent(NamedTuple):
     asks_summary: bool = False
 
 
-async def read_prompt(request: Request, source: PromptSource) -> PromptContent:
-    """Read the items of a prompt. Raises InvalidRequest naming the item, NotFound for one that is referred to."""
+async def read_prompt(request: Request, source: PromptSource, images: ImageInputs) -> PromptContent:
+    """Read the items of a prompt, and make the files of their images.
+
+    Raises InvalidRequest naming the item, NotFound for one that is referred to.
+    """
     server, project = services(request), caller(request).project
     find = functools.partial(_find_items, server.responses, server.conversations, project, source.earlier)
     files = functools.partial(_read_file, server.files, project, server.spool) if server.files else None
-    arguments = (source, find, functools.partial(open_sealed, server.secret), files)
+    arguments = (source, find, functools.partial(open_sealed, server.secret), files, images)
     if isinstance(source.input, str) and not source.earlier and len(source.input) <= _SMALL_CHARS:
         return _read(*arguments)
-    return await asyncio.to_thread(_read, *arguments)
+    content = await asyncio.to_thread(_read, *arguments)
+    await images.save()
+    return content
 
 
 def _read(
@@ -78,6 +84,7 @@ def _read(
     find: Callable[[Sequence[str]], Iterable[Item]],
     open_reasoning: Callable[[str], str | None],
     read_file: Callable[[str], bytes] | None,
+    images: ImageInputs,
 ) -> PromptContent:
     if source.input is None and not source.earlier:
         raise validation.missing("input")
@@ -91,7 +98,9 @@ def _read(
 
     def extend(output: Sequence[Item]) -> tuple[Message, ...]:
         items = [*history, *from_stored(output)]
-        return to_messages(source.instructions, items, open_reasoning, n_earlier=len(items), read_file=read_once)
+        return to_messages(
+            source.instructions, items, open_reasoning, n_earlier=len(items), read_file=read_once, images=images
+        )
 
     messages = to_messages(
         source.instructions,
@@ -99,6 +108,7 @@ def _read(
         open_reasoning,
         n_earlier=len(source.earlier),
         read_file=read_once,
+        images=images,
     )
     if not messages:
         raise InvalidRequest("Invalid 'input': the model needs at least one item.", param="input", code="empty_array")

@@ -11,6 +11,8 @@ from starlette.responses import Response
 
 from homeport.api import json_codec
 from homeport.api.forms import respond_and_hold
+from homeport.api.image_inputs.collection import ImageInputs
+from homeport.api.image_inputs.request_images import images_of
 from homeport.api.json_response import JsonResponse
 from homeport.api.paging import parse_page, render_page
 from homeport.api.query_params import read_query
@@ -32,7 +34,7 @@ from homeport.api.responses.convert import (
     to_response,
 )
 from homeport.api.responses.hosted_tools import closing
-from homeport.api.responses.included import with_sealed_reasoning
+from homeport.api.responses.included import with_images_asked_for, with_sealed_reasoning
 from homeport.api.responses.input_pages import page_of_items
 from homeport.api.responses.item_ids import new_response_id
 from homeport.api.responses.plan import NOTHING_FIRST, FirstItems, ResponsePlan
@@ -90,17 +92,21 @@ async def create(request: Request) -> Response:
     is_stored = bool(run_of) or check_stored(body, can_store=can_store(request))
     if is_stored and not run_of:
         await check_room(request)
-    if body.background and not run_of:
-        return await _start(request, body, resolved)
-    respond = _responder(request, body, resolved, is_stored=is_stored)
-    conversation = conversation_id(body.conversation)
-    if conversation is None:
-        return await respond(None)
-    response_id = run_of or new_response_id()
-    lock = ConversationLock(
-        conversation_repository(request), caller(request).project, conversation, response_id, is_kept=bool(run_of)
-    )
-    return await respond_and_hold(lock, respond)
+
+    async def respond_with(images: ImageInputs) -> Response:
+        if body.background and not run_of:
+            return await _start(request, body, resolved, images)
+        respond = _responder(request, body, resolved, images, is_stored=is_stored)
+        conversation = conversation_id(body.conversation)
+        if conversation is None:
+            return await respond(None)
+        response_id = run_of or new_response_id()
+        lock = ConversationLock(
+            conversation_repository(request), caller(request).project, conversation, response_id, is_kept=bool(run_of)
+        )
+        return await respond_and_hold(lock, respond)
+
+    return await respond_and_hold(images_of(request, resolved), respond_with)
 
 
 async def retrieve(request: Request) -> Response:
@@ -136,6 +142,8 @@ async def input_items(request: Request) -> Response:
     query = parse_page(request, InputItemsQuery, max_limit=MAX_PAGE_SIZE)
     check_include(query.include)
     page = page_of_items((await _find(request)).input, query)
+    items = await asyncio.to_thread(with_images_asked_for, page.items, query.include)
+    page = msgspec.structs.replace(page, items=items)
     return render_page(page, lambda item: msgspec.Raw(item.body.encode()))
 
 
@@ -144,9 +152,9 @@ async def _find(request: Request) -> StoredResponse:
     return await asyncio.to_thread(response_repository(request).get, project, response_id)
 
 
-async def _start(request: Request, body: ResponseBody, resolved: ResolvedModel) -> Response:
+async def _start(request: Request, body: ResponseBody, resolved: ResolvedModel, images: ImageInputs) -> Response:
     """Accept a background response, when all checks have passed that need no model."""
-    checked = await _check(request, body, resolved, new_response_id(), is_stored=True)
+    checked = await _check(request, body, resolved, images, new_response_id(), is_stored=True)
     return await background.start(
         request,
         checked.base,
@@ -159,7 +167,7 @@ async def _start(request: Request, body: ResponseBody, resolved: ResolvedModel) 
 
 
 def _responder(
-    request: Request, body: ResponseBody, resolved: ResolvedModel, *, is_stored: bool
+    request: Request, body: ResponseBody, resolved: ResolvedModel, images: ImageInputs, *, is_stored: bool
 ) -> Callable[[ConversationLock | None], Awaitable[Response]]:
     """Return what answers, given the lock of the conversation."""
     context = context_of(request.scope)
@@ -167,12 +175,12 @@ def _responder(
 
     async def respond(lock: ConversationLock | None) -> Response:
         response_id = lock.owner if lock else context.response_id or new_response_id()
-        checked = await _check(request, body, resolved, response_id, is_stored=is_stored)
+        checked = await _check(request, body, resolved, images, response_id, is_stored=is_stored)
         engine_request, first = checked.engine_request, None
         if body.context_management and not checked.content.asks_summary:
-            first = await _compact(request, body, resolved, checked)
+            first = await _compact(request, body, resolved, checked, images)
             if first is not None:
-                engine_request = await _after_compaction(request, body, checked, first)
+                engine_request = await _after_compaction(request, body, checked, first, images)
         seal_text = functools.partial(seal, services(request).secret)
         has_end = is_stored and not context.response_id
         plan = ResponsePlan(
@@ -199,13 +207,19 @@ def _responder(
 
 
 async def _check(
-    request: Request, body: ResponseBody, resolved: ResolvedModel, response_id: str, *, is_stored: bool
+    request: Request,
+    body: ResponseBody,
+    resolved: ResolvedModel,
+    images: ImageInputs,
+    response_id: str,
+    *,
+    is_stored: bool,
 ) -> _Checked:
     """Check items and tools, and make the engine request. Raises InvalidRequest naming the field, NotFound."""
     context = context_of(request.scope)
     earlier = await load_earlier(request, body.previous_response_id, conversation_id(body.conversation))
     source = PromptSource(body.instructions, body.input, earlier, response_id)
-    content = await read_prompt(request, source)
+    content = await read_prompt(request, source, images)
     declared = DeclaredTools(body.tools, body.tool_choice, body.parallel_tool_calls)
     tools = await read_tools(request, declared, content, is_streamed=bool(body.stream or body.background))
     fields = _prompt_fields(body)
@@ -230,19 +244,22 @@ async def _check(
 
 
 async def _compact(
-    request: Request, body: ResponseBody, resolved: ResolvedModel, checked: _Checked
+    request: Request, body: ResponseBody, resolved: ResolvedModel, checked: _Checked, images: ImageInputs
 ) -> FirstItems | None:
     """Return a compaction of the context, if it is longer than the body allows."""
     own = checked.content.messages[1 if body.instructions else 0 :]
     [prompt] = checked.engine_request.prompts
     threshold = next((each.compact_threshold for each in body.context_management or ()), None)
-    context = Context(checked.base.id, own, cast("ChatPrompt", prompt), body.safety_identifier or body.user)
+    user = body.safety_identifier or body.user
+    context = Context(checked.base.id, own, cast("ChatPrompt", prompt), user, images.source_of)
     return await compact_if_long(request, resolved, context, threshold)
 
 
-async def _after_compaction(request: Request, body: ResponseBody, checked: _Checked, first: FirstItems) -> TextRequest:
+async def _after_compaction(
+    request: Request, body: ResponseBody, checked: _Checked, first: FirstItems, images: ImageInputs
+) -> TextRequest:
     """Return the engine request with the prompt that follows from a compaction, as later responses read it."""
-    content = await read_prompt(request, checked.source._replace(compactions=first.items))
+    content = await read_prompt(request, checked.source._replace(compactions=first.items), images)
     [before] = checked.engine_request.prompts
     prompt = to_prompt(content.messages, cast("ChatPrompt", before).tools, _prompt_fields(body))
     return msgspec.structs.replace(checked.engine_request, prompts=(prompt,))

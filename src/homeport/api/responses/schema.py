@@ -86,7 +86,10 @@ class ResponseBody(SamplingFields, forbid_unknown_fields=True, omit_defaults=Tru
 
     input: Annotated[
         str | list[msgspec.Raw] | None,
-        served("A text, or up to 8192 items: messages, calls, their outputs, reasoning, references."),
+        served(
+            "A text, or up to 8192 items: messages, calls, their outputs, reasoning, references. Messages and outputs "
+            "may have up to 64 images: data: URLs, URLs of hosts that the operator allows, file ids."
+        ),
     ] = None
     instructions: Annotated[
         str | None, served("A system message before all others. Not carried over to the next response.")
@@ -125,8 +128,8 @@ class ResponseBody(SamplingFields, forbid_unknown_fields=True, omit_defaults=Tru
     include: Annotated[
         list[str] | None,
         served(
-            "message.output_text.logprobs, reasoning.encrypted_content; the values for tools that are not served have "
-            "no effect."
+            "message.output_text.logprobs, reasoning.encrypted_content; message.input_image.image_url for lists of "
+            "items. The values for tools that are not served have no effect."
         ),
     ] = None
     top_logprobs: Annotated[int | None, served("0 to 20 alternatives; above 0 they are included.")] = None

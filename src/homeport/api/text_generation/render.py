@@ -1,6 +1,6 @@
 """The JSON that all text answers share: usage, and the limit that ended an answer. Knows nothing of chunks or HTTP."""
 
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -51,15 +51,31 @@ class UsageBody(msgspec.Struct, frozen=True):
     completion_tokens_details: CompletionDetails
 
 
-def render_usage(usage: Usage) -> UsageBody:
-    """Render what a request cost."""
-    total = usage.prompt_tokens + usage.completion_tokens
+class AudioTokens(NamedTuple):
+    """The tokens of audio that other models than the text model computed for a request: heard, and spoken.
+
+    `cached`: those of the heard ones that were computed for an earlier request.
+    """
+
+    heard: int = 0
+    spoken: int = 0
+    cached: int = 0
+
+
+NO_AUDIO_TOKENS = AudioTokens()
+
+
+def render_usage(usage: Usage, audio: AudioTokens = NO_AUDIO_TOKENS) -> UsageBody:
+    """Render what a request cost. The tokens of `audio` are added to those of the text model."""
+    prompt, completion = usage.prompt_tokens + audio.heard, usage.completion_tokens + audio.spoken
     details = CompletionDetails(
         reasoning_tokens=usage.reasoning_tokens,
+        audio_tokens=audio.spoken,
         accepted_prediction_tokens=usage.accepted_tokens,
         rejected_prediction_tokens=usage.rejected_tokens,
     )
-    return UsageBody(usage.prompt_tokens, usage.completion_tokens, total, PromptDetails(usage.cached_tokens), details)
+    prompt_details = PromptDetails(usage.cached_tokens + audio.cached, audio.heard)
+    return UsageBody(prompt, completion, prompt + completion, prompt_details, details)
 
 
 def clamp_logprob(logprob: float) -> float:

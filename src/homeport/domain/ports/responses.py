@@ -4,7 +4,7 @@ Repositories are synchronous: the event loop calls them through a thread. A proj
 the same NotFound for another project's as for none. What has expired is not found, except as a part of a chain.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Protocol
 
 from homeport.domain.paging import Page, PageRequest
@@ -151,6 +151,22 @@ class ConversationRepository(Protocol):
 
     def unlock(self, conversation_id: str, owner: str) -> None:
         """End a reservation, if `owner` has it."""
+        ...
+
+
+class TranscriptRepository(Protocol):
+    """The transcripts of spoken answers, which later requests of their project name by id until they expire."""
+
+    def add(self, project: str, audio_id: str, transcript: str, expires_at: int) -> None:
+        """Keep a transcript until `expires_at`, in Unix seconds. Raises StorageFull."""
+        ...
+
+    def find(self, project: str, audio_ids: Collection[str]) -> Mapping[str, str]:
+        """Return those transcripts that are there, by id."""
+        ...
+
+    def sweep(self) -> int:
+        """Delete what has expired; return the number of transcripts."""
         ...
 
 

@@ -10,8 +10,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
-
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import EngineFailed, HomeportError
 from homeport.domain.events import (
@@ -22,8 +20,8 @@ from homeport.domain.events import (
     Failed,
     Usage,
 )
+from homeport.engines.embeddings.dimensions import truncate
 from homeport.engines.embeddings.tokenization import InputTokenizer, TokenIds
-from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EmbeddingEncoder
 from homeport.engines.round_robin import ActiveRequest
 
@@ -148,7 +146,7 @@ class EmbeddingBatcher:
             return
         start = 0
         for each, inputs in batch:
-            data = _truncate_dimensions(rows[start : start + len(inputs)], each.dimensions).astype("<f4").tobytes()
+            data = truncate(rows[start : start + len(inputs)], each.dimensions).astype("<f4").tobytes()
             events.append((each.id, EmbeddingVectors(each.done, len(inputs), each.dimensions, data)))
             start += len(inputs)
             each.done += len(inputs)
@@ -156,11 +154,3 @@ class EmbeddingBatcher:
                 each.waiting.popleft()
             if not each.waiting:
                 events.append((each.id, Done(Usage(each.tokens))))
-
-
-def _truncate_dimensions(rows: encoder.Vectors, dimensions: int) -> encoder.Vectors:
-    """Return the first dimensions of vectors, normalized to length 1."""
-    if dimensions == rows.shape[1]:
-        return rows
-    cut = rows[:, :dimensions]
-    return np.asarray(cut / np.linalg.norm(cut, axis=1, keepdims=True), np.float32)

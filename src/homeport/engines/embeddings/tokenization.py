@@ -5,10 +5,12 @@ from collections.abc import Generator, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from homeport.domain.content import ImagePart
 from homeport.domain.embeddings import EmbeddingInput, EmbeddingRequest
 from homeport.domain.errors import ContextOverflow, InvalidRequest
 from homeport.domain.text import TextPrompt
 from homeport.engines import encodings
+from homeport.engines.embeddings.dimensions import choose_dimensions
 from homeport.engines.embeddings.families import EmbeddingFamily
 from homeport.engines.llama.encoder import EmbeddingEncoder
 
@@ -29,20 +31,7 @@ class InputTokenizer:
 
     def dimensions(self, wanted: int | None) -> int:
         """Return the number of dimensions of each vector. Raises InvalidRequest if the model does not support it."""
-        own, minimum = self._encoder.dimensions, self._family.min_dimensions
-        if wanted is None or wanted == own:
-            return own
-        if minimum is None:
-            raise InvalidRequest(
-                f"This model's vectors have {own} dimensions and cannot be shortened: leave 'dimensions' out or set it "
-                f"to {own}.",
-                param="dimensions",
-            )
-        if not minimum <= wanted <= own:
-            raise InvalidRequest(
-                f"This model's vectors have {minimum} to {own} dimensions, not {wanted}.", param="dimensions"
-            )
-        return wanted
+        return choose_dimensions(wanted, self._encoder.dimensions, self._family.min_dimensions)
 
     def tokenize(self, request: EmbeddingRequest) -> Iterator[TokenIds | None]:
         """Iterate over each input's ids, in order; None after a piece of work that completed none.
@@ -56,12 +45,14 @@ class InputTokenizer:
             yield np.array(ids, np.int32)
 
     def _ids(self, input: EmbeddingInput, request: EmbeddingRequest, param: str) -> Generator[None, None, list[int]]:
+        if isinstance(input, ImagePart):
+            raise InvalidRequest("This model embeds only text.", param=param)
         if isinstance(input, TextPrompt):
             text = input.text
         elif request.encoding is None:
             return self._check_own_ids(input.ids, param, is_query=request.is_query)
         else:
-            text = _decode_foreign_ids(input.ids, encodings.load(request.encoding), param)
+            text = decode_foreign_ids(input.ids, encodings.load(request.encoding), param)
         text = self._family.add_prefix(text, is_query=request.is_query)
         if len(text) > _LONG_TEXT_FACTOR * self.window:
             yield from self._check_length(text, param)
@@ -114,7 +105,8 @@ class InputTokenizer:
             raise InvalidRequest(f"'{param}' has no text that this model can read.", param=param)
 
 
-def _decode_foreign_ids(ids: tuple[int, ...], encoding: encodings.Encoding, param: str) -> str:
+def decode_foreign_ids(ids: tuple[int, ...], encoding: encodings.Encoding, param: str) -> str:
+    """Return the text of token ids of one of OpenAI's encodings. Raises InvalidRequest naming `param`."""
     try:
         return b"".join(encoding.token(id) for id in ids).decode("utf-8", "replace")
     except InvalidRequest as error:

@@ -8,6 +8,8 @@ import logging
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from homeport.domain.errors import EngineFailed, HomeportError
 from homeport.domain.events import (
     Admitted,
@@ -29,6 +31,7 @@ from homeport.engines.images.pipeline import (
     PipelineInput,
     PipelineStep,
     Pixels,
+    RevisedPrompt,
 )
 from homeport.engines.round_robin import ActiveRequest, RoundRobinEngine, engine_error
 
@@ -126,11 +129,14 @@ def _events(pipeline: ImagePipeline, request: ImageRequest, index: int, seed: in
     edit = EditInput.from_request(request, pipeline.native_size)
     params = _pipeline_input(pipeline, request, edit, seed)
     n_previews = 0
+    revised_prompt: str | None = None
     outputs = pipeline.generate(params)
     try:
         for output in outputs:
             if output is None:
                 yield None
+            elif isinstance(output, RevisedPrompt):
+                revised_prompt = output.text
             elif isinstance(output, PipelineStep):
                 if output.preview is not None and n_previews < request.partial_images and output.step < output.steps:
                     preview = edit.composite(pixels.resize(output.preview, edit.size))
@@ -138,7 +144,8 @@ def _events(pipeline: ImagePipeline, request: ImageRequest, index: int, seed: in
                     n_previews += 1
                 yield ImageProgress(index, output.step, output.steps)
             else:
-                yield _image(index, edit.composite(pipeline.enlarge(output, edit.size)), request.output, None)
+                image = _image(index, edit.composite(pipeline.enlarge(output, edit.size)), request.output, None)
+                yield msgspec.structs.replace(image, revised_prompt=revised_prompt)
                 return
         raise EngineFailed("The model ended without an image.")
     finally:

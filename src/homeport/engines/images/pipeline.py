@@ -50,11 +50,18 @@ class PipelineStep:
     preview: Pixels | None = None
 
 
-PipelineOutputs: TypeAlias = Iterator[PipelineStep | Pixels | None]
-"""The outputs of one image: a `PipelineStep` after each step, the finished `Pixels` last, at the requested size.
+@dataclass(frozen=True, slots=True)
+class RevisedPrompt:
+    """What the pipeline generates instead of the prompt, as text; it comes before the first step."""
 
-None: no output yet (about once a second while it waits), so that a cancellation is noticed. Closing the generator
-(`close()`) must stop the work at once.
+    text: str
+
+
+PipelineOutputs: TypeAlias = Iterator[RevisedPrompt | PipelineStep | Pixels | None]
+"""The outputs of one image: a `PipelineStep` after each step, the finished `Pixels` last.
+
+Pixels have the requested size, or a multiple of it. None: no output yet (about once a second while it waits), so that a
+cancellation is noticed. Closing the generator (`close()`) must stop the work at once.
 """
 
 

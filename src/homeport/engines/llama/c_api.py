@@ -108,6 +108,8 @@ int32_t llama_model_n_layer(const llama_model *model);
 int32_t llama_model_n_head(const llama_model *model);
 int32_t llama_model_n_head_kv(const llama_model *model);
 int32_t llama_model_n_swa(const llama_model *model);
+int32_t llama_model_n_embd_inp(const llama_model *model);
+int llama_model_rope_type(const llama_model *model);
 bool llama_model_is_recurrent(const llama_model *model);
 bool llama_model_is_hybrid(const llama_model *model);
 bool llama_model_has_encoder(const llama_model *model);
@@ -116,6 +118,7 @@ int32_t llama_model_meta_count(const llama_model *model);
 int32_t llama_model_meta_key_by_index(const llama_model *model, int32_t i, char *buf, size_t size);
 int32_t llama_model_meta_val_str_by_index(const llama_model *model, int32_t i, char *buf, size_t size);
 
+void llama_set_causal_attn(llama_context *ctx, bool causal_attn);
 int32_t llama_decode(llama_context *ctx, llama_batch batch);
 int32_t llama_encode(llama_context *ctx, llama_batch batch);
 int llama_pooling_type(const llama_context *ctx);
@@ -161,6 +164,9 @@ int ggml_backend_dev_type(void *device);
 void ggml_backend_dev_memory(void *device, size_t *free, size_t *total);
 void *ggml_backend_load(const char *path);
 """
+
+GRID_ROPES = (8, 40)
+"""The values of `llama_model_rope_type` of models whose positions have four parts (M-RoPE)."""
 
 CONTROL = 1 << 3
 """The bit of `llama_vocab_get_attr` that marks a control token."""

@@ -111,6 +111,17 @@ class LlamaLibrary:
         ffi.cdef(declarations)
         return ffi, _open(ffi, _sibling(self.path.parent, "ggml-base") or self.path)
 
+    def own_functions(self, declarations: str) -> tuple[Any, Any]:
+        """Return (ffi, api) for more functions of the library itself, with these declarations."""
+        ffi = cffi.FFI()
+        ffi.cdef(declarations)
+        return ffi, _open(ffi, self.path)
+
+    @property
+    def log_callback(self) -> int:
+        """The address of a `ggml_log_callback` that writes to `log`."""
+        return int(self.ffi.cast("uintptr_t", self._callback))
+
     def cpu_function(self, name: str) -> int:
         """Return the address of a function of the CPU backend by its name; 0 if there is none."""
         registry = self._backends.ggml_backend_reg_by_name(b"CPU")

@@ -5,20 +5,17 @@ preprocessing follows Yahoo's classify_nsfw.py, as the package specifies.
 """
 
 import io
-import warnings
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from homeport.domain.errors import InvalidRequest, Unavailable
+from homeport.domain.errors import Unavailable
 from homeport.engines import image_decoding
 from homeport.engines.onnx_sessions import session_options
 
-MAX_PIXELS = 50_000_000
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 THRESHOLD = 0.8
 """An image counts as pornographic from this probability on. The package: below 0.2 it is not, in between unsure."""
 
@@ -40,7 +37,7 @@ class NsfwClassifier:
 
     def judge(self, file: Path, param: str) -> float:
         """Return the probability, 0..1. Raises InvalidRequest for `param` if the file is not an image, or too large."""
-        rows = _preprocess(_decode(file, param))
+        rows = _preprocess(image_decoding.decode_rgb(file, param))
         (outputs,) = self._session.run(None, {self._input: rows[None]})
         return float(outputs[0, 1])
 
@@ -50,46 +47,6 @@ def rescale_probability(probability: float, threshold: float) -> float:
     if probability < THRESHOLD:
         return probability / THRESHOLD * threshold
     return threshold + (probability - THRESHOLD) / (1 - THRESHOLD) * (1 - threshold)
-
-
-def _decode(file: Path, param: str) -> Image.Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns about images over its own limit and about unusual metadata
-        try:
-            with Image.open(file, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise _too_large(param)
-                return _first_frame_rgb(image)
-        except UnidentifiedImageError as error:
-            kinds = ", ".join(FORMATS)
-            raise InvalidRequest(
-                f"Invalid '{param}': the file is not an image of a supported format ({kinds}).",
-                param=param,
-                code="invalid_image_format",
-            ) from error
-        except Image.DecompressionBombError as error:
-            raise _too_large(param) from error
-        except (OSError, ValueError, SyntaxError, EOFError) as error:
-            raise InvalidRequest(
-                f"Invalid '{param}': the image is damaged or incomplete.", param=param, code="invalid_image"
-            ) from error
-
-
-def _too_large(param: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"Invalid '{param}': the image has more than {MAX_PIXELS} pixels, which is the limit.",
-        param=param,
-        code="image_too_large",
-    )
-
-
-def _first_frame_rgb(image: Image.Image) -> Image.Image:
-    """Return the first frame, upright, as RGB, with transparent pixels on white."""
-    image = image_decoding.upright_image(image)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
 
 
 def _preprocess(image: Image.Image) -> NDArray[np.float32]:

@@ -58,9 +58,13 @@ class SpeechSynthesizer:
         self._names = frozenset(voice_files)
 
     def synthesize(self, active: ActiveRequest[SpeechRequest]) -> Iterator[Event]:
-        """Iterate over the events of one request. Usage: phonemes in, frames of 25 ms out."""
+        """Iterate over the events of one request. Usage: phonemes in, frames of 25 ms out. An empty text has none."""
         request = active.request
         voice = voices.find(request.voice, self._names)
+        if not request.text:
+            yield Admitted(0, (0,))
+            yield Done(Usage())
+            return
         phonemized = self._phonemizer.phonemize(request.text, voice)
         phonemes = sum(len(chunk.phonemes) for chunk in phonemized.chunks)
         yield Admitted(phonemes, (len(request.text),), phonemized.skipped)

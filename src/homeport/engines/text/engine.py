@@ -23,14 +23,16 @@ from homeport.domain.errors import (
     Unavailable,
 )
 from homeport.domain.events import Event, Failed, Usage
-from homeport.domain.models import CPU, EngineStats, LoadedModel
+from homeport.domain.models import CPU, PROJECTOR, EngineStats, LoadedModel
 from homeport.domain.ports.engine import EmitEvents, Engine
 from homeport.domain.text import TextRequest, TokenRequest
 from homeport.domain.worker_messages import EngineRequest, EngineSpec
+from homeport.engines.processors import cores
 from homeport.engines.text.adapter_cache import AdapterCache
 from homeport.engines.text.executor import Executor, Logits
 from homeport.engines.text.kv_cache import KVCache
 from homeport.engines.text.logprobs import TokenScore, score, score_runs
+from homeport.engines.text.media.encoder import EncoderFiles, MediaEncoder, MediaReader
 from homeport.engines.text.options import TextOptions, build_executor
 from homeport.engines.text.output_processor import OutputProcessor
 from homeport.engines.text.prefill_budget import CostFile, PrefillBudget
@@ -60,10 +62,20 @@ def build_engine(spec: EngineSpec, options: TextOptions, executor: Executor) -> 
     machine = f"{spec.digest} {executor.kernels} {executor.traits.device} {options.threads} {options.prompts}"
     costs = CostFile(Path(options.costs), machine) if options.costs else None
     try:
-        return TextEngine(spec.model, executor, options, costs, _open_prefix_store(spec, executor, options))
+        prefix_store = _open_prefix_store(spec, executor, options)
+        return TextEngine(spec.model, executor, options, costs, prefix_store, _media_reader(spec, executor, options))
     except BaseException:
         executor.close()
         raise
+
+
+def _media_reader(spec: EngineSpec, executor: Executor, options: TextOptions) -> MediaReader | None:
+    """Return what reads pictures with the model's projector; None if it has none."""
+    paths = spec.paths
+    if PROJECTOR not in paths or not executor.traits.media:
+        return None
+    files = EncoderFiles(paths["weights"], paths[PROJECTOR], options.threads or cores())
+    return MediaEncoder(files, executor.traits.media_width)
 
 
 def _open_prefix_store(spec: EngineSpec, executor: Executor, options: TextOptions) -> PrefixDiskStore | None:
@@ -104,12 +116,14 @@ class TextEngine:
         options: TextOptions,
         costs: CostFile | None = None,
         prefix_store: PrefixDiskStore | None = None,
+        media: MediaReader | None = None,
     ) -> None:
         traits, self._vocabulary = executor.traits, executor.vocabulary
         window, retained_cells = min(traits.window, traits.cells), options.retained_cells(traits)
         self._executor = executor
         self._shares_prefixes = options.share_prefixes
-        self._prompts = PromptProcessor(executor, window, speculates=options.speculate and traits.can_trim)
+        speculates = options.speculate and traits.can_trim
+        self._prompts = PromptProcessor(executor, window, speculates=speculates, media=media)
         support = self._prompts.tool_support
         self._loaded = LoadedModel(
             model,

@@ -7,7 +7,7 @@ Threads: only the step thread calls `forward`, `load_adapter`, `unload_adapter`,
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -27,7 +27,8 @@ class ExecutorTraits(msgspec.Struct, frozen=True):
     state, sliding window), a sequence can only grow or be released whole. `kv_format`: describes the format of what
     `save` returns, which only an executor of the same model, kernels and format can restore; empty: it can neither save
     nor restore. `adapters`: whether batches may name an adapter. `device`: where the model is: `cpu`, or GPUs by name
-    and the number of layers there.
+    and the number of layers there. `media`: whether batches may have embeddings; `cuts_media`: whether a sequence
+    can be cut between those of one block. `media_width`: the values of an embedding.
     """
 
     window: int
@@ -39,6 +40,9 @@ class ExecutorTraits(msgspec.Struct, frozen=True):
     kv_format: str = ""
     adapters: bool = False
     device: str = CPU
+    media: bool = False
+    cuts_media: bool = True
+    media_width: int = 0
 
 
 class InfillTokens(msgspec.Struct, frozen=True):
@@ -76,9 +80,32 @@ class TokenizerPointers(msgspec.Struct, frozen=True):
     tokenize: int
 
 
+class MediaRun(NamedTuple):
+    """Embeddings in a batch in place of tokens, from the index `first` on: `rows` (n, width) float32, one sequence.
+
+    They are the rows of a block from `offset` on, of which all take `n_positions` positions. `is_last`: the block ends
+    with them. `is_causal` False: each attends to all of the block, so they end it. `grid` (n, 4) int32: their
+    positions relative to the block's first one; None: in order.
+    """
+
+    first: int
+    rows: NDArray[np.float32]
+    offset: int
+    n_positions: int
+    is_last: bool
+    is_causal: bool = True
+    grid: NDArray[np.int32] | None = None
+
+    @property
+    def stop(self) -> int:
+        """The index after the last one."""
+        return self.first + len(self.rows)
+
+
 class TokenBatch(msgspec.Struct, frozen=True):
     """Tokens to compute, grouped by sequence, ids and positions ascending. All arrays but the last have length N.
 
+    `positions` count the tokens of the sequence. `tokens` are negative where `media` has embeddings.
     `logits_indices` holds the ascending indices into the batch whose logits are returned (M of them). `adapter` is the
     adapter used for the whole batch (empty: none); all tokens of a sequence are computed with the same one.
     """
@@ -88,6 +115,7 @@ class TokenBatch(msgspec.Struct, frozen=True):
     sequences: NDArray[np.int32]
     logits_indices: NDArray[np.int32]
     adapter: str = ""
+    media: tuple[MediaRun, ...] = ()
 
 
 class Tokenizer(Protocol):

@@ -102,12 +102,12 @@ class HybridExecutor:
         """Compute a batch; return rows (M, vocabulary) for `logits_indices`, valid until the next call."""
         runs = runs_of(batch)
         if self._candidate is not None and not batch.adapter:
-            run = next((run for run in runs if _can_check(run)), None)
+            run = next((run for run in runs if _can_check(batch, run)), None)
             if run is not None:
                 return self._check(batch, runs, run, self._candidate)
         if self._decoder is None or batch.adapter:
             return self._compute_by_host(batch, runs)
-        block_runs = {run: found for run in runs if (found := self._place(run, is_alone=len(runs) == 1))}
+        block_runs = {run: found for run in runs if (found := self._place(batch, run, is_alone=len(runs) == 1))}
         if len(block_runs) == len(runs):
             return self._compute_by_decoder(batch, block_runs)
         if not block_runs:
@@ -153,17 +153,18 @@ class HybridExecutor:
         self._decoder = self._candidate = None
         self._host.close()
 
-    def _place(self, run: Run, *, is_alone: bool) -> BlockRun | None:
+    def _place(self, batch: TokenBatch, run: Run, *, is_alone: bool) -> BlockRun | None:
         """Prepare the decoder or the host for a run; return its blocks, None for the host.
 
         Raises EngineFailed if neither has room.
         """
-        if self._is_decoders(run, is_alone=is_alone) and (found := self._memory.prepare_blocks(run)):
+        is_decoders = self._is_decoders(run, is_alone=is_alone) and _is_plain(batch, run)
+        if is_decoders and (found := self._memory.prepare_blocks(run)):
             return found
         try:
             self._memory.prepare_host(run)
         except EngineFailed as error:  # llama.cpp stores rows only in adjacent cells of a unified cache
-            found = self._memory.prepare_blocks(run)
+            found = self._memory.prepare_blocks(run) if _is_plain(batch, run) else None
             if found is None:
                 raise
             logger.info("%d tokens stay where they are: %s", run.start, error.message)
@@ -251,6 +252,12 @@ class HybridExecutor:
         return "the steps of several sequences" if TOGETHER in self._short_sizes else "no other steps"
 
 
-def _can_check(run: Run) -> bool:
-    """Return whether a run is long and begins a sequence."""
-    return run.n_tokens > LONG and run.start == 0
+def _is_plain(batch: TokenBatch, run: Run) -> bool:
+    """Return whether each token of a run has the next position and attends to those before: not so in all images."""
+    own = (media for media in batch.media if run.first <= media.first < run.first + run.n_tokens)
+    return all(media.is_causal and media.grid is None for media in own)
+
+
+def _can_check(batch: TokenBatch, run: Run) -> bool:
+    """Return whether a run is long, begins a sequence, and has only tokens."""
+    return run.n_tokens > LONG and run.start == 0 and bool((batch.tokens[run.part] >= 0).all())

@@ -23,6 +23,7 @@ from homeport.engines.text.isolated_worker import receive, send
 WAIT_S = 60.0
 """Wall-clock time: on a busy machine, two seconds of CPU time may take long."""
 _POLL_MS = 50
+_NO_DEBUGGER = {"GGML_NO_BACKTRACE": "1"}  # llama.cpp would start one when it crashes, which takes seconds
 _BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); from {} import main; main()"
 
 
@@ -49,7 +50,10 @@ class IsolatedProcess:
         command = [sys.executable, "-I", "-S", "-c", boot, path]
         try:
             self._child = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=child_environment.child_environment()
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**child_environment.child_environment(), **_NO_DEBUGGER},
             )
         except OSError as error:
             raise Unavailable(f"The process that {purpose} cannot be started: {error}") from error
@@ -80,6 +84,18 @@ class IsolatedProcess:
             return cast("dict[str, Any]", receive(self._replies))
         except (EOFError, BrokenPipeError) as error:
             raise self._exit_error(self._child.wait()) from error
+
+    def read(self, size: int) -> bytes:
+        """Return bytes that follow the reply just received. Raises as `request` does."""
+        data = self._replies.read(size)
+        if len(data) < size:
+            raise self._exit_error(self._child.wait())
+        return data
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._child.pid
 
     def end(self) -> None:
         """Kill it and wait until its memory is freed."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from homeport.engines.text.assertions import require, require_value
 from homeport.engines.text.executor import KVMemory
+from homeport.engines.text.media.blocks import cut_outside
 from homeport.engines.text.prefix_tree import PrefixMatch, PrefixTree
 from homeport.engines.text.slot_compaction import choose_slot, find_slot_move
 
@@ -68,7 +69,12 @@ class KVCache:
     def match(self, namespace: Hashable, tokens: Sequence[int], limit: int) -> PrefixMatch | None:
         """Return the longest prefix of `tokens` (at most `limit`) that `allocate` can reuse; None if there is none."""
         # An executor that cannot trim can only continue a sequence as it is.
-        return self._tree.match(namespace, tokens, limit, among=None if self._traits.can_trim else self._idle)
+        among = None if self._traits.can_trim else self._idle
+        match = self._tree.match(namespace, tokens, limit, among=among)
+        if match is None or self._traits.cuts_media:
+            return match
+        length = cut_outside(tokens, match.length)
+        return match if length == match.length else self._tree.match(namespace, tokens, length, among=among)
 
     def cost(self, tokens: Sequence[int], match: PrefixMatch | None) -> int:
         """Return the cells that a sequence adds when it starts from a match and is computed to its end."""
@@ -130,10 +136,14 @@ class KVCache:
         if self._tree.length(sequence) == 0 or self._tree.is_covered(sequence):
             self.drop([sequence])
             return
-        self._active.discard(sequence)
         if self._retain is not None and self._tree.length(sequence) > self._retain > 0 and self._traits.can_trim:
-            self._tree.trim(sequence, self._retain)
-            self._memory.trim(sequence, self._retain)
+            length = self._retain if self._traits.cuts_media else cut_outside(self._tree.tokens(sequence), self._retain)
+            if not length:
+                self.drop([sequence])
+                return
+            self._tree.trim(sequence, length)
+            self._memory.trim(sequence, length)
+        self._active.discard(sequence)
         self._idle[sequence] = None
         self._shrink()
 

@@ -75,7 +75,7 @@ class OutputProcessor:
             if self._prepared.budget[prompt]:
                 source = self._prepared.shares[prompt].source
                 for choice in choices:
-                    candidate = scheduled.add_candidate(prompt, one.ids, scores=self.scores_prompt)
+                    candidate = scheduled.add_candidate(prompt, one.ids, scores=self.scores_prompt, media=one.media)
                     candidate.lookup = PromptLookup(source, choice.budget) if source else None
                     candidate.forced = tuple(choice.sampler.next_forced())
                     self._choices[candidate] = choice

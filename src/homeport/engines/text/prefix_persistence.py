@@ -15,6 +15,7 @@ from collections.abc import Hashable, Sequence
 from homeport.domain.errors import EngineFailed
 from homeport.engines.text.executor import KVSerializer
 from homeport.engines.text.kv_cache import KVCache
+from homeport.engines.text.media.blocks import cut_outside
 from homeport.engines.text.prefix_disk_store import OnLoaded, PrefixDiskStore, StoredPrefix
 from homeport.engines.text.prefix_tree import common_length
 from homeport.engines.text.scheduled_request import Candidate, ScheduledRequest
@@ -121,7 +122,7 @@ class PrefixPersistence:
 
     def on_prefix_hit(self, candidate: Candidate) -> None:
         """Count that a prompt started with `candidate.computed` tokens found in memory; queue them if worth storing."""
-        length = min(candidate.computed, self._max_tokens)
+        length = cut_outside(candidate.tokens, min(candidate.computed, self._max_tokens))
         if length < MIN_PREFIX_TOKENS:
             return
         namespace = candidate.request.namespace

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from homeport.domain.content import MediaPart
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import TextRequest
 from homeport.engines.text.answer_plan import AnswerPlan
+from homeport.engines.text.media.blocks import MediaContent, PlacedBlock
 from homeport.engines.text.prompt_lookup import LookupSource
 from homeport.engines.text.sampling import NO_TOKENS, LogitBias, Tokens
 from homeport.engines.text.stop_strings import StopStrings
@@ -28,7 +30,8 @@ class PreparedPrompt(msgspec.Struct, frozen=True):
 
     `text` is the prompt as echo returns it and `chars` its length. `stop` are stop strings in addition to the
     caller's; `end_tokens` are the ids that end the answer. `copy_source` holds ids that the answer is likely to repeat.
-    `changes` names the changes made to a conversation for the model's template. `plan` as in `SharedState`.
+    `changes` names the changes made to a conversation for the model's template. `plan` as in `SharedState`. `media`:
+    the blocks of embeddings at negative ids, by place; `parts`: the pictures and sound that they stand for, in order.
     """
 
     ids: tuple[int, ...]
@@ -39,6 +42,8 @@ class PreparedPrompt(msgspec.Struct, frozen=True):
     copy_source: tuple[int, ...] = ()
     changes: tuple[str, ...] = ()
     plan: AnswerPlan | None = None
+    media: tuple[PlacedBlock, ...] = ()
+    parts: tuple[tuple[MediaPart, MediaContent], ...] = ()
 
 
 class SharedState(NamedTuple):
@@ -85,7 +90,7 @@ class SharedStateBuilder:
             all_ends = frozenset(stopping.stop_token_ids) | (frozenset() if stopping.ignore_eos else ends)
             self._ends[ends] = all_ends, np.array(sorted(all_ends), dtype=np.int32)
         repeats = self._request.sampling.repetition_penalty != 1.0
-        prompt_ids = np.unique(np.array(ids, dtype=np.int32)) if repeats else NO_TOKENS
+        prompt_ids = np.unique(np.array([id for id in ids if id >= 0], dtype=np.int32)) if repeats else NO_TOKENS
         source = LookupSource(copied or ids, is_likely=bool(copied)) if self._speculates else None
         return SharedState(self._stops[strings], *self._ends[ends], prompt_ids, source, prompt.plan)
 

@@ -30,10 +30,13 @@ def assumed_min_acceptance(rows: int) -> float:
 
 
 class LookupSource:
-    """Tokens that the answers to one prompt may copy. `is_likely`: they are expected to, from the first token on."""
+    """Tokens that the answers to one prompt may copy. `is_likely`: they are expected to, from the first token on.
+
+    The negative ids of media are left out.
+    """
 
     def __init__(self, tokens: Sequence[int], *, is_likely: bool) -> None:
-        self.tokens = tuple(tokens)
+        self.tokens = tuple(token for token in tokens if token >= 0)
         self.is_likely = is_likely
         self.ends: dict[Run, int] = {}  # the latest end of each run of three tokens
         for end, ((first, second), (_, third)) in enumerate(pairwise(pairwise(self.tokens)), 3):

@@ -4,12 +4,15 @@ Uses the CPU only and keeps nothing between requests, so any thread may prepare.
 characters that cannot fit is refused before it is tokenized (`prompt_length_limits`). Knows nothing of scheduling.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from itertools import groupby
 
 import msgspec
 
-from homeport.domain.content import Message, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, check_text_only
+from homeport.domain.content import (
+    MediaPart,
+    check_text_only,
+)
 from homeport.domain.errors import ContextOverflow, InvalidRequest
 from homeport.domain.text import (
     ChatPrompt,
@@ -20,13 +23,14 @@ from homeport.domain.text import (
     TextPrompt,
     TextRequest,
     TokenPrompt,
-    TokenRequest,
 )
 from homeport.domain.tools import OutputFormat, Reasoning
 from homeport.engines import encodings
 from homeport.engines.text import edit_prompts
 from homeport.engines.text.answer_plan import AnswerPlanner
 from homeport.engines.text.executor import Executor
+from homeport.engines.text.media.blocks import MediaContent
+from homeport.engines.text.media.encoder import MediaReader
 from homeport.engines.text.oldest_turns import MIN_ANSWER_TOKENS, prepare_shortened, split_turns
 from homeport.engines.text.prepared_prompt import (
     PreparedPrompt,
@@ -43,30 +47,39 @@ from homeport.engines.text.prompt_length_limits import (
     TokenLimit,
     no_check,
 )
+from homeport.engines.text.prompt_texts import texts_of
 from homeport.engines.text.sampling import LogitBias
 from homeport.engines.text.templates.chat_template import ChatTemplate, ToolSupport
+from homeport.engines.text.templates.media_marks import list_media
 
-_PART_CHARACTERS = 64  # one more message or prompt takes as long as this many characters of text
 MIN_EDIT_TOKENS = 512
 """The answer to an edit may have this many tokens in addition to twice its input's."""
 
 
 class PromptProcessor:
-    """Prepares requests for one model, served with a window of `window` tokens. `speculates`: with drafts."""
+    """Prepares requests for one model, served with a window of `window` tokens.
 
-    def __init__(self, executor: Executor, window: int, *, speculates: bool = False) -> None:
+    `speculates`: with drafts. `media`: reads pictures and sound; None: the model reads only text.
+    """
+
+    def __init__(
+        self, executor: Executor, window: int, *, speculates: bool = False, media: MediaReader | None = None
+    ) -> None:
         self._speculates = speculates
+        self._media = media
         self._executor = executor
         self._vocabulary = executor.vocabulary
         self._window = window
+        self._batch = executor.traits.batch
         self._template = ChatTemplate(executor)
         self._planner = AnswerPlanner(executor)
         self._lengths = LengthLimits(executor)
 
-    def prepare(self, request: TextRequest, check: Check = no_check) -> PreparedPrompts:
+    def prepare(self, request: TextRequest, check: Check = no_check, *, is_computed: bool = True) -> PreparedPrompts:
         """Check and tokenize. Raises InvalidRequest and ContextOverflow; `param` names the invalid field.
 
-        `check` is called between pieces of the work, and may raise to end it.
+        `check` is called between pieces of the work, and may raise to end it. `is_computed` False: only the ids are
+        needed, so that media are not encoded. Raises EngineFailed and Unavailable if they cannot be.
         """
         for token in request.stopping.stop_token_ids:
             self._check_token(token, "stop_token_ids")
@@ -75,7 +88,7 @@ class PromptProcessor:
         for prompt, limit in zip(request.prompts, limits, strict=True):
             limit.check()
             if isinstance(prompt, ChatPrompt):
-                check_text_only(prompt.messages)
+                self._check_parts(prompt, request)
             if not isinstance(prompt, ChatPrompt) or not prompt.drops_oldest:
                 self._require_length(prompt, limit)
             if isinstance(prompt, TokenPrompt) and request.encoding is None:
@@ -92,6 +105,9 @@ class PromptProcessor:
         states = SharedStateBuilder(request, speculates=self._speculates)
         shares = tuple(states.of(each) for each in prompts)
         check_bans(request, bias, shares, self._vocabulary.size)
+        parts = [part for each in prompts for part in each.parts]
+        if self._media is not None and parts and is_computed:  # without parts, it would wait for other requests' ones
+            self._media.encode(parts, check)
         return PreparedPrompts(prompts, bias, budget, shares)
 
     @property
@@ -100,7 +116,9 @@ class PromptProcessor:
         return self._template.support
 
     def close(self) -> None:
-        """Free the resources of the chat template and of the planner."""
+        """Free the resources of the chat template, of the planner and of the reader of media."""
+        if self._media is not None:
+            self._media.close()
         self._template.close()
         self._planner.close()
 
@@ -125,8 +143,9 @@ class PromptProcessor:
         return msgspec.structs.replace(prepared, plan=self._planner.plan_text(request.output_format))
 
     def _chat(self, prompt: ChatPrompt, output: OutputFormat | None, limit: TokenLimit) -> PreparedPrompt:
+        parts = self._read_media(prompt, limit)
         try:
-            rendered = self._template.render(prompt, limit)
+            rendered = self._template.render(prompt, limit, [content for _, content in parts])
         except InvalidRequest as error:
             raise _renamed(error, prompt.param) from error
         return PreparedPrompt(
@@ -137,7 +156,37 @@ class PromptProcessor:
             copy_source=tuple(self._executor.tokenize(prompt.prediction, special=False)),
             changes=rendered.changes,
             plan=self._planner.plan_chat(prompt, output, self._template.answer_format, rendered),
+            media=rendered.media,
+            parts=parts,
         )
+
+    def _check_parts(self, prompt: ChatPrompt, request: TextRequest) -> None:
+        """Raise InvalidRequest for media that the model cannot read, and for an echo of media."""
+        if self._media is None:
+            check_text_only(prompt.messages)
+        elif request.echo and list_media(prompt.messages):
+            raise InvalidRequest("A prompt with pictures or sound cannot be echoed.", param="echo")
+
+    def _read_media(self, prompt: ChatPrompt, limit: TokenLimit) -> tuple[tuple[MediaPart, MediaContent], ...]:
+        """Return the pictures and sound of a conversation, each with what stands for it, not yet encoded.
+
+        Raises InvalidRequest for one that cannot be read, and EngineFailed.
+        """
+        if self._media is None:
+            return ()
+        parts = []
+        for part in list_media(prompt.messages):
+            content = self._media.read(part, limit.check)
+            at_once = max((len(block.ids) for block in content.blocks if not block.is_causal), default=0)
+            if at_once > self._batch:
+                raise InvalidRequest(
+                    f"Invalid '{part.param}': the model reads {at_once} embeddings of it at once, and this "
+                    f"server computes at most {self._batch} (option `batch`).",
+                    param=part.param,
+                    code="image_too_large",
+                )
+            parts.append((part, content))
+        return tuple(parts)
 
     def _shortened_chat(self, prompt: ChatPrompt, request: TextRequest, limit: TokenLimit) -> PreparedPrompt:
         """Prepare a conversation, without its oldest turns if it leaves no room for the answer."""
@@ -275,47 +324,6 @@ class PromptProcessor:
             raise InvalidRequest(
                 f"Token {token} is not in this model's vocabulary of {self._vocabulary.size} tokens.", param=param
             )
-
-
-def texts_of(prompt: Prompt) -> Sequence[str]:
-    """Return the texts of a prompt."""
-    match prompt:
-        case ChatPrompt(messages):
-            return [*(text for message in messages for text in _texts_of(message)), *_tool_texts(prompt)]
-        case EditPrompt(input, instruction):
-            return (input, instruction)
-        case InfillPrompt(before, after):
-            return (*texts_of(before), after)
-        case TextPrompt(text):
-            return (text,)
-        case TokenPrompt() | EmptyPrompt():
-            return ()
-
-
-def _texts_of(message: Message) -> Iterator[str]:
-    """Yield the texts of a message's parts; one for each part, since a part without text also takes tokens."""
-    for part in message.parts:
-        match part:
-            case TextPart(text) | ReasoningPart(text) | ToolResultPart(_, text):
-                yield text
-            case ToolCallPart(_, name, arguments):
-                yield name + arguments
-
-
-def _tool_texts(prompt: ChatPrompt) -> Iterator[str]:
-    for tool in prompt.tools.tools if prompt.tools else ():
-        yield tool.name + tool.description + (tool.parameters or "")
-
-
-def estimate_work(request: TextRequest | TokenRequest) -> int:
-    """Estimate the work of preparing a request, in characters."""
-    return sum(_estimate_prompt(prompt) for prompt in request.prompts)
-
-
-def _estimate_prompt(prompt: Prompt) -> int:
-    parts = texts_of(prompt)
-    tokens = len(prompt.ids) if isinstance(prompt, TokenPrompt) else 0
-    return sum(map(len, parts)) + _PART_CHARACTERS * len(parts) + tokens
 
 
 def _param(prompt: Prompt) -> str:

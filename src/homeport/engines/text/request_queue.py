@@ -1,6 +1,7 @@
 """The queue of incoming requests: its own threads prepare them, so that neither the link nor a step waits.
 
-One thread prepares short requests and one long ones, so that short ones overtake; each works in order of arrival.
+One thread prepares short requests, one long ones and one those with media, so that shorter ones overtake; each works
+in order of arrival.
 Templates are rendered and prompts tokenized here, before `Admitted`. Between two steps the step thread takes from here
 what happened: prepared and rejected requests, credit, grants and cancellations. Knows nothing of scheduling.
 """
@@ -17,7 +18,7 @@ from homeport.domain.events import Admitted, Done, Event, Failed, TokenizeResult
 from homeport.domain.text import TextRequest, TokenRequest
 from homeport.engines.text.prepared_prompt import PreparedPrompts
 from homeport.engines.text.prompt_length_limits import Check
-from homeport.engines.text.prompt_processor import estimate_work
+from homeport.engines.text.prompt_texts import estimate_work, has_media
 
 LONG = 1 << 15
 """A request with at least this many characters is long: it takes about 20 ms to tokenize."""
@@ -90,14 +91,18 @@ class RequestQueue:
         self._prepare = prepare
         self._lock = threading.Lock()
         self._updated = threading.Condition(self._lock)
-        self._short, self._long = _ThreadQueue(self._lock), _ThreadQueue(self._lock)
+        self._short, self._long, self._with_media = (_ThreadQueue(self._lock) for _ in range(3))
         self._pending: dict[int, _QueuedRequest] = {}  # opened, not yet passed to the step thread
         self._open_ids: set[int] = set()
         self._updates = QueueUpdates()
         self._closed = False
         self._threads = [
             threading.Thread(target=self._prepare_all, args=(queue,), name=name)
-            for queue, name in ((self._short, "prepare"), (self._long, "prepare-long"))
+            for queue, name in (
+                (self._short, "prepare"),
+                (self._long, "prepare-long"),
+                (self._with_media, "prepare-media"),
+            )
         ]
 
     @property
@@ -114,7 +119,7 @@ class RequestQueue:
         """Make `take_updates` return None and the threads end."""
         with self._lock:
             self._closed = True
-            for queue in (self._short, self._long):
+            for queue in (self._short, self._long, self._with_media):
                 queue.changed.notify_all()
             self._updated.notify_all()
 
@@ -127,6 +132,8 @@ class RequestQueue:
     def open(self, id: int, request: TextRequest | TokenRequest, credit: int) -> None:
         """Accept a request; an open id is ignored."""
         queue = self._long if estimate_work(request) >= LONG else self._short
+        if has_media(request):
+            queue = self._with_media
         with self._lock:
             if id in self._open_ids:
                 return

@@ -1,8 +1,11 @@
 """What the scheduler knows of a request: the token ids of its candidates, and its credit. No text, no sampling."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from homeport.engines.text.assertions import require_value
+from homeport.engines.text.executor import MediaRun
+from homeport.engines.text.media.blocks import PlacedBlock
 from homeport.engines.text.prompt_lookup import PromptLookup
 
 
@@ -39,12 +42,20 @@ class ScheduledRequest:
         return self.credit > (self.planned_rows if self.streams else 0)
 
     def add_candidate(
-        self, prompt: int, tokens: Sequence[int], *, scores: bool = False, samples: bool = True
+        self,
+        prompt: int,
+        tokens: Sequence[int],
+        *,
+        scores: bool = False,
+        samples: bool = True,
+        media: Sequence[PlacedBlock] = (),
     ) -> "Candidate":
         """Add a candidate for a prompt. The first of each prompt is its leader: only it scores the prompt."""
         leader = self.leaders.get(prompt)
         scores = scores and leader is None
-        one = Candidate(self, prompt, list(tokens), len(tokens), leader, scores_prompt=scores, samples=samples)
+        one = Candidate(
+            self, prompt, list(tokens), len(tokens), leader, scores_prompt=scores, samples=samples, media=media
+        )
         self.leaders.setdefault(prompt, one)
         self.candidates.append(one)
         return one
@@ -57,6 +68,7 @@ class Candidate:
     `leader` is the first candidate of the same prompt, None for that one itself. `scores_prompt`: the logits of every
     prompt position are needed; `scored` positions are done. `samples` False: nothing else is needed. `lookup` drafts
     its next tokens; `forced` are those that certainly come next, where they are not appended to `tokens` at once.
+    `media`: the blocks of embeddings in the prompt, by place.
     """
 
     request: ScheduledRequest
@@ -78,6 +90,7 @@ class Candidate:
     awaited_length: int = 0  # … and that prefix's length
     lookup: PromptLookup | None = None
     forced: tuple[int, ...] = ()
+    media: Sequence[PlacedBlock] = ()
 
     @property
     def pending(self) -> int:
@@ -110,6 +123,30 @@ class Candidate:
             return range(start, stop if self.samples else min(stop, self.prompt_length - 1))
         ends = stop == len(self.tokens) and self.samples
         return range(stop - 1, stop) if ends else range(0)
+
+    def whole_blocks(self, n_tokens: int) -> int:
+        """Return how many pending tokens to compute in one step, about `n_tokens`: blocks are not cut if not causal.
+
+        Less, or, if the first block is larger, more.
+        """
+        stop = self.computed + n_tokens
+        for start, block in self.media:
+            end = start + len(block.ids)
+            if not block.is_causal and start < stop < end:
+                stop = start if start > self.computed else end
+        return stop - self.computed
+
+    def media_runs(self, start: int, stop: int, shift: int) -> Iterator[MediaRun]:
+        """Yield the embeddings among the tokens `start`..`stop`; `shift`: from a token's place to its batch index."""
+        for placed in self.media:
+            first, last = max(start, placed.start), min(stop, placed.stop)
+            if first < last:
+                part = slice(first - placed.start, last - placed.start)
+                block = placed.block
+                rows = require_value(block.rows, "a block of media was not encoded")[part]
+                grid = None if block.grid is None else block.grid[part]
+                is_last = last == placed.stop
+                yield MediaRun(first + shift, rows, part.start, block.n_positions, is_last, block.is_causal, grid)
 
     def will_reach(self, length: int) -> bool:
         """Return whether it is running, has credit, and has yet to compute `length` tokens."""

@@ -238,9 +238,13 @@ class Scheduler:
         wanted = min(candidate.pending - postponed, plan.prefill)
         if candidate.is_scoring:
             wanted = min(wanted, plan.rows)
+        if wanted > 0 and candidate.media:
+            wanted = candidate.whole_blocks(wanted)
         while wanted > 0 and not self._cache.reserve(wanted):
-            if self._cache.available > 0:
-                wanted = self._cache.available
+            room = self._cache.available
+            fitting = candidate.whole_blocks(room) if candidate.media else room
+            if 0 < room >= fitting:
+                wanted = fitting
             elif not self._preempt(plan, candidate):
                 return 0
         if wanted <= 0:

@@ -7,7 +7,7 @@ from itertools import groupby
 import numpy as np
 
 from homeport.engines.text.assertions import require_value
-from homeport.engines.text.executor import TokenBatch
+from homeport.engines.text.executor import MediaRun, TokenBatch
 from homeport.engines.text.scheduled_request import Candidate
 
 
@@ -81,11 +81,13 @@ def _token_batch(adapter: str, slices: Iterable[StepSlice]) -> TokenBatch:
     positions: list[int] = []
     sequences: list[int] = []
     wanted: list[int] = []
+    media: list[MediaRun] = []
     for part in slices:
         shift = len(tokens) - part.start
         wanted.extend(position + shift for position in part.rows)
         tokens.extend(part.candidate.tokens[part.start : part.stop])
         tokens.extend(part.draft)
+        media.extend(part.candidate.media_runs(part.start, part.stop, shift))
         stop = part.stop + len(part.draft)
         positions.extend(range(part.start, stop))
         sequence = require_value(part.candidate.slot, "a planned candidate holds no sequence")
@@ -96,4 +98,5 @@ def _token_batch(adapter: str, slices: Iterable[StepSlice]) -> TokenBatch:
         np.array(sequences, dtype=np.int32),
         np.array(wanted, dtype=np.int32),
         adapter,
+        tuple(media),
     )

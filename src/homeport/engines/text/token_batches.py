@@ -33,8 +33,12 @@ def runs_of(batch: TokenBatch) -> list[Run]:
 
 
 def select(batch: TokenBatch, tokens: NDArray[np.bool_]) -> TokenBatch:
-    """Return the batch of the masked tokens, with the logits indices that are among them, renumbered."""
+    """Return the batch of the masked tokens, with the logits indices that are among them, renumbered.
+
+    All embeddings of a run are masked, or none.
+    """
     index = np.cumsum(tokens, dtype=np.int32) - 1
     rows = batch.logits_indices[tokens[batch.logits_indices]]
     columns = batch.tokens[tokens], batch.positions[tokens], batch.sequences[tokens], index[rows]
-    return TokenBatch(*columns, batch.adapter)
+    media = tuple(run._replace(first=int(index[run.first])) for run in batch.media if tokens[run.first])
+    return TokenBatch(*columns, batch.adapter, media)

@@ -61,7 +61,8 @@ class RequestPreparer:
         if isinstance(prompt, ChatPrompt):
             # Turns are dropped as for an answer without a limit, so that the number is that of its prompt.
             stopping = StoppingCriteria(max_tokens=None if prompt.drops_oldest else 0)
-            return self._prompts.prepare(TextRequest((prompt,), stopping=stopping), check).prompts[0].ids
+            request = TextRequest((prompt,), stopping=stopping)
+            return self._prompts.prepare(request, check, is_computed=False).prompts[0].ids
         start = self._vocabulary.start_token
         ids = self._tokenizer.tokenize(prompt.text, special=True)
         if len(ids) > MAX_IDS:
@@ -84,9 +85,11 @@ class RequestPreparer:
                 f"Token {max(ids)} is not in this model's vocabulary of {size} tokens.", param="tokens"
             )
         pieces, special = self._vocabulary.pieces, self._vocabulary.special
-        return [pieces[token] or special.get(token, "").encode() for token in ids]
+        return [pieces[token] or special.get(token, "").encode() if token >= 0 else b"" for token in ids]
 
     def _name(self, token: int) -> str:
+        if token < 0:  # a part of a picture
+            return ""
         return token_text(self._vocabulary.pieces[token]) or self._vocabulary.special.get(token, "")
 
     def _facts(self) -> TokenizerFacts:

@@ -63,7 +63,7 @@ class Recording:
             count += len(part)
             if count > self._max_duration_s * RATE_HZ:
                 raise InvalidRequest(
-                    f"The audio is longer than {self._max_duration_s / 60:.0f} minutes, which is the limit: split it.",
+                    f"The audio is longer than {_duration(self._max_duration_s)}, which is the limit: split it.",
                     param="file",
                 )
             parts.append(part)
@@ -101,6 +101,10 @@ def open_recording(file: Path, max_duration_s: float = MAX_DURATION_S) -> Iterat
         if format is None:
             raise InvalidRequest(f"Invalid file format. Supported formats: {_FORMATS}.", param="file")
         yield Recording(source, format, max_duration_s)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
 
 
 def _reason(error: Exception) -> str:

@@ -83,7 +83,8 @@ class Transcriber:
         """
         request = active.request
         keywords = self._check(request)
-        with audio.open_recording(request.audio.local_path) as recording:
+        max_seconds = audio.MAX_DURATION_S if request.max_seconds is None else request.max_seconds
+        with audio.open_recording(request.audio.local_path, max_seconds) as recording:
             count = 0
             for piece in recording.blocks():
                 count += len(piece)

@@ -16,10 +16,14 @@ _SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.gguf")
 
 
 class LocalFile(msgspec.Struct, frozen=True):
-    """A model's file, or the first of its shards. `link`: hard-link if the disk supports it, else copy."""
+    """A model's file, or the first of its shards. `link`: hard-link if the disk supports it, else copy.
+
+    `projector`: a file that belongs to it, from any folder.
+    """
 
     path: Path
     link: bool = False
+    projector: Path | None = None
 
     @property
     def label(self) -> str:
@@ -36,11 +40,18 @@ class LocalFile(msgspec.Struct, frozen=True):
         if shard := _SHARD.fullmatch(self.path.name):
             stem, count = shard.groups()
             paths = sorted(self.path.parent.glob(f"{_escape_glob(stem)}-[0-9][0-9][0-9][0-9][0-9]-of-{count}.gguf"))
+        if self.projector is not None:
+            if not self.projector.is_file():
+                raise NotFound(f"There is no file {self.projector}.")
+            if self.projector.name in {path.name for path in paths}:
+                raise InvalidRequest(f"{self.projector} has the name of the model's own file: rename it.")
+            paths.append(self.projector)
         return SourceListing(None, tuple(RemoteFile(path.name, path.stat().st_size) for path in paths))
 
     def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the protocol's
         """Copy the file, or link it."""
-        origin = self.path.with_name(file.name)
+        is_projector = self.projector is not None and file.name == self.projector.name
+        origin = self.projector if self.projector and is_projector else self.path.with_name(file.name)
         part.unlink(missing_ok=True)
         if self.link and _try_link(origin, part):
             progress.advance(file.size or 0)

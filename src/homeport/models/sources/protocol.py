@@ -15,16 +15,20 @@ from homeport.domain.operations import ProgressReporter
 
 
 class RemoteFile(msgspec.Struct, frozen=True):
-    """A file of a source. `path` is the source's own; size in bytes and SHA-256 if they are known."""
+    """A file of a source. `path` is the source's own; size in bytes and SHA-256 if they are known.
+
+    `stored_as`: its name on disk, if the name in its path is not unique among a model's files.
+    """
 
     path: str
     size: int | None = None
     sha256: str | None = None
+    stored_as: str = ""
 
     @property
     def name(self) -> str:
         """The file's name without folders: the only part of a foreign path that is used on disk."""
-        return self.path.replace("\\", "/").rsplit("/", 1)[-1]
+        return self.stored_as or self.path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 class SourceListing(msgspec.Struct, frozen=True):

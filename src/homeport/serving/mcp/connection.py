@@ -21,8 +21,8 @@ from homeport.domain.allowed_hosts import Target
 from homeport.domain.errors import excerpt
 from homeport.domain.ports.mcp import McpFailed, McpResult, McpServer, McpTool
 from homeport.serving.mcp.limits import McpLimits
-from homeport.serving.mcp.pinned_transport import PinnedTransport
 from homeport.serving.mcp.results import to_result
+from homeport.serving.pinned_transport import PinnedTransport
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Connection:
         self._server = server
         self._limits = limits
         self._target = target
-        self._transport = PinnedTransport(target, limits.response_bytes)
+        self._transport = PinnedTransport(target, limits.response_bytes, _to_transport_failure)
         self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._closing = asyncio.Event()
         self._owner: asyncio.Task[None] | None = None
@@ -183,6 +183,10 @@ def _to_tool(tool: Tool) -> McpTool:
         tool.input_schema,
         hints.model_dump(by_alias=True, exclude_none=True) if hints is not None else None,
     )
+
+
+def _to_transport_failure(message: str, http_status: int | None) -> McpFailed:
+    return McpFailed(message, http_status=http_status)
 
 
 def _to_failed(error: Exception) -> McpFailed:

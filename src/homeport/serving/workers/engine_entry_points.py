@@ -11,6 +11,7 @@ ENGINES: Mapping[str, str] = {
     "diffusion": "homeport.engines.images.pipelines.diffusion.pipeline:load",
     "transcription": "homeport.engines.transcription.engine:load",
     "embeddings": "homeport.engines.embeddings.engine:load",
+    "dual-encoder": "homeport.engines.embeddings.dual_encoder.engine:load",
     "speech": "homeport.engines.speech.engine:load",
 }
 

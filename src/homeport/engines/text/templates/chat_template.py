@@ -10,6 +10,7 @@ system prompt of its own, except for tools that the template has no place for.
 """
 
 import secrets
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -18,8 +19,10 @@ from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import ChatPrompt
 from homeport.engines.text.answers.answer_format import AnswerFormat
 from homeport.engines.text.executor import Tokenizer
+from homeport.engines.text.media.blocks import MediaContent, PlacedBlock
 from homeport.engines.text.prompt_length_limits import TokenLimit
 from homeport.engines.text.templates.control_tokens import ControlTokenGuard, TextSpan, find_special_token
+from homeport.engines.text.templates.media_marks import MediaMarks
 from homeport.engines.text.templates.model_families import GENERIC
 from homeport.engines.text.templates.reasoning_switch import NONE, empty_thought, is_closed, is_open
 from homeport.engines.text.templates.renderer import RenderedConversation, TemplateRenderer
@@ -33,6 +36,7 @@ class Rendered(NamedTuple):
 
     `changes`: the changes to the messages that this template needed, see `message_variants`. `starts_in_reasoning`: the
     answer begins with reasoning, whose begin mark is part of the prompt. `may_reason`: the answer may have reasoning.
+    `media`: the blocks of media among the ids, by place.
     """
 
     ids: list[int]
@@ -40,6 +44,16 @@ class Rendered(NamedTuple):
     changes: tuple[str, ...] = ()
     starts_in_reasoning: bool = False
     may_reason: bool = False
+    media: tuple[PlacedBlock, ...] = ()
+
+
+class _Spans(NamedTuple):
+    """A rendered conversation, what follows it, what separates texts in it, and the marks of its media."""
+
+    rendered: RenderedConversation
+    end: TextSpan
+    gap: str
+    marks: MediaMarks
 
 
 class ToolSupport(msgspec.Struct, frozen=True):
@@ -104,8 +118,10 @@ class ChatTemplate:
             found.format.family, found.is_verified, found.format.reasoning is not None, found.switch.name
         )
 
-    def render(self, prompt: ChatPrompt, limit: TokenLimit | None = None) -> Rendered:
-        """Return the tokens of a conversation up to the start of the answer.
+    def render(
+        self, prompt: ChatPrompt, limit: TokenLimit | None = None, media: Sequence[MediaContent] = ()
+    ) -> Rendered:
+        """Return the tokens of a conversation up to the start of the answer. `media`: what stands for each of its.
 
         Raises InvalidRequest; `param` is `messages`, or names a call's arguments or a tool's parameters. With a limit,
         stops when it is exceeded, and calls its check between pieces of work.
@@ -117,17 +133,22 @@ class ChatTemplate:
                 raise InvalidRequest(f"'{message.role[:200]}' is not a role.", param=PARAM)
         check = limit.check if limit else None
         gap = str(secrets.randbits(128))  # digits, which templates do not change
+        marks = MediaMarks(media)
+        prompt = msgspec.structs.replace(prompt, messages=marks.mark(prompt.messages))
         try:
             rendered = self._renderer.render_prompt(
                 prompt, lambda text, is_name: self._guard.separate(text, gap, is_name=is_name), check
             )
             end, starts_in_reasoning, may_reason = self._reasoning(rendered, prompt.reasoning.effort == NONE)
-            ids, text = self._tokens(self._renderer, rendered, TextSpan(end, allows_control=True), gap, limit)
+            spans = _Spans(rendered, TextSpan(end, allows_control=True), gap, marks)
+            ids, placed, text = self._tokens(self._renderer, spans, limit)
         except ChatTemplateError as error:
             raise InvalidRequest(str(error), param=PARAM) from error
         if self._start is not None and ids[:1] != [self._start]:
             ids.insert(0, self._start)
-        return Rendered(ids, text.replace(gap, "") + end, rendered.changes, starts_in_reasoning, may_reason)
+            placed = [each._replace(start=each.start + 1) for each in placed]
+        text = marks.remove(text.replace(gap, "")) + end
+        return Rendered(ids, text, rendered.changes, starts_in_reasoning, may_reason, tuple(placed))
 
     def close(self) -> None:
         """Free its resources."""
@@ -145,26 +166,25 @@ class ChatTemplate:
         return "", is_open(format, prompt), not is_closed(format, prompt)
 
     def _tokens(
-        self,
-        renderer: TemplateRenderer,
-        rendered: RenderedConversation,
-        end: TextSpan,
-        gap: str,
-        limit: TokenLimit | None,
-    ) -> tuple[list[int], str]:
-        """Return the ids and the text, which may have gaps. Raises InvalidRequest if the template creates a marker."""
+        self, renderer: TemplateRenderer, spans: _Spans, limit: TokenLimit | None
+    ) -> tuple[list[int], list[PlacedBlock], str]:
+        """Return the ids, the blocks of media among them, and the text, which may have gaps and marks.
+
+        Raises InvalidRequest if the template creates a marker.
+        """
+        rendered, end, gap, marks = spans
         for change in (str, str.strip):
-            spans = rendered.placeholders.spans(rendered.with_placeholders, change)
-            if "".join(span.text for span in spans) == rendered.text:
-                return self._guard.tokenize([*spans, end], limit, gap), rendered.text
-        spans = rendered.placeholders.spans(rendered.with_placeholders)
-        expected = self._guard.find_control_tokens(self._guard.tokenize([*spans, end], limit, gap))
+            own = rendered.placeholders.spans(rendered.with_placeholders, change)
+            if "".join(span.text for span in own) == rendered.text:
+                return *marks.tokenize(self._guard, [*own, end], limit, gap), rendered.text
+        own = rendered.placeholders.spans(rendered.with_placeholders)
+        expected = self._guard.find_control_tokens(marks.tokenize(self._guard, [*own, end], limit, gap)[0])
         text = renderer.render_changed(
             rendered,
             lambda content, is_answer: self._guard.neutralize(content, gap, keeps_thoughts=is_answer),
             limit.check if limit else None,
         )
-        ids = self._guard.tokenize([TextSpan(text, allows_control=True), end], gap=gap)
+        ids, media = marks.tokenize(self._guard, [TextSpan(text, allows_control=True), end], gap=gap)
         if self._guard.find_control_tokens(ids) != expected:
             raise InvalidRequest("The model's chat template turns this text into control tokens.", param=PARAM)
-        return ids, text
+        return ids, media, text

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.images import ImageSize
-from homeport.engines.images.pipeline import PipelineInput, PipelineStep, Pixels
+from homeport.engines.images.pipeline import PipelineInput, PipelineStep, Pixels, RevisedPrompt
 from homeport.engines.images.pipelines.clipart.networks import (
     LATENT,
     SIDE,
@@ -14,7 +14,10 @@ from homeport.engines.images.pipelines.clipart.networks import (
     Floats,
 )
 from homeport.engines.images.pipelines.clipart.pipeline import ClipartPipeline
+from homeport.engines.images.pipelines.clipart.planner import DrawingPlan
 from homeport.engines.images.pipelines.clipart.pose import DrawingPose
+from homeport.engines.images.pipelines.clipart.scene import Place
+from tests.engines.images.pipelines.clipart.scenes import scene
 
 PLACE = SIDE // 8  # pixels along each side of a place
 OWN, WIDE = ImageSize(SIDE, SIDE), ImageSize(2 * SIDE, SIDE)
@@ -197,3 +200,80 @@ def test_a_negative_prompt_alone_has_an_effect(pipeline: ClipartPipeline) -> Non
     _, plain = _generated(pipeline, PipelineInput("grey", OWN, seed=1))
     _, against = _generated(pipeline, PipelineInput("grey", OWN, seed=1, negative_prompt="blue"))
     assert (plain != against).any()
+
+
+class Colors:
+    """Plans a prompt: `red blue` is a scene of a red cat left of a blue dog, another prompt one drawing."""
+
+    def plan(self, prompt: str) -> DrawingPlan:
+        vectors = np.stack([_read(word) for word in prompt.split()])
+        if len(vectors) == 1:
+            return DrawingPlan(vectors, None, f"drawn: {prompt}")
+        return DrawingPlan(vectors, scene(["cat", "dog"], ([0], Place.LEFT, [1])), "drawn: both")
+
+
+@pytest.fixture
+def composing() -> ClipartPipeline:
+    return ClipartPipeline(Framed(), _read, pose=_upright, planner=Colors())
+
+
+class Framed(Straight):
+    """A model whose drawings have a white margin."""
+
+    def decode(self, latents: Floats) -> NDArray[np.uint8]:
+        pixels = super().decode(latents)
+        for edge in (np.s_[:PLACE], np.s_[-PLACE:]):
+            pixels[edge] = pixels[:, edge] = 255
+        return pixels
+
+
+def test_several_things_are_painted_and_put_together(composing: ClipartPipeline) -> None:
+    """Both are in the picture, side by side, in one sampling; what is drawn is said first; previews show both too."""
+    said, *steps, pixels = list(composing.generate(PipelineInput("red blue", OWN, seed=1, steps=4, previews=1)))
+    assert said == RevisedPrompt("drawn: both")
+    assert isinstance(pixels, np.ndarray)
+    assert pixels.shape == (4 * SIDE, 4 * SIDE, 3)
+    half = pixels.shape[1] // 2
+    for part, color in ((pixels[:, :half], RED), (pixels[:, half:], BLUE)):
+        assert (np.abs(part.astype(int) - color).max(axis=2) < 40).mean() > 0.2
+    assert len(steps) == 4
+    [preview] = [step.preview for step in steps if isinstance(step, PipelineStep) and step.preview is not None]
+    assert preview.shape == pixels.shape
+
+
+def test_a_scene_has_the_requested_shape_and_size(composing: ClipartPipeline) -> None:
+    """A wide output is a wide scene, and enlarging gives exactly the requested pixels."""
+    size = ImageSize(1024, 512)
+    *_, pixels = composing.generate(PipelineInput("red blue", composing.fit_size(size), seed=1))
+    assert isinstance(pixels, np.ndarray)
+    assert composing.enlarge(pixels, size).shape == (512, 1024, 3)
+    assert composing.enlarge(pixels, ImageSize(64, 32)).shape == (32, 64, 3)
+
+
+def test_the_same_seed_gives_the_same_scene(composing: ClipartPipeline) -> None:
+    """Every pixel is the same."""
+    first, again = (list(composing.generate(PipelineInput("red blue", OWN, seed=3)))[-1] for _ in range(2))
+    assert isinstance(first, np.ndarray)
+    assert isinstance(again, np.ndarray)
+    assert (first == again).all()
+
+
+def test_one_thing_is_drawn_as_without_a_planner(pipeline: ClipartPipeline) -> None:
+    """The pixels are those of the caption alone."""
+    planned = ClipartPipeline(Straight(), _read, pose=_upright, planner=Colors())
+    said, *_, pixels = planned.generate(PipelineInput("red", OWN, seed=1))
+    assert said == RevisedPrompt("drawn: red")
+    assert isinstance(pixels, np.ndarray)
+    assert (pixels == _generated(pipeline, PipelineInput("red", OWN, seed=1))[1]).all()
+
+
+def test_edits_and_variations_are_not_composed(composing: ClipartPipeline) -> None:
+    """The area of a mask is one drawing of the prompt as it is, and a variation has no prompt."""
+    source = np.full((SIDE, SIDE, 3), BLUE, np.uint8)
+    mask = np.ones((SIDE, SIDE), np.bool_)
+    for params in (
+        PipelineInput("red", OWN, seed=1, image=source, mask=mask),
+        PipelineInput("", OWN, seed=1, image=source),
+    ):
+        _, pixels = _generated(composing, params)
+        assert pixels.shape == (SIDE, SIDE, 3)

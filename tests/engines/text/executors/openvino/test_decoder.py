@@ -13,8 +13,9 @@ from homeport.domain.errors import Unavailable
 from homeport.engines.text import executor_comparison
 from homeport.engines.text.block_decoder import BlockRun
 from homeport.engines.text.decoder_check import ALONE, TOGETHER
-from homeport.engines.text.executor import Executor, Logits, TokenBatch
+from homeport.engines.text.executor import Executor, Logits, MediaRun, TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
+from homeport.engines.text.executors.llama.gguf_tensors import GgufTensors
 from homeport.engines.text.hybrid_executor import HybridExecutor
 from tests.samples import tiny_decoders
 from tests.samples.tiny_encoders import PIECES
@@ -145,6 +146,20 @@ def test_rows_go_from_one_to_the_other(open_model: Open, tmp_path: Path, family:
     zero = np.zeros(1, np.int32)
     last = TokenBatch(np.array(tokens[99:], np.int32), zero + 99, zero, zero)
     assert error(host.forward(last)[0], expected) < 0.03
+
+
+def test_embeddings_take_the_place_of_tokens(open_model: Open, tmp_path: Path) -> None:
+    """A picture whose embeddings are those of words gives the logits of these words."""
+    weights = tiny_decoders.decoder(tmp_path / "tiny.gguf", "llama")
+    host = open_model(weights)
+    own = Decoder(weights, host)
+    tokens = [4 + at % (len(PIECES) - 4) for at in range(40)]
+    expected = own.compute((0, 0, tokens), wanted=[39])
+    rows = GgufTensors(host.model.library, weights).rows("token_embd.weight", np.array(tokens[10:20], np.int32))
+    ids = np.array([*tokens[:10], *[-7] * 10, *tokens[20:]], np.int32)
+    positions, ones = np.arange(40, dtype=np.int32), np.ones(40, np.int32)
+    batch = TokenBatch(ids, positions, ones, np.array([39], np.int32), "", (MediaRun(10, rows, 0, 10, True),))
+    assert np.array_equal(own.own.compute(batch, [BlockRun(0, 40, own.blocks(1))]), expected)
 
 
 def test_no_logits_are_computed_if_none_are_wanted(open_model: Open, tmp_path: Path) -> None:

@@ -18,17 +18,22 @@ from homeport.engines.images.pipeline import (
     PipelineOutputs,
     PipelineStep,
     Pixels,
+    RevisedPrompt,
 )
-from homeport.engines.images.pipelines.clipart import postprocessing, sampler
+from homeport.engines.images.pipelines.clipart import composer, postprocessing, sampler
 from homeport.engines.images.pipelines.clipart.networks import (
     LATENT,
     SIDE,
     STYLES,
     CaptionEncoder,
     ClipartModel,
+    Floats,
     Networks,
 )
+from homeport.engines.images.pipelines.clipart.planner import DrawingPlan, DrawingPlanner, Planner
 from homeport.engines.images.pipelines.clipart.pose import DrawingPose, center_drawing
+from homeport.engines.images.pipelines.clipart.scene import PromptScene
+from homeport.engines.images.pipelines.clipart.vocabulary import DrawingVocabulary
 from homeport.engines.llama import encoder
 
 _STEPS, _STEPS_MAX = 8, 200
@@ -41,6 +46,7 @@ class ClipartPipeline:
     """Implements `engines.images.pipeline.ImagePipeline`.
 
     `encode_caption` embeds a caption; `free` is called at the end; `pose` chooses a drawing's pose by the seed.
+    `planner`: finds the things in a prompt; without one, a prompt is one drawing.
     """
 
     def __init__(
@@ -49,8 +55,10 @@ class ClipartPipeline:
         encode_caption: CaptionEncoder,
         free: Callable[[], None] = lambda: None,
         pose: Callable[..., DrawingPose] = DrawingPose.from_seed,
+        planner: Planner | None = None,
     ) -> None:
         self._networks, self._encode_caption, self._free, self._pose = networks, encode_caption, free, pose
+        self._planner = planner
 
     @property
     def native_size(self) -> ImageSize:
@@ -76,14 +84,20 @@ class ClipartPipeline:
             raise InvalidRequest(f"This model supports a guidance of at most {_GUIDANCE_MAX:g}.", param="guidance")
 
     def generate(self, params: PipelineInput) -> PipelineOutputs:
-        """Sample an image of the prompt, or one like the given image; with a mask only there."""
-        sampler_params = self._sampler_params(params)
+        """Sample an image of the prompt, or one like the given image; with a mask only there.
+
+        A prompt with several things is composed from a drawing of each.
+        """
+        plan = self._plan(params)
+        if plan.revised_prompt is not None:
+            yield RevisedPrompt(plan.revised_prompt)
+        scene, sampler_params = plan.scene, self._sampler_params(params, plan.vectors)
         preview_steps = _preview_steps(sampler_params.steps, params.previews)
-        latents = np.zeros(LATENT, np.float32)
+        latents = np.zeros((1, *LATENT), np.float32)
         for step, latents in enumerate(sampler.sample_latents(self._networks, sampler_params), 1):
-            preview = self._place_on_canvas(latents, params) if step in preview_steps else None
+            preview = self._picture(latents, params, scene) if step in preview_steps else None
             yield PipelineStep(step, sampler_params.steps, preview)
-        yield self._place_on_canvas(latents, params)
+        yield self._picture(latents, params, scene)
 
     def enlarge(self, pixels_: Pixels, size: ImageSize) -> Pixels:
         """Resize with contours as sharp as in the small image; reduce with `pixels.resize`."""
@@ -96,26 +110,41 @@ class ClipartPipeline:
         """Free the caption encoder."""
         self._free()
 
-    def _sampler_params(self, params: PipelineInput) -> sampler.FlowSamplerParams:
+    def _plan(self, params: PipelineInput) -> DrawingPlan:
+        """Return what to draw: of a mask's area the prompt as it is, of an image alone the likely caption."""
+        if params.prompt and params.image is None and self._planner is not None:
+            return self._planner.plan(params.prompt)
+        if params.prompt:
+            return DrawingPlan(self._encode_caption(params.prompt)[None])
+        if params.image is not None and params.mask is None:
+            return DrawingPlan(self._networks.encode(center_drawing(_pad_to_square(params.image)))[1][None])
+        return DrawingPlan(None)
+
+    def _sampler_params(self, params: PipelineInput, vectors: Floats | None) -> sampler.FlowSamplerParams:
         steps = params.steps or max(1, round(_STEPS * params.effort))
-        initial_latents = mask = image_vector = None
+        initial_latents = mask = None
         if params.image is not None and params.mask is not None:
             initial_latents, mask = self._networks.encode(_pad_to_square(params.image))[0], _latent_mask(params.mask)
-        elif params.image is not None:
-            image_vector = self._networks.encode(center_drawing(_pad_to_square(params.image)))[1]
         guidance = _GUIDANCE if not params.negative_prompt else _NEGATIVE_GUIDANCE
         return sampler.FlowSamplerParams(
             steps=steps,
             guidance=guidance if params.guidance is None else params.guidance,
             seed=params.seed,
-            positive_vector=self._encode_caption(params.prompt) if params.prompt else image_vector,
+            positive_vectors=vectors,
             negative_vector=self._encode_caption(params.negative_prompt) if params.negative_prompt else None,
             initial_latents=initial_latents,
             mask=mask,
             style=STYLES[params.seed % len(STYLES)],  # so that consecutive seeds look different
         )
 
-    def _place_on_canvas(self, latents: NDArray[np.float32], params: PipelineInput) -> Pixels:
+    def _picture(self, latents: Floats, params: PipelineInput, scene: PromptScene | None) -> Pixels:
+        """Return the image of the latents (n, *LATENT): one drawing, or a scene composed of several."""
+        if scene is None:
+            return self._place_on_canvas(latents[0], params)
+        drawings = [postprocessing.clean(self._networks.decode(each)) for each in latents]
+        return composer.compose(scene, drawings, composer.scene_size(params.size), params.seed).pixels
+
+    def _place_on_canvas(self, latents: Floats, params: PipelineInput) -> Pixels:
         """Return the image at the requested size: centered on white, or with a mask cut to where the source was."""
         pose = self._pose(params.seed, faces_either_way=not params.prompt)
         drawing = pose.apply(postprocessing.clean(self._networks.decode(latents)))
@@ -142,7 +171,9 @@ def load(spec: EngineSpec) -> Engine:
         spec.paths[_CAPTION_WEIGHTS],
         encoder.EncoderOptions(threads=threads or None, library=Path(str(library)) if library else None),
     )
-    pipeline = ClipartPipeline(Networks(spec.paths, threads), E5CaptionEncoder(captions), captions.close)
+    encode = E5CaptionEncoder(captions)
+    planner = DrawingPlanner(DrawingVocabulary.load(), encode)
+    pipeline = ClipartPipeline(Networks(spec.paths, threads), encode, captions.close, planner=planner)
     note = f"{spec.model} is a small model of emoji and clip art"
     return engine.build_engine(spec, pipeline, f"onnxruntime {onnxruntime.__version__}", (note,))
 

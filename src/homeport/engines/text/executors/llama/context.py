@@ -7,7 +7,6 @@ together only if their ids are adjacent in the batch. Knows nothing of requests,
 
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,9 +15,12 @@ from numpy.typing import NDArray
 from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.llama.library import LlamaLibrary
 from homeport.engines.llama.threadpool import LlamaThreadpool
-from homeport.engines.text.executor import Logits, TokenBatch
+from homeport.engines.text.executor import Logits, MediaRun, TokenBatch
+from homeport.engines.text.executors.llama.batch_arrays import LlamaBatch, split_media
+from homeport.engines.text.executors.llama.rope_positions import RopePositions
 from homeport.engines.text.executors.llama.sequence_state import SequenceFormat
 from homeport.engines.text.kv_rows import KVRows
+from homeport.engines.text.token_batches import select
 
 NO_CELLS = "no_cells"
 """`code` of the EngineFailed that `decode` raises if the cache is full: nothing was computed."""
@@ -48,7 +50,8 @@ class ContextSize(msgspec.Struct, frozen=True):
 class LlamaContext:
     """A context of a loaded model, which its owner frees later. Raises Unavailable if it does not fit in memory.
 
-    `adapters`: the loaded adapters by the name that batches use. `buffers`: bytes by name of the buffer's device.
+    `adapters`: the loaded adapters by the name that batches use. `positions`: those of its sequences, if pictures take
+    fewer than they have embeddings. `buffers`: bytes by name of the buffer's device.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class LlamaContext:
         vocabulary: int,
         can_trim: bool,
         adapters: Mapping[str, object],
+        positions: RopePositions | None = None,
     ) -> None:
         self._library = library
         self._ffi = library.ffi
@@ -68,6 +72,7 @@ class LlamaContext:
         self._vocabulary = vocabulary
         self._can_trim = can_trim
         self._adapters = adapters
+        self._positions = positions
         self._adapter = ""  # the one currently set
         library.log.take_report()
         self._context = _create(library, model, size)
@@ -78,7 +83,7 @@ class LlamaContext:
         self.cells = int(self._api.llama_n_ctx(self._context))
         self.window = int(self._api.llama_n_ctx_seq(self._context))
         self.batch = min(size.batch, int(self._api.llama_n_batch(self._context)))
-        self._arrays = _LlamaBatch(self._ffi, self.batch)
+        self._arrays = LlamaBatch(self._ffi, self.batch)
         # An empty sequence is saved as the header and zero cells in each stream.
         self._header = len(self._read(0)) - _WORD * (self._streams + 1)
 
@@ -89,7 +94,46 @@ class LlamaContext:
         """
         self.set_adapter(batch.adapter)
         self._threads = self._size.threadpool.prepare(self._context, self._threads)
-        llama_batch = self._arrays.fill(batch)
+        if batch.media:
+            return self._decode_media(batch)
+        return self._compute(batch, self._arrays.fill(batch, self._translate(batch)))
+
+    def _decode_media(self, batch: TokenBatch) -> Logits:
+        """Compute a batch with embeddings in several calls; return the rows in the batch's order."""
+        logits = np.empty((len(batch.logits_indices), self._vocabulary), np.float32)
+        for indices, run in split_media(batch, min(self.batch, self._size.micro_batch)):
+            is_part = np.zeros(len(batch.tokens), np.bool_)
+            is_part[indices] = True
+            part = select(msgspec.structs.replace(batch, media=()), is_part)
+            if run is None:
+                computed = self._compute(part, self._arrays.fill(part, self._translate(part)))
+            else:
+                computed = self._compute_run(part, run)
+            logits[is_part[batch.logits_indices]] = computed
+        return logits
+
+    def _compute_run(self, part: TokenBatch, run: MediaRun) -> Logits:
+        """Compute embeddings, all of them in one batch of the kernels if they attend to each other."""
+        sequence, before = int(part.sequences[0]), int(part.positions[0])
+        positions = part.positions if self._positions is None else self._positions.grid(sequence, before, run)
+        llama_batch = self._arrays.fill_rows(part, run.rows, positions)
+        if not run.is_causal:
+            self._api.llama_set_causal_attn(self._context, False)
+        try:
+            computed = self._compute(part, llama_batch)
+        finally:
+            if not run.is_causal:
+                self._api.llama_set_causal_attn(self._context, True)
+        if self._positions is not None and run.is_last:
+            self._positions.add(sequence, before + len(run.rows), run)
+        return computed
+
+    def _translate(self, batch: TokenBatch) -> NDArray[np.int32]:
+        if self._positions is None:
+            return batch.positions
+        return self._positions.translate(batch.sequences, batch.positions)
+
+    def _compute(self, batch: TokenBatch, llama_batch: object) -> Logits:
         code = self._api.llama_decode(self._context, llama_batch)
         if code == 1:
             raise EngineFailed(
@@ -127,7 +171,7 @@ class LlamaContext:
     def fork(self, source: int, target: int, n_tokens: int) -> None:
         """Copy the first `n_tokens` of `source` into the empty sequence `target`."""
         if self._size.unified and self._can_trim:
-            self._api.llama_memory_seq_cp(self._memory, source, target, 0, n_tokens)
+            self._api.llama_memory_seq_cp(self._memory, source, target, 0, self._position(source, n_tokens))
             return
         # Recurrent states and streams can only be copied whole. llama.cpp copies a whole stream at the next step, and
         # its content is invalid before that. So a stream's cells are read and written here instead.
@@ -142,8 +186,11 @@ class LlamaContext:
 
     def trim(self, sequence: int, n_tokens: int) -> None:
         """Keep only the first `n_tokens` of a sequence. Raises EngineFailed if the model cannot."""
-        if not self._api.llama_memory_seq_rm(self._memory, sequence, n_tokens, _TO_THE_END):
+        if not self._api.llama_memory_seq_rm(self._memory, sequence, self._position(sequence, n_tokens), _TO_THE_END):
             raise EngineFailed(f"This model's state cannot be cut at {n_tokens} tokens.")
+
+    def _position(self, sequence: int, n_tokens: int) -> int:
+        return n_tokens if self._positions is None else self._positions.position(sequence, n_tokens)
 
     def save(self, sequence: int) -> bytes:
         """Return a sequence's KV as bytes that any context of this model can restore."""
@@ -199,39 +246,6 @@ class LlamaContext:
         if self._context is not None:
             self._api.llama_free(self._context)
             self._context = None
-
-
-class _LlamaBatch:
-    """A `llama_batch` backed by numpy arrays. Its pointers are set once."""
-
-    def __init__(self, ffi: Any, size: int) -> None:
-        self._tokens = np.zeros(size, np.int32)
-        self._positions = np.zeros(size, np.int32)
-        self._sequences = np.zeros(size, np.int32)
-        self._wanted = np.zeros(size, np.int8)
-        self._counts = np.ones(size, np.int32)
-        # seq_id[i] points to the i-th token's list of sequences: always one here, in its own array.
-        first = self._sequences.ctypes.data
-        self._lists = np.arange(size, dtype=np.uintp) * np.uintp(4) + np.uintp(first)
-        self._batch = ffi.new("llama_batch *")
-        self._batch.token = ffi.from_buffer("int32_t[]", self._tokens)
-        self._batch.pos = ffi.from_buffer("int32_t[]", self._positions)
-        self._batch.n_seq_id = ffi.from_buffer("int32_t[]", self._counts)
-        self._batch.seq_id = ffi.cast("int32_t **", self._lists.ctypes.data)
-        self._batch.logits = ffi.from_buffer("int8_t[]", self._wanted)
-
-    def fill(self, batch: TokenBatch) -> object:
-        """Copy a batch into the arrays; return the `llama_batch`. Raises EngineFailed if it is longer than `size`."""
-        count = len(batch.tokens)
-        if not 0 < count <= len(self._tokens):
-            raise EngineFailed(f"A batch of {count} tokens was planned; 1 to {len(self._tokens)} can be computed.")
-        self._tokens[:count] = batch.tokens
-        self._positions[:count] = batch.positions
-        self._sequences[:count] = batch.sequences
-        self._wanted[:count] = 0
-        self._wanted[batch.logits_indices] = 1
-        self._batch.n_tokens = count
-        return self._batch[0]
 
 
 def _create(library: LlamaLibrary, model: object, size: ContextSize) -> object:

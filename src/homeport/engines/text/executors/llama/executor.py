@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from homeport.domain.errors import Unavailable
+from homeport.domain.errors import EngineFailed, Unavailable
+from homeport.engines.llama.c_api import GRID_ROPES
 from homeport.engines.llama.library import kernels
 from homeport.engines.llama.model import LlamaModel
 from homeport.engines.llama.threadpool import LlamaThreadpool
@@ -29,7 +30,11 @@ from homeport.engines.text.executor import (
 from homeport.engines.text.executors.llama import kv_sizing, vocabulary
 from homeport.engines.text.executors.llama.context import MICRO_BATCH, ContextSize, LlamaContext
 from homeport.engines.text.executors.llama.kv_streams import KVStreams
+from homeport.engines.text.executors.llama.rope_positions import RopePositions
 from homeport.engines.text.kv_rows import KVRows
+
+_GRID_STATE = ", positions 1"
+_SIZE_BYTES = 4
 
 logger = logging.getLogger("homeport.llama")
 
@@ -70,6 +75,8 @@ class LlamaExecutor:
         self.cell_bytes = kv_sizing.cell_bytes(model.metadata, self._shape)
         self._kv_width = self.cell_bytes // (2 * kv_sizing.FLOAT16_BYTES * self._shape.layers)  # of keys, and of values
         can_trim = _can_trim(library.api, model.handle)
+        has_grid = library.api.llama_model_rope_type(model.handle) in GRID_ROPES
+        self._positions = RopePositions() if has_grid else None
         budget = kv_sizing.plan_kv(
             trained=library.api.llama_model_n_ctx_train(model.handle),
             window=options.window,
@@ -91,9 +98,12 @@ class LlamaExecutor:
             batch=self._kv.short_context.batch,
             shares_cells=streams is None,
             can_trim=can_trim,
-            kv_format=kv_sizing.STATE if can_trim else "",
+            kv_format=(kv_sizing.STATE + _GRID_STATE * (self._positions is not None)) if can_trim else "",
             adapters=True,
             device=str(model.placement),
+            media=True,
+            cuts_media=self._positions is None,
+            media_width=library.api.llama_model_n_embd_inp(model.handle),
         )
 
     def _open(self, options: LlamaOptions, cells: int, *, unified: bool, can_trim: bool) -> LlamaContext:
@@ -107,6 +117,7 @@ class LlamaExecutor:
                 vocabulary=n_vocabulary,
                 can_trim=can_trim,
                 adapters=self._adapters,
+                positions=self._positions,
             )
 
     @property
@@ -191,23 +202,43 @@ class LlamaExecutor:
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
         """Copy the first `n_tokens` of `source` into the empty sequence `target`."""
+        if self._positions is not None:
+            self._positions.fork(source, target, n_tokens)
         self._kv.fork(source, target, n_tokens)
 
     def trim(self, sequence: int, n_tokens: int) -> None:
         """Keep only the first `n_tokens` of a sequence. Raises EngineFailed if the model cannot."""
         self._kv.trim(sequence, n_tokens)
+        if self._positions is not None:
+            self._positions.trim(sequence, n_tokens)
 
     def release(self, sequences: Sequence[int]) -> None:
         """Empty these sequences."""
         self._kv.release(sequences)
+        if self._positions is not None:
+            for sequence in sequences:
+                self._positions.trim(sequence, 0)
 
     def save(self, sequence: int) -> bytes:
         """Return a sequence's KV as bytes, valid only for the same model on the same kernels."""
-        return self._kv.save(sequence)
+        state = self._kv.save(sequence)
+        if self._positions is None:
+            return state
+        positions = self._positions.save(sequence)
+        return len(positions).to_bytes(_SIZE_BYTES, "little") + positions + state
 
     def restore(self, sequence: int, state: bytes) -> None:
         """Load saved KV into an empty sequence. Raises EngineFailed if it cannot; the sequence is then empty."""
-        self._kv.restore(sequence, state, len(state) // self.cell_bytes)
+        if self._positions is not None:
+            size = _SIZE_BYTES + int.from_bytes(state[:_SIZE_BYTES], "little")
+            self._positions.restore(sequence, state[_SIZE_BYTES:size])
+            state = state[size:]
+        try:
+            self._kv.restore(sequence, state, len(state) // self.cell_bytes)
+        except EngineFailed:
+            if self._positions is not None:
+                self._positions.trim(sequence, 0)
+            raise
 
     def read_rows(self, sequence: int) -> KVRows:
         """Return a copy of a sequence's KV. Raises EngineFailed if its format is not known."""

@@ -72,7 +72,10 @@ class OpenVinoDecoder:
         They are valid until the next call.
         """
         counts, tables = [run.n_tokens for run in runs], [run.blocks for run in runs]
-        self._set("embeddings", self._tensors.rows(_EMBEDDINGS, batch.tokens))
+        embeddings = self._tensors.rows(_EMBEDDINGS, np.maximum(batch.tokens, 0))
+        for media in batch.media:
+            embeddings[media.first : media.stop] = media.rows
+        self._set("embeddings", embeddings)
         self._set("positions", batch.positions.astype(np.int64))
         self._set("wanted", batch.logits_indices.astype(np.int64))
         self._set("past_lens", np.array([run.start for run in runs], np.int32))

@@ -9,11 +9,13 @@ import functools
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Generic, TypeVar
 
 import httpx2
 
 from homeport.domain.allowed_hosts import Target, is_allowed
-from homeport.domain.ports.mcp import McpFailed
+
+Failure = TypeVar("Failure", bound=Exception)
 
 _MAX_ADDRESSES = 4
 
@@ -24,16 +26,17 @@ def _ssl_context() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-class PinnedTransport(httpx2.AsyncBaseTransport):
-    """Sends requests to `target` only.
+class PinnedTransport(httpx2.AsyncBaseTransport, Generic[Failure]):
+    """Sends requests to `target` only. `to_failure` makes an error of a reason and, if that is it, an HTTP status.
 
     `failure`: why the last request failed, until it is cleared: the code between may report something less precise.
     """
 
-    def __init__(self, target: Target, max_bytes: int) -> None:
-        self.failure: McpFailed | None = None
+    def __init__(self, target: Target, max_bytes: int, to_failure: Callable[[str, int | None], Failure]) -> None:
+        self.failure: Failure | None = None
         self._target = target
         self._max_bytes = max_bytes
+        self._to_failure = to_failure
         self._addresses: Sequence[str] = ()
         self._inner = httpx2.AsyncHTTPTransport(verify=_ssl_context())
 
@@ -53,9 +56,8 @@ class PinnedTransport(httpx2.AsyncBaseTransport):
             await response.aclose()
             raise self._fail("Its response is compressed, although it was not asked for.")
         if response.status_code >= 400:
-            self.failure = McpFailed(
-                f"It responds with the HTTP status {response.status_code}.", http_status=response.status_code
-            )
+            status = response.status_code
+            self.failure = self._to_failure(f"It responds with the HTTP status {status}.", status)
         return httpx2.Response(
             response.status_code,
             headers=response.headers,
@@ -98,7 +100,7 @@ class PinnedTransport(httpx2.AsyncBaseTransport):
         raise self._fail(_reason(reason)) from reason
 
     def _fail(self, message: str, http_status: int | None = None) -> httpx2.TransportError:
-        self.failure = McpFailed(message, http_status=http_status)
+        self.failure = self._to_failure(message, http_status)
         return httpx2.TransportError(message)
 
 

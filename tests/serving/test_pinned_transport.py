@@ -16,11 +16,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from homeport.domain.allowed_hosts import Target
-from homeport.serving.mcp import pinned_transport
-from homeport.serving.mcp.pinned_transport import PinnedTransport
+from homeport.serving import pinned_transport
+from homeport.serving.pinned_transport import PinnedTransport
 from tests.tool_server import response, running
 
 MAX_BYTES = 1000
+
+
+class Failed(Exception):
+    """What a transport reports here."""
+
+    def __init__(self, message: str, _: int | None) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 @pytest.fixture
@@ -62,13 +70,13 @@ def write_certificate(path: Path, name: str) -> Path:
 
 async def get(target: Target, url: str, max_bytes: int = MAX_BYTES) -> httpx2.Response:
     """Send one request."""
-    async with httpx2.AsyncClient(transport=PinnedTransport(target, max_bytes), trust_env=False) as client:
+    async with httpx2.AsyncClient(transport=PinnedTransport(target, max_bytes, Failed), trust_env=False) as client:
         return await client.get(url)
 
 
 async def refusal(target: Target, url: str) -> str:
     """Return why a request is refused."""
-    transport = PinnedTransport(target, MAX_BYTES)
+    transport = PinnedTransport(target, MAX_BYTES, Failed)
     async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
         with pytest.raises(httpx2.TransportError):
             await client.get(url)
@@ -96,7 +104,7 @@ async def test_a_name_is_resolved_once(names: dict[str, list[str]]) -> None:
     names["tools.lan"] = ["127.0.0.1"]
     async with running(response(200)) as port:
         target = Target("http", "tools.lan", port, allows_own=True)
-        async with httpx2.AsyncClient(transport=PinnedTransport(target, MAX_BYTES), trust_env=False) as client:
+        async with httpx2.AsyncClient(transport=PinnedTransport(target, MAX_BYTES, Failed), trust_env=False) as client:
             assert (await client.get(f"http://tools.lan:{port}/")).status_code == 200
             names["tools.lan"] = ["169.254.169.254"]
             assert (await client.get(f"http://tools.lan:{port}/")).status_code == 200

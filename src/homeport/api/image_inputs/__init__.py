@@ -1,0 +1,1 @@
+"""The images inside JSON bodies, which become files for a worker."""
