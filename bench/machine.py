@@ -6,7 +6,10 @@ import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
+
+from homeport import settings
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -40,8 +43,14 @@ def heading(model: str, threads: int, peer: str, method: str) -> str:
         f"{_cpu()}, {os.cpu_count()} CPUs, {threads} threads",
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, peer {peer}",
         method,
+        *(["ours with [prompts]"] if has_prompts() else []),
     ]
     return " · ".join(parts)
+
+
+def has_prompts() -> bool:
+    """Whether our servers compute with the extra `prompts`, where it is faster."""
+    return find_spec("openvino") is not None and settings.load().prompts != "off"
 
 
 def rounds(number: int) -> str:

@@ -12,12 +12,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 
-from bench import load, processes
+from bench import load, machine, processes
 from bench.load import Address
 from bench.processes import Child
 from bench.run_stats import Outcome
@@ -100,7 +99,7 @@ def _wait_for_prompts(url: str, model: str, key: str) -> None:
     """
     deadline = time.monotonic() + _PROMPTS_S
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-    while find_spec("openvino") is not None and time.monotonic() < deadline:
+    while machine.has_prompts() and time.monotonic() < deadline:
         text = f"{time.monotonic()} " + "A long prompt has many words. " * 20
         body = json.dumps({"model": model, "prompt": text, "max_tokens": 1}).encode()
         try:
