@@ -60,7 +60,7 @@ def _start(plan: Plan) -> list[Row]:
     for turn in range(plan.rounds):
         plan.say(f"start: round {turn + 1} of {plan.rounds}")
         start = time.perf_counter()
-        with servers.homeport(plan.model, plan.same_kernels()) as side:
+        with servers.homeport(plan.model, plan.same_kernels(), waits=False) as side:
             spent.append(time.perf_counter() - start)
             _unload(side, plan.home)
             rss, pss = side.child.memory_bytes()

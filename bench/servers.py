@@ -81,14 +81,20 @@ def homeport(
     settings: Mapping[str, str],
     program: tuple[str, ...] = ("-m", "homeport", "serve"),
     key: str = "bench",
+    *,
+    waits: bool = True,
 ) -> Iterator[Served]:
-    """Run our server, with `settings` as HOMEPORT_* variables (names without the prefix). `key` is sent to it."""
+    """Run our server, with `settings` as HOMEPORT_* variables (names without the prefix). `key` is sent to it.
+
+    `waits`: until prompts are computed as they will be from then on.
+    """
     port = processes.free_port()
     environ = {f"HOMEPORT_{key}": value for key, value in settings.items()}
     command = [sys.executable, *program, "--model", model, "--port", str(port)]
     with processes.running(command, environ) as child:
         processes.wait(child, f"http://127.0.0.1:{port}/health/ready")
-        _wait_for_prompts(f"http://127.0.0.1:{port}/v1", model, key)
+        if waits:
+            _wait_for_prompts(f"http://127.0.0.1:{port}/v1", model, key)
         yield Served(child, Address("127.0.0.1", port, model, key))
 
 

@@ -288,6 +288,18 @@ def test_a_host_that_cannot_be_read_needs_no_decoder(
     assert "the test's decoder is not used: unknown format" in caplog.text
 
 
+def test_a_prompt_with_a_known_prefix_is_enough_for_the_check(
+    host: TokenHost, own: TokenDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check needs a long run, not a sequence's first one: most prompts begin like one before."""
+    set_times(monkeypatch, 10.0, 2.0, 0.5)
+    executor = opened(host, own)
+    executor.forward(batch((0, 0, 20, True)))
+    assert executor.forward(batch((0, 20, 60, True)))[0, 0] == 80
+    assert executor.prompts == "the test's decoder"
+    assert len(host.tokens[0]) == 80
+
+
 def test_a_decoder_that_does_not_open_is_no_error(host: TokenHost, caplog: pytest.LogCaptureFixture) -> None:
     """Without a decoder the host computes everything, and the reason is logged."""
     caplog.set_level(logging.INFO, "homeport.text")

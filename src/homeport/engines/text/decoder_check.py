@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.text.block_decoder import BlockDecoder, BlockRun, RowsHost
 from homeport.engines.text.executor import Logits, TokenBatch
+from homeport.engines.text.kv_rows import KVRows
 from homeport.engines.text.token_batches import Run, select
 
 ALONE, TOGETHER, LONG = 1, 4, 32
@@ -42,30 +43,30 @@ class CheckResult(NamedTuple):
 
 
 def check(host: RowsHost, decoder: BlockDecoder, batch: TokenBatch, run: Run) -> CheckResult:
-    """Compare host and decoder by a run of more than `LONG` tokens that begins a sequence, which the host has computed.
+    """Compare host and decoder by a run of more than `LONG` tokens, which the host has just computed.
 
     The host computes the run's last tokens again. The decoder's blocks must hold nothing yet. Raises Unavailable if the
     host's KV cannot be read, EngineFailed if the host fails, and whatever the decoder raises.
     """
     tokens = select(batch, batch.sequences == run.sequence)
-    blocks = range(-(-run.n_tokens // decoder.block_tokens))
+    end = run.start + run.n_tokens
+    blocks = range(-(-end // decoder.block_tokens))
 
     def own(count: int) -> Logits:
-        start = run.n_tokens - count
-        return decoder.compute(_last(tokens, count), [BlockRun(start, count, blocks)])
+        return decoder.compute(_last(tokens, count), [BlockRun(end - count, count, blocks)])
 
     def hosts(count: int) -> Logits:
-        host.trim(run.sequence, run.n_tokens - count)
+        host.trim(run.sequence, end - count)
         return host.forward(_last(tokens, count))
 
     try:
         expected = host.read_rows(run.sequence)
     except EngineFailed as error:
         raise Unavailable(error.message) from error
-    expected.trim(run.n_tokens)
+    decoder.write(blocks, KVRows.of(expected.keys[:, : run.start], expected.values[:, : run.start]), 0)
     own(run.n_tokens)
-    rows = decoder.read(blocks, run.n_tokens)
-    deviation = max(_deviation(rows.keys, expected.keys), _deviation(rows.values, expected.values))
+    rows, wanted = decoder.read(blocks, end).since(run.start), expected.since(run.start)
+    deviation = max(_deviation(rows.keys, wanted.keys), _deviation(rows.values, wanted.values))
     host_s, own_s = {}, {}
     for size in (LONG, TOGETHER, ALONE):
         logits, host_s[size] = _timed(hosts, size, _HOST_REPEATS)

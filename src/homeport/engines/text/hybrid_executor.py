@@ -25,6 +25,7 @@ from homeport.engines.text.token_batches import Run, runs_of, select
 _STEPS_ALONE = 2  # for which a sequence has been alone before it moves to the host …
 _TOKENS_COPIED = 128  # … or one for each of these tokens to be copied, if that is more: a step there saves as much
 _STEPS_UNTIL_RETRY = 256  # if it found no room there
+_MAX_CHECKED = 4096  # tokens of a sequence that is copied to be compared
 _CHECKS = 3  # prompts that a decoder may be slower for: a program that comes and goes decides no more than one
 
 logger = logging.getLogger("homeport.text")
@@ -259,5 +260,6 @@ def _is_plain(batch: TokenBatch, run: Run) -> bool:
 
 
 def _can_check(batch: TokenBatch, run: Run) -> bool:
-    """Return whether a run is long, begins a sequence, and has only tokens."""
-    return run.n_tokens > LONG and run.start == 0 and bool((batch.tokens[run.part] >= 0).all())
+    """Return whether a run is long, ends soon enough to be compared at once, and has only tokens."""
+    is_soon = run.start + run.n_tokens <= _MAX_CHECKED
+    return run.n_tokens > LONG and is_soon and bool((batch.tokens[run.part] >= 0).all())
