@@ -313,4 +313,4 @@ def test_odd_files_are_answered_or_refused(transcriber: ServerProcess) -> None:
             assert answer.status in statuses, (name, answer.body)
             assert answer.status == 200 or answer.error["param"] == "file", name
     assert transcriber.workers() == [worker]
-    assert spooled(transcriber) == []
+    transcriber.wait("the files are gone", lambda: not spooled(transcriber))
