@@ -45,7 +45,9 @@ def test_images_are_what_the_graph_computes(tmp_path: Path, make: Make) -> None:
     pixels = [loaded.images.preprocess(image) for image in images]
     for size in (1, min(2, loaded.images.batch)):
         rows = loaded.images.encode(pixels[:size])
-        np.testing.assert_allclose(rows, [each.mean((1, 2)) @ model.pixels for each in pixels[:size]], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            rows, [each.mean((1, 2)) @ model.pixels for each in pixels[:size]], rtol=1e-4, atol=1e-5
+        )
     assert loaded.images.patches == tiny.PATCHES
     assert loaded.dimensions == tiny.WIDTH
 
