@@ -97,7 +97,7 @@ class Bare:
         images = [item for item in items if isinstance(item, bytes)]
         for start in range(0, len(texts), self._model.texts.batch):
             batch = texts[start : start + self._model.texts.batch]
-            yield self._model.texts.encode([self._model.texts.tokenize(text, is_query=False) for text in batch])
+            yield self._model.texts.encode([self._model.texts.tokenize(text) for text in batch])
         for start in range(0, len(images), self._model.images.batch):
             batch_pixels = []
             for image in images[start : start + self._model.images.batch]:

@@ -57,17 +57,21 @@ def decode_rgb(file: Path, param: str) -> Image.Image:
 
     Raises InvalidRequest naming `param` if it is not an image of `FORMATS`, too large, damaged or incomplete.
     """
-    with _opened(file, param) as image:
-        upright = upright_image(image)
-        if upright.has_transparency_data:
-            rgba = upright.convert("RGBA")
-            return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-        return upright.convert("RGB")
+    with opened_image(file, param) as image:
+        return flatten(upright_image(image))
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """Return an image as RGB, with transparent pixels on white."""
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
 
 
 def make_thumbnail(file: Path, max_width: int, max_height: int) -> Thumbnail:
     """Return an image made small enough to fit. Raises what `decode_rgb` raises, naming the file."""
-    with _opened(file, file.name) as image:
+    with opened_image(file, file.name) as image:
         image.draft("RGB", (2 * max_width, 2 * max_height))  # JPEG is decoded at a fraction of its size
         small = upright_image(image).convert("RGB")
         small.thumbnail((max_width, max_height))
@@ -78,13 +82,13 @@ def make_thumbnail(file: Path, max_width: int, max_height: int) -> Thumbnail:
 
 def count_pixels(file: Path, param: str) -> int:
     """Return how many pixels an image has, by its header. Raises what `decode_rgb` raises for a wrong header."""
-    with _opened(file, param) as image:
+    with opened_image(file, param) as image:
         return image.width * image.height
 
 
 @contextmanager
-def _opened(file: Path, param: str) -> Iterator[Image.Image]:
-    """Open an image; errors while it is open are those of the file."""
+def opened_image(file: Path, param: str) -> Iterator[Image.Image]:
+    """Open an image; errors while it is open are those of the file. Raises what `decode_rgb` raises."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about images over its own limit and about unusual metadata
         try:
@@ -101,7 +105,7 @@ def _opened(file: Path, param: str) -> Iterator[Image.Image]:
             ) from error
         except Image.DecompressionBombError as error:
             raise _too_large(param) from error
-        except (OSError, ValueError, SyntaxError, EOFError) as error:
+        except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
             raise InvalidRequest(
                 f"Invalid '{param}': the image is damaged or incomplete.", param=param, code="invalid_image"
             ) from error

@@ -1,7 +1,10 @@
-"""Options of ONNX Runtime sessions: the number of threads, and how these wait. Knows nothing of models."""
+"""Opens ONNX Runtime sessions: the number of threads, and how these wait. Knows nothing of models."""
+
+from pathlib import Path
 
 import onnxruntime
 
+from homeport.domain.errors import Unavailable, excerpt
 from homeport.engines.processors import cores
 
 
@@ -17,3 +20,11 @@ def session_options(threads: int | None) -> onnxruntime.SessionOptions:
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
+
+
+def open_session(file: Path, threads: int | None) -> onnxruntime.InferenceSession:
+    """Load a graph, to be computed by CPUs. Raises Unavailable if it does not load."""
+    try:
+        return onnxruntime.InferenceSession(str(file), session_options(threads), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common base class
+        raise Unavailable(f"{file.name} does not load: {type(error).__name__}: {excerpt(str(error))}") from error

@@ -12,7 +12,6 @@ from homeport.domain.events import (
     Admitted,
     Done,
     EmbeddingVectors,
-    Event,
     Failed,
     Usage,
 )
@@ -23,7 +22,7 @@ from homeport.engines.embeddings.tokenization import InputTokenizer
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EmbeddingEncoder, EncoderOptions, Ids
 from homeport.engines.llama.encoder import Vectors as Rows
-from homeport.engines.round_robin import ActiveRequest
+from tests.engines.embeddings.request_driver import RequestDriver
 from tests.samples import tiny_encoders as tiny
 
 BATCH = 64
@@ -47,40 +46,15 @@ class RecordingEncoder:
         return self._encode(sequences)
 
 
-class BatcherDriver:
+class BatcherDriver(RequestDriver):
     """A batcher and its open requests."""
 
     def __init__(self, model: EmbeddingEncoder, family: EmbeddingFamily) -> None:
         self.watched = RecordingEncoder(model)
-        self.work = EmbeddingBatcher(model, InputTokenizer(model, family))
-        self.active: dict[int, ActiveRequest[EmbeddingRequest]] = {}
-        self.events: dict[int, list[Event]] = {}
+        super().__init__(EmbeddingBatcher(model, InputTokenizer(model, family)))
 
     def open(self, *texts: str, dimensions: int | None = None, is_query: bool = False) -> int:
         return self.send(EmbeddingRequest(tuple(TextPrompt(text) for text in texts), dimensions, is_query=is_query))
-
-    def send(self, request: EmbeddingRequest) -> int:
-        id = len(self.events) + 1
-        self.active[id] = ActiveRequest(id, request, credit=100)
-        self.events[id] = []
-        return id
-
-    def step(self) -> None:
-        for id, event in self.work.step(list(self.active.values())):
-            self.events[id].append(event)
-            if isinstance(event, Done | Failed):
-                self.drop(id)
-
-    def drop(self, id: int) -> None:
-        del self.active[id]
-        self.work.drop(id)
-
-    def finish(self) -> None:
-        for _ in range(200):
-            if not self.active:
-                return
-            self.step()
-        raise AssertionError(self.active)
 
     def rows(self, id: int) -> Rows:
         found = [event for event in self.events[id] if isinstance(event, EmbeddingVectors)]

@@ -63,7 +63,7 @@ class SpokenRenderer(ChatRenderer):
         """Make the chunk with the role."""
         return super().opening(choice, has_text=False)
 
-    def delta(self, choice: int, text: str, scored: tuple[ScoredToken, ...]) -> ChatChunk:  # noqa: ARG002
+    def delta(self, choice: int, text: str, scored: tuple[ScoredToken, ...]) -> ChatChunk:  # noqa: ARG002 - no scores
         """Make the chunk for new text, which is more of the transcript."""
         return self.audio(choice, AnswerAudio(transcript=text))
 

@@ -8,13 +8,11 @@ import io
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
-from homeport.domain.errors import Unavailable
 from homeport.engines import image_decoding
-from homeport.engines.onnx_sessions import session_options
+from homeport.engines.onnx_sessions import open_session
 
 THRESHOLD = 0.8
 """An image counts as pornographic from this probability on. The package: below 0.2 it is not, in between unsure."""
@@ -27,12 +25,7 @@ class NsfwClassifier:
     """The network, loaded from an ONNX file. Raises Unavailable if it does not load."""
 
     def __init__(self, file: Path, threads: int | None) -> None:
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(file), session_options(threads), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's errors have no common base class
-            raise Unavailable(f"{file.name} does not load: {type(error).__name__}.") from error
+        self._session = open_session(file, threads)
         self._input = self._session.get_inputs()[0].name
 
     def judge(self, file: Path, param: str) -> float:

@@ -12,12 +12,11 @@ import av
 import av.error
 import av.filter
 import numpy as np
-import onnxruntime
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from homeport.domain.errors import Unavailable
-from homeport.engines.onnx_sessions import session_options
+from homeport.engines.onnx_sessions import open_session
 
 AudioSamples = NDArray[np.float32]
 
@@ -35,9 +34,7 @@ class KokoroModel:
     """One loaded model. `alphabet`: the phonemes it knows. Not thread-safe."""
 
     def __init__(self, weights: Path, vocabulary: Path, voices: Mapping[str, Path], threads: int) -> None:
-        self._session = onnxruntime.InferenceSession(
-            str(weights), session_options(threads), providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(weights, threads)
         names = {each.name for each in self._session.get_inputs()}
         self._tokens = next((name for name in ("tokens", "input_ids") if name in names), "")
         if not {"style", "speed"} <= names or not self._tokens:

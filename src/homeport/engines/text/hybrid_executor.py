@@ -1,9 +1,9 @@
 """Computes each token where that is faster: by the host, an executor, or by a decoder over blocks of KV.
 
-`HybridExecutor` wraps the host and is used like it. Long runs of a prompt, and the steps of several sequences, are the
-decoder's; the steps of a sequence that is alone, and adapters, are the host's. The first long prompt is computed by
-both: the decoder is used only if its keys, values and logits are the same but for rounding, and for what it is faster
-for. Knows nothing of requests, and of how either computes.
+`HybridExecutor` wraps the host and is used like it. The decoder computes long runs of prompts, and steps of several
+sequences; the host computes steps of a single sequence, and adapters. The first long prompt is computed by both: the
+decoder is used only if its keys, values and logits differ by rounding alone, and only for sizes at which it is faster.
+Knows nothing of requests, and of how either computes.
 """
 
 import logging
@@ -254,12 +254,12 @@ class HybridExecutor:
 
 
 def _is_plain(batch: TokenBatch, run: Run) -> bool:
-    """Return whether each token of a run has the next position and attends to those before: not so in all images."""
+    """Return whether a run's embeddings, if any, have consecutive positions and attend only to earlier tokens."""
     own = (media for media in batch.media if run.first <= media.first < run.first + run.n_tokens)
     return all(media.is_causal and media.grid is None for media in own)
 
 
 def _can_check(batch: TokenBatch, run: Run) -> bool:
-    """Return whether a run is long, ends soon enough to be compared at once, and has only tokens."""
-    is_soon = run.start + run.n_tokens <= _MAX_CHECKED
-    return run.n_tokens > LONG and is_soon and bool((batch.tokens[run.part] >= 0).all())
+    """Return whether a run is long, its sequence is short enough to be copied, and it has no embeddings."""
+    can_copy = run.start + run.n_tokens <= _MAX_CHECKED
+    return run.n_tokens > LONG and can_copy and bool((batch.tokens[run.part] >= 0).all())

@@ -95,16 +95,12 @@ class HybridMemory:
 
     def restore(self, sequence: int, state: bytes) -> None:
         """Load saved KV into an empty sequence. Raises EngineFailed if it cannot; the sequence is then empty."""
-        n_tokens = self._host.unpack_rows(state).end if self._decoder is None else self._restore_blocks(sequence, state)
-        if self.in_blocks(sequence) < n_tokens:
-            self._host.restore(sequence, state)
-            self._in_host[sequence] = n_tokens
-
-    def _restore_blocks(self, sequence: int, state: bytes) -> int:
         rows = self._host.unpack_rows(state)
         if self._decoder is not None and self._tables.extend(sequence, rows.end):
             self._decoder.write(self._tables.table(sequence), rows, 0)
-        return rows.end
+        else:
+            self._host.restore(sequence, state)
+            self._in_host[sequence] = rows.end
 
     def _complete_host(self, sequence: int, n_tokens: int) -> None:
         known = self.in_host(sequence)

@@ -13,18 +13,19 @@ from PIL import Image
 from homeport.domain.content import Attachment, ImagePart
 from homeport.domain.embeddings import EmbeddingInput, EmbeddingRequest
 from homeport.domain.errors import EngineFailed
-from homeport.domain.events import Admitted, Done, EmbeddingVectors, Event, Failed, Usage
+from homeport.domain.events import Admitted, Done, EmbeddingVectors, Failed, Usage
 from homeport.domain.text import TextPrompt, TokenPrompt
 from homeport.engines.embeddings.dual_encoder import batching, layouts
 from homeport.engines.embeddings.dual_encoder.batching import DualEncoderBatcher
 from homeport.engines.embeddings.dual_encoder.towers import TokenIds, Vectors
 from homeport.engines.embeddings.engine import EmbeddingOptions
 from homeport.engines.round_robin import ActiveRequest
+from tests.engines.embeddings.request_driver import RequestDriver
 from tests.samples import photos
 from tests.samples import tiny_towers as tiny
 
 
-class BatcherDriver:
+class BatcherDriver(RequestDriver):
     """A batcher on a tiny model, its open requests, and the size of each batch it computed."""
 
     def __init__(self, folder: Path, layout: str = "transformers") -> None:
@@ -34,9 +35,7 @@ class BatcherDriver:
         self.fails = False
         for kind, tower in (("texts", model.texts), ("images", model.images)):
             self._watch(kind, tower)
-        self.work = DualEncoderBatcher(model)
-        self.active: dict[int, ActiveRequest[EmbeddingRequest]] = {}
-        self.events: dict[int, list[Event]] = {}
+        super().__init__(DualEncoderBatcher(model))
 
     def _watch(self, kind: str, tower: Any) -> None:
         encode = tower.encode
@@ -60,27 +59,7 @@ class BatcherDriver:
         return ImagePart(Attachment(path), param=f"input[{at}].image_url.url")
 
     def open(self, *inputs: EmbeddingInput, **fields: Any) -> int:
-        id = len(self.events) + 1
-        self.active[id] = ActiveRequest(id, EmbeddingRequest(inputs, **fields), credit=100)
-        self.events[id] = []
-        return id
-
-    def step(self) -> None:
-        for id, event in self.work.step(list(self.active.values())):
-            self.events[id].append(event)
-            if isinstance(event, Done | Failed):
-                self.drop(id)
-
-    def drop(self, id: int) -> None:
-        del self.active[id]
-        self.work.drop(id)
-
-    def finish(self) -> None:
-        for _ in range(200):
-            if not self.active:
-                return
-            self.step()
-        raise AssertionError("it does not end")
+        return self.send(EmbeddingRequest(inputs, **fields))
 
     def vectors(self, id: int) -> Any:
         """Return the vectors of a request, in the order of its inputs."""
@@ -268,7 +247,7 @@ def test_vectors_without_direction_are_errors(tmp_path: Path) -> None:
     class Broken:
         window, batch = 8, 4
 
-        def tokenize(self, text: str, *, is_query: bool) -> TokenIds:
+        def tokenize(self, text: str) -> TokenIds:
             return [1]
 
         def encode(self, inputs: Sequence[TokenIds]) -> Vectors:

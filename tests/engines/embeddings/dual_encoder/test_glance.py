@@ -51,7 +51,7 @@ def unit(rows: Vectors) -> Vectors:
 
 def embed_texts(model: DualEncoder, *texts: str) -> Vectors:
     """Return the vectors of texts."""
-    return model.texts.encode([model.texts.tokenize(text, is_query=False) for text in texts])
+    return model.texts.encode([model.texts.tokenize(text) for text in texts])
 
 
 def embed_pictures(model: DualEncoder, *names: str) -> Vectors:
@@ -153,17 +153,17 @@ def test_batches_change_no_vector(model: DualEncoder) -> None:
 
 def test_ids_are_completed_like_texts(model: DualEncoder) -> None:
     """Ids of the text model's vocabulary, bare or with the tokens around a text, give the ids of the text itself."""
-    whole = list(model.texts.tokenize("a dog", is_query=True))
+    whole = list(model.texts.tokenize("a dog"))
     first, *_, last = whole
-    prefix = list(model.texts.tokenize("", is_query=True))[1:-1]
+    prefix = list(model.texts.tokenize(""))[1:-1]
     inner = whole[1 + len(prefix) : -1]
-    assert list(model.texts.complete(inner, is_query=True)) == whole
-    assert list(model.texts.complete([first, *inner, last], is_query=True)) == whole
-    assert model.texts.tokenize("query: a dog", is_query=False) == whole
+    assert list(model.texts.complete(inner)) == whole
+    assert list(model.texts.complete([first, *inner, last])) == whole
+    assert model.texts.tokenize("query: a dog") == whole
     with pytest.raises(InvalidRequest, match="not in this model's vocabulary"):
-        model.texts.complete([10**7], is_query=False)
+        model.texts.complete([10**7])
     with pytest.raises(InvalidRequest, match="control token"):
-        model.texts.complete([first, first, last], is_query=False)
+        model.texts.complete([first, first, last])
 
 
 def test_the_loaded_model_states_its_facts(model: DualEncoder) -> None:

@@ -57,7 +57,7 @@ def test_open_clip_fills_the_window(tmp_path: Path) -> None:
     model = tiny.open_clip(tmp_path)
     loaded = load(model)
     assert (loaded.texts.batch, loaded.texts.window) == (1, tiny.WINDOW)
-    ids = loaded.texts.tokenize("red  CAR!", is_query=False)
+    ids = loaded.texts.tokenize("red  CAR!")
     assert list(ids) == tiny.ids("red", "car")
     padded = [*ids, *[0] * (tiny.WINDOW - len(ids))]
     np.testing.assert_allclose(loaded.texts.encode([ids]), [model.words[padded].sum(0)], rtol=1e-4, atol=1e-5)
@@ -67,7 +67,7 @@ def test_transformers_masks_padding(tmp_path: Path) -> None:
     """Texts of different lengths are computed together, each as if it were alone."""
     model = tiny.transformers(tmp_path)
     loaded = load(model)
-    texts = [loaded.texts.tokenize(text, is_query=False) for text in ("red car", "the blue sky a car", "")]
+    texts = [loaded.texts.tokenize(text) for text in ("red car", "the blue sky a car", "")]
     assert list(texts[2]) == [1, 2]
     rows = loaded.texts.encode(texts)
     np.testing.assert_allclose(rows, [model.words[list(ids)].sum(0) for ids in texts], rtol=1e-4, atol=1e-5)
@@ -108,7 +108,7 @@ def test_a_preprocessing_is_known_by_its_words(tmp_path: Path) -> None:
 def test_a_text_has_no_special_tokens(tmp_path: Path, make: Make) -> None:
     """The name of a special token in a text is text."""
     loaded = load(make(tmp_path))
-    inner = list(loaded.texts.tokenize("red </s> car", is_query=False))[1:-1]
+    inner = list(loaded.texts.tokenize("red </s> car"))[1:-1]
     assert not {0, 1, 2} & set(inner)
 
 
@@ -116,19 +116,19 @@ def test_ids_are_completed(tmp_path: Path, make: Make) -> None:
     """Ids of the model's own vocabulary get the tokens around a text, unless they have them; others are refused."""
     loaded = load(make(tmp_path))
     whole = tiny.ids("red", "car")
-    assert loaded.texts.complete(whole[1:-1], is_query=False) == whole
-    assert loaded.texts.complete(whole, is_query=False) == whole
+    assert loaded.texts.complete(whole[1:-1]) == whole
+    assert loaded.texts.complete(whole) == whole
     with pytest.raises(InvalidRequest, match="vocabulary of 11"):
-        loaded.texts.complete([11], is_query=False)
+        loaded.texts.complete([11])
     with pytest.raises(InvalidRequest, match="control token"):
-        loaded.texts.complete([4, 0, 5], is_query=False)
+        loaded.texts.complete([4, 0, 5])
 
 
 def test_long_texts_are_not_tokenized_whole(tmp_path: Path, make: Make) -> None:
     """A text of a million words is found to be too long by its beginning."""
     loaded = load(make(tmp_path))
-    assert tiny.WINDOW < len(loaded.texts.tokenize("red " * 1_000_000, is_query=False)) < 1000
-    assert list(loaded.texts.tokenize(" " * 100_000 + "red", is_query=False))[-2:] == tiny.ids("red")[1:]
+    assert tiny.WINDOW < len(loaded.texts.tokenize("red " * 1_000_000)) < 1000
+    assert list(loaded.texts.tokenize(" " * 100_000 + "red"))[-2:] == tiny.ids("red")[1:]
 
 
 def test_siglips_texts_are_canonical() -> None:

@@ -155,13 +155,13 @@ class DualEncoderBatcher:
     def _tokenize(self, input: EmbeddingInput, request: EmbeddingRequest, param: str) -> TokenIds:
         texts = self._model.texts
         if isinstance(input, TextPrompt):
-            return texts.tokenize(input.text, is_query=request.is_query)
+            return texts.tokenize(input.text)
         if isinstance(input, ImagePart):
             raise InvalidRequest("An image has no tokens.", param=param)
         if request.encoding is None:
-            return texts.complete(input.ids, is_query=request.is_query)
+            return texts.complete(input.ids)
         text = decode_foreign_ids(input.ids, encodings.load(request.encoding), param)
-        return texts.tokenize(text, is_query=request.is_query)
+        return texts.tokenize(text)
 
     def _compute_texts(self, order: Sequence[_OpenRequest], events: EventList) -> None:
         batch: list[tuple[_OpenRequest, _Text]] = []

@@ -18,7 +18,7 @@ from homeport.engines.embeddings.dual_encoder.towers import DualEncoder, Pixels,
 from homeport.engines.embeddings.engine import EmbeddingOptions
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EmbeddingEncoder, EncoderOptions
-from homeport.engines.onnx_sessions import session_options
+from homeport.engines.onnx_sessions import open_session
 
 TEXT_MODEL = "multilingual-e5-small/weights"
 """The role of the text model's file."""
@@ -61,11 +61,11 @@ class ProjectedTextTower:
         self.window = embedder.window
         self.batch = min(_TEXT_BATCH, embedder.sequences)
 
-    def tokenize(self, text: str, *, is_query: bool) -> TokenIds:  # noqa: ARG002 - names of images are neither
+    def tokenize(self, text: str) -> TokenIds:
         """Return a text's ids, with the prefix."""
         return self._embedder.tokenize(text if text.startswith(PREFIX) else PREFIX + text)
 
-    def complete(self, ids: TokenIds, *, is_query: bool) -> TokenIds:  # noqa: ARG002 - the same
+    def complete(self, ids: TokenIds) -> TokenIds:
         """Return ids of the text model's vocabulary, with the prefix and the tokens around a text."""
         before, after = self._around
         inner = list(ids)
@@ -101,12 +101,7 @@ class ImageNetwork:
     """The classifier of images. Raises Unavailable if its file does not load."""
 
     def __init__(self, file: Path, threads: int | None) -> None:
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(file), session_options(threads), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's errors have no common base class
-            raise Unavailable(f"{file.name} does not load: {type(error).__name__}: {str(error)[:200]}") from error
+        self._session = open_session(file, threads)
 
     def compute(self, images: Sequence[Pixels]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the features and the probabilities of ImageNet's classes. Raises EngineFailed."""

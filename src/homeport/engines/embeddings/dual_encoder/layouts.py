@@ -66,7 +66,7 @@ def load(paths: Mapping[str, Path], options: EmbeddingOptions) -> DualEncoder:
 def join(texts: TextTower, images: ImageTower, kernels: str) -> DualEncoder:
     """Compute one vector by each tower, and return both as one model. Raises Unavailable if they do not match."""
     try:
-        row = texts.encode([texts.tokenize("a", is_query=False)])
+        row = texts.encode([texts.tokenize("a")])
         column = images.encode([images.preprocess(Image.new("RGB", (32, 32), "gray"))])
     except HomeportError as error:
         raise Unavailable(f"The model does not compute: {error.message}") from error

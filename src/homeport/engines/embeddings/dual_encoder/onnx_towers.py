@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -17,7 +16,7 @@ from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.embeddings.dual_encoder.preprocessing import Preprocessing
 from homeport.engines.embeddings.dual_encoder.text_tokenizer import TextTokenizer
 from homeport.engines.embeddings.dual_encoder.towers import Pixels, TokenIds, Vectors
-from homeport.engines.onnx_sessions import session_options
+from homeport.engines.onnx_sessions import open_session
 
 TEXT_BATCH, IMAGE_BATCH = 32, 4
 _OUTPUTS = ("text_embeds", "image_embeds", "embedding", "pooler_output")  # the first of these is the vectors
@@ -39,12 +38,7 @@ class OnnxGraph:
     """
 
     def __init__(self, file: Path, threads: int | None) -> None:
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(file), session_options(threads), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's errors have no common base class
-            raise Unavailable(f"{file.name} does not load: {type(error).__name__}: {str(error)[:200]}") from error
+        self._session = open_session(file, threads)
         self.name = file.name
         self.inputs = {each.name: each for each in self._session.get_inputs()}
         outputs = {each.name: each for each in self._session.get_outputs()}
@@ -102,11 +96,11 @@ class OnnxTextTower:
         for name in graph.inputs:
             graph.type(name)
 
-    def tokenize(self, text: str, *, is_query: bool) -> TokenIds:  # noqa: ARG002 - no model of this kind has prefixes
+    def tokenize(self, text: str) -> TokenIds:
         """Return a text's ids."""
         return self._tokenizer.tokenize(text)
 
-    def complete(self, ids: TokenIds, *, is_query: bool) -> TokenIds:  # noqa: ARG002 - the same
+    def complete(self, ids: TokenIds) -> TokenIds:
         """Return ids of the model's own vocabulary with the tokens around a text."""
         return self._tokenizer.complete(ids)
 

@@ -34,16 +34,15 @@ class TextTower(Protocol):
         """Texts that are computed together."""
         ...
 
-    def tokenize(self, text: str, *, is_query: bool) -> TokenIds:
+    def tokenize(self, text: str) -> TokenIds:
         """Return a text's ids, complete with what the tower adds; not padded, and not cut to the window.
 
-        `is_query`: the text is a search query, for towers that distinguish queries from documents. Of a text far beyond
-        the window, the ids may end early, after more than `window` of them. Raises InvalidRequest for a text that
-        cannot be read.
+        Of a text far beyond the window, the ids may end early, after more than `window` of them. Raises InvalidRequest
+        for a text that cannot be read.
         """
         ...
 
-    def complete(self, ids: TokenIds, *, is_query: bool) -> TokenIds:
+    def complete(self, ids: TokenIds) -> TokenIds:
         """Return ids of the tower's own vocabulary, complete as `tokenize` returns them.
 
         Raises InvalidRequest for an id that is unknown or has a special meaning.

@@ -3,17 +3,14 @@
 Runs in the child process only. Knows nothing of models.
 """
 
-import warnings
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from homeport.domain.errors import InvalidRequest
 from homeport.engines import image_decoding
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MAX_BYTES = 50_000_000
-MAX_PIXELS = 50_000_000
 MAX_SEEN_PIXELS = 1 << 22
 """Larger pictures are scaled down to this: no projector reads more, and Pillow scales better than they do."""
 
@@ -34,25 +31,8 @@ def open_picture(file: Path, detail: str, param: str) -> Image.Image:
             param=param,
             code="image_too_large",
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns about images over its own limit and about unusual metadata
-        try:
-            with Image.open(file, formats=FORMATS) as opened:
-                if opened.width * opened.height > MAX_PIXELS:
-                    raise _too_large(param)
-                return _flatten(_scale_down(opened, detail))
-        except UnidentifiedImageError as error:
-            raise InvalidRequest(
-                f"Invalid '{param}': the file is not an image of a supported format ({', '.join(FORMATS)}).",
-                param=param,
-                code="invalid_image_format",
-            ) from error
-        except Image.DecompressionBombError as error:
-            raise _too_large(param) from error
-        except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
-            raise InvalidRequest(
-                f"Invalid '{param}': the image is damaged or incomplete.", param=param, code="invalid_image"
-            ) from error
+    with image_decoding.opened_image(file, param) as opened:
+        return image_decoding.flatten(_scale_down(opened, detail))
 
 
 def _scale_down(opened: Image.Image, detail: str) -> Image.Image:
@@ -67,20 +47,4 @@ def _scale_down(opened: Image.Image, detail: str) -> Image.Image:
     upright = image_decoding.upright_image(opened)
     if (upright.width > upright.height) != (size[0] > size[1]):
         size = size[1], size[0]
-    return _flatten(upright).resize(size, Image.Resampling.LANCZOS)
-
-
-def _flatten(image: Image.Image) -> Image.Image:
-    """Return the picture as RGB, with transparent pixels on white."""
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _too_large(param: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"Invalid '{param}': the image has more than {MAX_PIXELS} pixels, which is the limit.",
-        param=param,
-        code="image_too_large",
-    )
+    return image_decoding.flatten(upright).resize(size, Image.Resampling.LANCZOS)

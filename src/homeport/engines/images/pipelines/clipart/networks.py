@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from homeport.engines.onnx_sessions import session_options
+from homeport.engines.onnx_sessions import open_session
 
 Floats = NDArray[np.float32]
 
@@ -51,11 +50,7 @@ class Networks:
     """Implements `ClipartModel`. Loads files by role (`step`, `decoder`, `encoder`). `threads` 0: one per core."""
 
     def __init__(self, files: Mapping[str, Path], threads: int = 0) -> None:
-        options = session_options(threads)
-        self._sessions = {
-            role: onnxruntime.InferenceSession(str(files[role]), options, providers=["CPUExecutionProvider"])
-            for role in ("step", "decoder", "encoder")
-        }
+        self._sessions = {role: open_session(files[role], threads) for role in ("step", "decoder", "encoder")}
 
     def velocity(self, latents: Floats, time: float, vectors: Floats, has_caption: Floats, style: int) -> Floats:
         """Return the velocity of latents (n, *LATENT) at `time`, given captions' vectors (n, 384)."""
