@@ -53,6 +53,12 @@ def stop(server: RunningServer, model: str) -> None:
         pass
 
 
+def create_page_link(server: RunningServer) -> str:
+    """Return the token of a link that signs a browser in, once. Raises the server's error if the page is off."""
+    with _call(server, "POST", "/admin/v1/page_links", server.token) as response:
+        return str(msgspec.json.decode(response.read())["token"])
+
+
 def chat(server: RunningServer, key: str, fields: Mapping[str, object]) -> Generator[Any, None, None]:
     """Yield the deltas of the answer's message as they arrive, decoded. `fields`: the API's, without `stream`."""
     with _call(server, "POST", "/v1/chat/completions", key, {**fields, "stream": True}) as response:

@@ -18,7 +18,7 @@ from homeport.domain.paging import Page, PageRequest
 from homeport.store import rows
 from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
-from homeport.store.paging import fetch_page
+from homeport.store.paging import fetch_page, of_project
 from homeport.store.project_storage import SqlProjectStorage
 from homeport.store.schema import FILES
 
@@ -79,15 +79,18 @@ class SqlFileRepository:
         """Raise InvalidRequest if `n_bytes` more exceed the project's limit."""
         self.storage.check(project, n_bytes)
 
-    def list_page(self, project: str, page: PageRequest, purpose: str | None = None) -> Page[File]:
-        """Return a page of a project's files of a purpose (None: any). Raises InvalidRequest for an unknown `after`."""
+    def list_page(self, project: str | None, page: PageRequest, purpose: str | None = None) -> Page[File]:
+        """Return a page of a project's files (None: of all projects) of a purpose (None: any).
+
+        Raises InvalidRequest for an unknown `after`.
+        """
         filters = [self._is_not_expired(), *([] if purpose is None else [FILES.c.purpose == purpose])]
         with self._database.read_transaction() as connection:
             return fetch_page(
                 connection,
                 FILES,
                 page,
-                FILES.c.project == project,
+                of_project(FILES, project),
                 lambda records: rows.values(records, File),
                 *filters,
             )
