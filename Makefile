@@ -4,7 +4,7 @@ HOMEPORT := $(PY) -m homeport
 # Test processes. All tests of a file run in one of them.
 WORKERS := 2
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-.PHONY: help setup kernels gpu-kernels page-test page-libraries serve prompts train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-names image-scenes image-blind image-test
+.PHONY: help setup kernels gpu-kernels page-test page-libraries serve prompts documents train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-names image-scenes image-blind image-test
 .DEFAULT_GOAL := help
 ENVIRONMENTS := .venv .venv-clients
 # `make test T=tests/api` runs the tests of one folder or file; without T all of them run.
@@ -41,6 +41,9 @@ serve: .venv/.run kernels ## Serve the API on 127.0.0.1:8080, fetching the start
 .venv/.prompts: requirements/prompts.txt | .venv/.run
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $< && touch $@
 prompts: .venv/.prompts ## Install OpenVINO, which computes prompts and several streams faster on Linux, x86-64
+.venv/.documents: requirements/documents.txt | .venv/.run
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $< && touch $@
+documents: .venv/.documents ## Install what reads PDF, Word, PowerPoint and Excel files, for vector stores
 train: .venv/.train ## Install PyTorch, which `homeport finetune` needs
 lint: .venv/.dev ## Style, formatting, sizes, imports between rooms
 	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/lint-imports --no-logo && $(PY) -m scripts.check_sizes

@@ -115,6 +115,7 @@ def _stream(browser: Any, side: Served, turn: int) -> tuple[Sequence[Task], floa
     page = browser.new_page()
     page.goto(_address(side) + "#/chat")
     page.get_by_role("textbox", name="Write a message").fill(f"Write much, for the {turn + 1}. time.")
+    page.wait_for_load_state("networkidle")  # what the page loads is not the stream's
     before = side.child.main_cpu_s()
     page.keyboard.press("Enter")
     page.get_by_text(f"Section {_sections_before()}", exact=True).wait_for()

@@ -205,9 +205,11 @@ def has_host(url: str, is_match: Callable[[str | None], bool]) -> bool:
 
 
 def bearer(headers: Headers) -> str:
-    """Return the key in the headers, as OpenAI's clients send it, or else as Azure's do."""
+    """Return the key in the headers, as OpenAI's clients send it, or else as Azure's or Anthropic's do."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else headers.get("api-key", "").strip()
+    if scheme.lower() == "bearer":
+        return key.strip()
+    return (headers.get("api-key") or headers.get("x-api-key", "")).strip()
 
 
 def _matches_any(key: str, digests: tuple[bytes, ...]) -> bool:

@@ -21,12 +21,13 @@ from homeport.api.completions import routes as completions
 from homeport.api.conversations import routes as conversations
 from homeport.api.edits import routes as edits
 from homeport.api.embeddings import routes as embeddings
-from homeport.api.error_responses import error_response
+from homeport.api.error_formats import formatted_error
 from homeport.api.files import routes as files
 from homeport.api.fine_tuning import legacy_routes as fine_tunes
 from homeport.api.fine_tuning import routes as fine_tuning_jobs
 from homeport.api.images import downloads
 from homeport.api.images import routes as images
+from homeport.api.messages import routes as messages
 from homeport.api.middleware.authentication import AuthenticationMiddleware
 from homeport.api.middleware.cors import CorsMiddleware
 from homeport.api.middleware.errors import ErrorMiddleware
@@ -44,6 +45,8 @@ from homeport.api.tokenize import routes as tokenize
 from homeport.api.transcriptions import routes as transcriptions
 from homeport.api.unknown_paths import is_normalized, unknown_url
 from homeport.api.uploads import routes as uploads
+from homeport.api.vector_stores import file_routes as store_files
+from homeport.api.vector_stores import routes as vector_stores
 from homeport.domain.errors import MethodNotAllowed
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -72,6 +75,8 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/responses/{response_id}": {"GET": responses.retrieve, "DELETE": responses.delete},
     "/v1/responses/{response_id}/cancel": {"POST": background.cancel},
     "/v1/responses/{response_id}/input_items": {"GET": responses.input_items},
+    "/v1/messages": {"POST": messages.create},
+    "/v1/messages/count_tokens": {"POST": messages.count_tokens},
     "/v1/conversations": {"POST": conversations.create},
     "/v1/conversations/{conversation_id}": {
         "GET": conversations.retrieve,
@@ -103,6 +108,24 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/uploads/{upload_id}/parts": {"POST": uploads.add},
     "/v1/uploads/{upload_id}/complete": {"POST": uploads.complete},
     "/v1/uploads/{upload_id}/cancel": {"POST": uploads.cancel},
+    "/v1/vector_stores": {"GET": vector_stores.list_stores, "POST": vector_stores.create},
+    "/v1/vector_stores/{vector_store_id}": {
+        "GET": vector_stores.retrieve,
+        "POST": vector_stores.update,
+        "DELETE": vector_stores.delete,
+    },
+    "/v1/vector_stores/{vector_store_id}/search": {"POST": vector_stores.search},
+    "/v1/vector_stores/{vector_store_id}/files": {"GET": store_files.list_files, "POST": store_files.create},
+    "/v1/vector_stores/{vector_store_id}/files/{file_id}": {
+        "GET": store_files.retrieve,
+        "POST": store_files.update,
+        "DELETE": store_files.delete,
+    },
+    "/v1/vector_stores/{vector_store_id}/files/{file_id}/content": {"GET": store_files.content},
+    "/v1/vector_stores/{vector_store_id}/file_batches": {"POST": store_files.create_batch},
+    "/v1/vector_stores/{vector_store_id}/file_batches/{batch_id}": {"GET": store_files.retrieve_batch},
+    "/v1/vector_stores/{vector_store_id}/file_batches/{batch_id}/cancel": {"POST": store_files.cancel_batch},
+    "/v1/vector_stores/{vector_store_id}/file_batches/{batch_id}/files": {"GET": store_files.list_batch_files},
     "/v1/batches": {"GET": batches.list_batches, "POST": batches.create},
     "/v1/batches/{batch_id}": {"GET": batches.retrieve},
     "/v1/batches/{batch_id}/cancel": {"POST": batches.cancel},
@@ -207,7 +230,9 @@ class _MethodRouter:
         if handler:
             response = await handler(Request(scope, receive, send))
         else:
-            response = error_response(_method_not_allowed(method, scope["path"]), {"allow": self._allow_header()})
+            response = formatted_error(
+                _method_not_allowed(method, scope["path"]), scope, {"allow": self._allow_header()}
+            )
         await response(scope, receive, send)
 
     def _allow_header(self) -> str:

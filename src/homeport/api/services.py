@@ -44,6 +44,7 @@ from homeport.domain.ports.store import (
     UsageLedger,
     UsageRepository,
 )
+from homeport.domain.ports.vector_stores import StoreFileRepository, VectorSearch, VectorStoreRepository
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.fine_tuning.service import FineTuningService
 from homeport.serving.model_jobs.service import ModelJobService
@@ -102,6 +103,9 @@ class Services:
     files: FileRepository | None = None
     uploads: UploadRepository | None = None
     batches: BatchRepository | None = None
+    vector_stores: VectorStoreRepository | None = None
+    store_files: StoreFileRepository | None = None
+    vector_search: VectorSearch | None = None
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     fine_tuning: FineTuningService | None = None
     library: ModelLibrary | None = None

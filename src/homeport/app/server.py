@@ -28,6 +28,7 @@ from homeport.app.model_task import model_task_launcher
 from homeport.app.models import engine_files, model_registry, served_store
 from homeport.app.responses import ResponseService
 from homeport.app.storage import Storage
+from homeport.app.vector_stores import IndexingService
 from homeport.client import runfile
 from homeport.domain.allowed_hosts import AllowedHosts
 from homeport.domain.kinds import TEXT
@@ -84,6 +85,14 @@ class Server:
         self._batches = BatchService(
             self._serving, self._storage.batches, self._storage.files, self._spool, self._loops
         )
+        self._indexing = IndexingService(
+            self._serving,
+            self._registry,
+            self._storage.indexing_queue,
+            self._storage.files,
+            self._spool,
+            self._loops,
+        )
         self._responses = ResponseService(self._storage.responses, self._storage.conversations, self._loops)
         self._fine_tuning = fine_tuning.fine_tuning_service(settings, self._storage, self._registry.remove)
         self._library = SettingsModelLibrary(settings)
@@ -115,13 +124,16 @@ class Server:
         fine_tuning_task = asyncio.create_task(self._fine_tuning.run(self._loops))
         try:
             await self._serving.preload(self._models_to_preload())
-            self._batches.start(InProcessDispatcher(application, self._advertised_host), services.metrics)
+            dispatcher = InProcessDispatcher(application, self._advertised_host)
+            self._batches.start(dispatcher, services.metrics)
+            self._indexing.start(dispatcher, services.metrics)
             response_dispatcher = InProcessResponseDispatcher(application, self._advertised_host)
             self._responses.start(response_dispatcher, services.metrics)
             await http_server.run_here()
         finally:
             await self._model_jobs.shut_down()
             await self._batches.stop()
+            await self._indexing.stop()
             await self._responses.stop()
             fine_tuning_task.cancel()
             await asyncio.gather(fine_tuning_task, self._loops.stop(), return_exceptions=True)
@@ -152,6 +164,9 @@ class Server:
             files=self._storage.files,
             uploads=self._storage.uploads,
             batches=self._storage.batches,
+            vector_stores=self._storage.vector_stores,
+            store_files=self._storage.store_files,
+            vector_search=self._storage.vector_search,
             rate_limiter=self._storage.rate_limiter,
             fine_tuning=self._fine_tuning,
             library=self._library,
@@ -196,6 +211,7 @@ class Server:
         self._responses.stop_claiming()
         await self._model_jobs.shut_down()
         await self._batches.stop()
+        await self._indexing.stop()
         await self._serving.drain(self._settings.drain_s)
         await self._responses.stop()
 

@@ -7,6 +7,7 @@ import click
 
 from homeport.app import commands as app
 from homeport.cli import (
+    ask,
     batch,
     config,
     db,
@@ -42,6 +43,7 @@ for _command in (
     run.run,
     embed.embed,
     search.search,
+    ask.ask,
     transcribe.transcribe,
     say.say,
     draw.draw,

@@ -15,7 +15,7 @@ from homeport.domain.usage import GROUPS, UsageQuery, UsageTotal
 from homeport.settings import Settings
 
 _DAY_S = 86_400
-_STORAGE_COLUMNS = ("project", "files", "parts", "pictures", "models", "responses", "total", "limit")
+_STORAGE_COLUMNS = ("project", "files", "parts", "pictures", "models", "responses", "vector_stores", "total", "limit")
 _USAGE_COLUMNS = ("requests", "prompt_tokens", "completion_tokens", "cached_tokens")
 
 

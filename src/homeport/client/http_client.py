@@ -139,10 +139,19 @@ def request_json(server: RunningServer, key: str, method: str, path: str, body: 
         return msgspec.json.decode(response.read())
 
 
-def upload_file(server: RunningServer, key: str, file: Path, purpose: str) -> Any:
-    """Upload a file; return the decoded file object."""
+def stream_response(server: RunningServer, key: str, fields: Mapping[str, object]) -> Generator[Any, None, None]:
+    """Yield the events of a response's stream, decoded. `fields`: the API's, without `stream`."""
+    with _call(server, "POST", "/v1/responses", key, {**fields, "stream": True}) as response:
+        for event in _events(response):
+            if event["type"] == "error":
+                raise _error({"error": event})
+            yield event
+
+
+def upload_file(server: RunningServer, key: str, file: Path, purpose: str, name: str = "upload.jsonl") -> Any:
+    """Upload a file under a name without quotes or line ends; return the decoded file object."""
     with (
-        _form({"purpose": purpose}, file, "upload.jsonl") as form,
+        _form({"purpose": purpose}, file, name) as form,
         _call(server, "POST", "/v1/files", key, form=form) as response,
     ):
         return msgspec.json.decode(response.read())

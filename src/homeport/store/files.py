@@ -20,7 +20,8 @@ from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
 from homeport.store.paging import fetch_page, of_project
 from homeport.store.project_storage import SqlProjectStorage
-from homeport.store.schema import FILES
+from homeport.store.schema import FILES, VECTOR_STORE_FILES
+from homeport.store.vector_store_rows import remove_files
 
 _FOLDER = "files"
 _ORPHAN_AGE_S = 6 * 3600.0
@@ -105,9 +106,10 @@ class SqlFileRepository:
         return rows.value(row, File)
 
     def delete(self, project: str, file_id: str) -> None:
-        """Delete a file of a project. Raises NotFound."""
+        """Delete a file of a project, also from its vector stores. Raises NotFound."""
         self.get(project, file_id)
         with self._database.write_transaction() as connection:
+            remove_files(connection, VECTOR_STORE_FILES.c.project == project, [file_id])
             connection.execute(sa.delete(FILES).where(FILES.c.id == file_id, FILES.c.project == project))
         self._blobs.delete(_blob(file_id))
 
@@ -130,6 +132,7 @@ class SqlFileRepository:
 
     def _expire(self, file_id: str) -> None:
         with self._database.write_transaction() as connection:
+            remove_files(connection, sa.true(), [file_id])
             connection.execute(sa.delete(FILES).where(FILES.c.id == file_id))
         self._blobs.delete(_blob(file_id))
 

@@ -36,6 +36,16 @@ def test_index_names_what_loads_first(tmp_path: Path) -> None:
         assert (f'"page/{page.version}/js/{name}.js"' in text) == is_named
 
 
+def test_what_opens_the_session_loads_first(tmp_path: Path) -> None:
+    """The index names the modules that open the session before all others, and each only once."""
+    page = small_page(tmp_path)
+    (tmp_path / "js" / "opening.js").write_text('import "./b.js";\n')
+    text = page.index.content.decode()
+    places = [text.index(f"/js/{name}.js") for name in ("opening", "b", "main", "a")]
+    assert places == sorted(places)
+    assert text.count("/js/b.js") == 1
+
+
 def test_styles_are_one_file(tmp_path: Path) -> None:
     """The styles that the index lists are one file, in their order, and the index names only that one."""
     page = small_page(tmp_path)

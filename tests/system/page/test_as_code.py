@@ -83,7 +83,7 @@ def write(server: ServerProcess, visit: Visiting) -> Writer:
     seen = visit(server)
     seen.find("heading", "Welcome").wait_for()
     script = """async ([language, program]) => {
-        const base = document.querySelector("script[type=module]").src.replace(/main\\.js$/, "");
+        const base = document.querySelector("script[src$='main.js']").src.replace(/main\\.js$/, "");
         const code = await import(`${base}views/chat/as_code/request_code.js`);
         const body = JSON.parse(program.body);
         return code.toCode(language, {...program, body: program.shorten ? code.shortenData(body).body : body});

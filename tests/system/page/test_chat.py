@@ -1,6 +1,7 @@
 """A first visit, and a conversation with a model."""
 
 import re
+from typing import Any
 
 from tests.system.page.conftest import Visiting
 from tests.system.server import ServerProcess
@@ -21,6 +22,18 @@ def test_first_visit_to_first_answer(server: ServerProcess, visit: Visiting) -> 
     foot = seen.page.locator(".message-foot")
     foot.wait_for()
     assert re.match(r"smollm2-135m · \d+ tokens? · [\d.]+ s", foot.inner_text())
+
+
+def test_the_models_are_asked_for_while_the_chat_is_loaded(server: ServerProcess, visit: Visiting) -> None:
+    """The server is asked for the models before the chat's own code has arrived, and the chat shows its answer."""
+    seen = visit(server, "#/jobs")
+    held: list[Any] = []
+    seen.page.route("**/views/chat/chat.js", lambda route: held.append(route))
+    with seen.page.expect_response("**/v1/models"):
+        seen.page.get_by_role("navigation").get_by_role("link", name="Chat").click()
+    assert len(held) == 1
+    held[0].continue_()
+    seen.find("textbox", "Write a message").wait_for()
 
 
 def test_a_stopped_answer_frees_the_engine(server: ServerProcess, visit: Visiting) -> None:

@@ -78,6 +78,7 @@ def test_a_conversation_is_kept(server: ServerProcess, visit: Visiting) -> None:
     assert address.startswith("#/chat/")
     assert entries(seen).all_inner_texts() == ["Say hello."]
     text = seen.page.locator(".message-assistant .markdown").inner_text()
+    server.wait("it is kept", lambda: seen.page.evaluate(STORED) == [1, 2], 5)
     seen.page.reload()
     seen.page.locator(".message-foot", has_text="5 tokens").wait_for()
     assert seen.page.locator(".message-assistant .markdown").inner_text() == text
@@ -107,6 +108,7 @@ def test_a_shared_key_keeps_nothing_until_that_is_chosen(keyed_server: ServerPro
     answered(seen, "Keep this.")
     switch.click()
     seen.page.get_by_text("On this device only").wait_for()
+    keyed_server.wait("it is kept", lambda: seen.page.evaluate(STORED) == [1, 2], 5)
     seen.page.reload()
     seen.page.locator(".bubble", has_text="Keep this.").wait_for()
     switch.click()
@@ -160,6 +162,7 @@ def test_a_conversation_is_renamed_and_deleted(server: ServerProcess, visit: Vis
     seen.page.keyboard.press("Enter")
     seen.page.locator(".history-title", has_text="A greeting").wait_for()
     answered(seen, "Again")
+    server.wait("it is kept", lambda: seen.page.evaluate(STORED) == [1, 4], 5)
     seen.page.reload()
     seen.page.locator(".history-title", has_text="A greeting").wait_for()
     entries(seen).hover()

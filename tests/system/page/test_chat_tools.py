@@ -12,7 +12,7 @@ from tests.system.server import ServerProcess
 
 PHONE = (390, 844)
 WIDE = (1440, 900)
-VIEW = "document.querySelector('script[type=module]').src.replace(/main\\.js$/, '') + 'views/chat/'"
+VIEW = "document.querySelector('script[src$=main\\\\.js]').src.replace(/main\\.js$/, '') + 'views/chat/'"
 
 
 def open_settings(seen: Visit, tab: str = "Answers") -> None:

@@ -15,7 +15,7 @@ from tests.system.speech_server import seconds
 SAID = "The quick brown fox jumps over the lazy dog."
 PHONE = (390, 844)
 PROBE = """async () => {
-  const base = document.querySelector("script[type=module]").src.replace("main.js", "");
+  const base = document.querySelector("script[src$='main.js']").src.replace("main.js", "");
   const {render, html} = await import(base + "html.js");
   const {DictateButton} = await import(base + "media/dictate_button.js");
   const place = document.querySelector("main").appendChild(document.createElement("div"));

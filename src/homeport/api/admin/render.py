@@ -58,6 +58,7 @@ class StorageObject(msgspec.Struct, kw_only=True):
     pictures: int
     models: int
     responses: int
+    vector_stores: int
     limit: int
     total: int
 

@@ -1,5 +1,7 @@
 """The outermost ASGI middleware: adds OpenAI's headers and those for browsers to every response, logs and counts it.
 
+Responses of `/v1/messages` have Anthropic's headers, too.
+
 It never reads a body, so neither prompts nor keys reach the log.
 """
 
@@ -11,7 +13,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from homeport.api.access_policy import is_administrative
-from homeport.api.error_responses import error_response
+from homeport.api.error_formats import formatted_error, is_messages_path
+from homeport.api.messages.errors import OVERLOADED
+from homeport.api.messages.headers import message_headers
 from homeport.api.metrics import Metrics
 from homeport.api.page.page_files import PAGE_FILE_ROUTE
 from homeport.api.request_context import RequestContext, refusal_of, start_context
@@ -21,7 +25,7 @@ VERSION = "2020-10-01"
 _log = logging.getLogger("homeport.access")
 _VALID_ID = re.compile(r"[!-~]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_RATE_LIMITED = 429
+_RATE_LIMITED = (429, OVERLOADED)
 _FIRST_ERROR = 400
 _DISCONNECTED = 499
 """The status in the log for a client that disconnected before its response; nothing is sent."""
@@ -54,11 +58,13 @@ class HeadersMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._add_headers(message, context)
+                if is_messages_path(scope["path"]):
+                    MutableHeaders(scope=message).update(message_headers(context))
             await send(message)
 
         refusal = refusal_of(scope)
         try:
-            await (error_response(refusal) if refusal else self._app)(scope, receive, send_with_headers)
+            await (formatted_error(refusal, scope) if refusal else self._app)(scope, receive, send_with_headers)
         finally:
             self._record(scope, context)
 
@@ -89,7 +95,7 @@ class HeadersMiddleware:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         status = context.status or _DISCONNECTED
         self._metrics.count_response(context.route, method, status)
-        if status == _RATE_LIMITED and not context.is_background:
+        if status in _RATE_LIMITED and not context.is_background:
             self._metrics.count_rate_limited(context.caller.project, context.caller.key_id)
         client_id = Headers(scope=scope).get("x-client-request-id", "")
         # A visit to the page asks for a hundred files, which tell nobody anything.

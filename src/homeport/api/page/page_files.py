@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent / "files"
 PAGE_PREFIX = "/page/"
 PAGE_FILE_ROUTE = "/page/{version}/{name:path}"
 _INDEX = "index.html"
+_OPENING = "js/opening.js"
 _ENTRY = "js/main.js"
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 _STYLES = "styles/page.css"
@@ -64,7 +65,8 @@ class PageFiles:
     @cached_property
     def index(self) -> PageFile:
         """The HTML page, which names the version's files and has the browser load all modules at once."""
-        first = self._modules_of([_ENTRY])
+        first = self._modules_of([_OPENING])
+        first += self._modules_of([_ENTRY], first)
         preloads = "\n".join(f'<link rel="modulepreload" href="page/{self.version}/{name}">' for name in first)
         views = "\n".join(
             f'<meta name="view" content="{view}" data-modules="{" ".join(names)}">'

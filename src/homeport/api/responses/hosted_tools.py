@@ -66,10 +66,12 @@ class ItemFinished(NamedTuple):
     """The item is complete: `response.output_item.done` is sent with it, and it becomes part of the output.
 
     `needs_caller`: the caller must act before the model can continue, as for an approval: the response ends.
+    `returned`: what the caller receives, and what is stored, if that is less than what the model reads until then.
     """
 
     item: IdentifiedItem
     needs_caller: bool = False
+    returned: IdentifiedItem | None = None
 
 
 HostedStep = ItemStarted | StreamEvent | ItemFinished
@@ -138,13 +140,14 @@ class HostedDeclaration(NamedTuple):
     """A declared tool. `place` names it in errors, such as `tools[0]`; `raw`: its JSON.
 
     `history`: the items that the model reads, those of earlier responses first. `is_streamed`: whether anybody reads
-    the events.
+    the events. `include`: what the request asks for besides the usual fields.
     """
 
     place: str
     raw: msgspec.Raw
     history: Sequence[InputItem] = ()
     is_streamed: bool = False
+    include: Sequence[str] = ()
 
 
 HostedReader = Callable[[Request, HostedDeclaration], Awaitable[HostedOffer]]

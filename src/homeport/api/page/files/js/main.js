@@ -1,22 +1,16 @@
 /**
- * The page's entry: signs in by a link if the address has one, and draws the page.
+ * The page's entry: draws the page. `opening.js` has begun to open the session by then.
  */
 import {showToast} from "./components/toast.js";
 import {describeError} from "./errors.js";
 import {createElement, render} from "./html.js";
 import {language, languageTag} from "./i18n.js";
-import {addressOf, replaceAddress, route} from "./router.js";
-import {refreshSession, session, signInByLink} from "./session.js";
+import {session} from "./session.js";
 import {Shell} from "./shell.js";
 import {applyTheme} from "./theme.js";
 
-const LINK = "link";
-
-async function begin() {
-  const {view, rest} = route.get();
-  if (view !== LINK) return refreshSession();
-  replaceAddress(addressOf("")); // the token must not stay in the history
-  await signInByLink(rest[0] ?? "");
+/** Say why a link was of no use to a tab that has a session without it. */
+function showRefusedLink() {
   const {state, error} = session.get();
   if (state === "open" && error) showToast(describeError(error), "error");
 }
@@ -28,6 +22,6 @@ function showLanguage() {
 applyTheme();
 showLanguage();
 language.subscribe(showLanguage);
-addEventListener("hashchange", () => route.get().view === LINK && begin());
+session.subscribe(showRefusedLink);
 render(createElement(Shell, null), document.getElementById("page"));
-begin();
+showRefusedLink();

@@ -2,6 +2,12 @@
  * The models that the key may use, as the server lists them.
  */
 import {requestJson} from "./client.js";
+import {keyFor} from "./keys.js";
+
+const PATH = "/v1/models";
+const AHEAD_MS = 3000;
+/** @type {{key: string | null, until: number, answer: Promise<Model[]>} | null} */
+let ahead = null;
 
 /**
  * @typedef {object} Model
@@ -20,8 +26,25 @@ import {requestJson} from "./client.js";
  * @param {AbortSignal} [signal]
  * @returns {Promise<Model[]>}
  */
-export async function listModels(signal) {
-  const {data} = await requestJson("/v1/models", {signal});
+export function listModels(signal) {
+  const asked = ahead;
+  ahead = null;
+  const isOfUse = asked && asked.key === keyFor(PATH) && performance.now() < asked.until;
+  return isOfUse ? asked.answer : request(signal);
+}
+
+/** Ask for the models while the code of a view arrives that will list them. */
+export function askAhead() {
+  const asked = {key: keyFor(PATH), until: performance.now() + AHEAD_MS, answer: request()};
+  ahead = asked;
+  asked.answer.catch(() => {
+    if (ahead === asked) ahead = null; // who lists them asks again
+  });
+}
+
+/** @returns {Promise<Model[]>} */
+async function request(signal) {
+  const {data} = await requestJson(PATH, {signal});
   return data.filter((model) => model.parent !== null || model.root === model.id);
 }
 

@@ -1,16 +1,17 @@
 /**
  * The navigation: a link for each view, and below them the language, the theme and the session.
  */
+import {lazy} from "./components/lazy.js";
 import {Menu} from "./components/menu.js";
 import {html, useState} from "./html.js";
 import {chooseLanguage, language, LANGUAGES, t} from "./i18n.js";
 import {Icon} from "./icons.js";
 import {addressOf} from "./router.js";
 import {session, signOut} from "./session.js";
-import {AdminDialog} from "./sign_in/admin_dialog.js";
 import {useSignal} from "./signal.js";
 import {chooseTheme, theme, THEMES} from "./theme.js";
 
+const AdminDialog = lazy(() => import("./sign_in/admin_dialog.js").then((module) => module.AdminDialog));
 const THEME_ICONS = {system: "system", light: "sun", dark: "moon"};
 
 /** @param {{views: import("./views.js").View[], current?: import("./views.js").View}} props */

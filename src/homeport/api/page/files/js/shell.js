@@ -4,17 +4,20 @@
 import {Boundary} from "./components/boundary.js";
 import {DialogFrame} from "./components/dialog.js";
 import {IconButton} from "./components/button.js";
+import {lazy} from "./components/lazy.js";
 import {ErrorState, Skeleton} from "./components/states.js";
 import {Toasts} from "./components/toast.js";
 import {isConnected} from "./connection.js";
 import {html, useEffect, useRef, useState} from "./html.js";
 import {language, t} from "./i18n.js";
+import {askAhead} from "./models.js";
 import {Navigation} from "./navigation.js";
 import {addressOf, route} from "./router.js";
 import {session} from "./session.js";
-import {SignIn} from "./sign_in/sign_in.js";
 import {useSignal} from "./signal.js";
 import {allowedViews} from "./views.js";
+
+const SignIn = lazy(() => import("./sign_in/sign_in.js").then((module) => module.SignIn));
 
 /** The whole page. */
 export function Shell() {
@@ -65,6 +68,7 @@ function LoadedView({view, views}) {
     (error) => isMounted.current && setShown({component: null, error}),
   );
   useEffect(() => {
+    if (view.showsModels) askAhead();
     load();
     return () => {
       isMounted.current = false;

@@ -11,6 +11,7 @@
  * @property {string} about a key of the dictionaries: one sentence for the start view
  * @property {string} icon a name in `icons.js`
  * @property {(access: import("./session.js").Access) => boolean} isAllowed whether a key may use it
+ * @property {boolean} [showsModels] whether it begins with the list of models, which is asked for while it is loaded
  * @property {() => Promise<{default: Function}>} load imports the component
  */
 
@@ -35,6 +36,7 @@ const VIEWS = [
     about: "chat.about",
     icon: "chat",
     isAllowed: mayCall,
+    showsModels: true,
     load: () => import("./views/chat/chat.js"),
   },
   {
@@ -44,6 +46,7 @@ const VIEWS = [
     about: "pictures.about",
     icon: "picture",
     isAllowed: mayCall,
+    showsModels: true,
     load: () => import("./views/pictures/pictures.js"),
   },
   {
@@ -53,6 +56,7 @@ const VIEWS = [
     about: "sound.about",
     icon: "sound",
     isAllowed: mayCall,
+    showsModels: true,
     load: () => import("./views/sound/sound.js"),
   },
   {
@@ -62,7 +66,17 @@ const VIEWS = [
     about: "vectors.about",
     icon: "scatter",
     isAllowed: mayCall,
+    showsModels: true,
     load: () => import("./views/vectors/vectors.js"),
+  },
+  {
+    name: "stores",
+    group: "use",
+    title: "stores.title",
+    about: "stores.about",
+    icon: "library",
+    isAllowed: mayCall,
+    load: () => import("./views/stores/stores.js"),
   },
   {
     name: "jobs",

@@ -30,7 +30,7 @@ export function DialogFrame({label, className = "dialog", onClose, children}) {
 }
 
 /**
- * A question before something is done that cannot be undone.
+ * A question before something is done that cannot be undone. `children`: what else is asked.
  *
  * @param {object} props
  * @param {string} props.title
@@ -40,14 +40,14 @@ export function DialogFrame({label, className = "dialog", onClose, children}) {
  * @param {() => void} props.onConfirm
  * @param {() => void} props.onClose
  */
-export function ConfirmDialog({title, text, confirm, cancel, onConfirm, onClose}) {
+export function ConfirmDialog({title, text, confirm, cancel, onConfirm, onClose, children}) {
   const doIt = () => {
     onConfirm();
     onClose();
   };
   return html`
     <${DialogFrame} label=${title} onClose=${onClose}>
-      <h2>${title}</h2><p>${text}</p>
+      <h2>${title}</h2><p>${text}</p>${children}
       <div class="dialog-actions">
         <${Button} onClick=${onClose}>${cancel}<//><${Button} kind="danger" onClick=${doIt}>${confirm}<//>
       </div>

@@ -10,21 +10,22 @@ import {Icon} from "../icons.js";
  * @param {string} [props.folderLabel] the text of a second button, which chooses a folder with all that it holds
  * @param {string} [props.hint] shown beside it
  * @param {string} [props.icon]
- * @param {string} props.accept types of files, as a file field has them
+ * @param {string} [props.accept] types of files, as a file field has them; without it, all
  * @param {boolean} [props.isMultiple]
  * @param {(files: File[]) => void} props.onFiles gets those of the accepted types; none if all are others
  */
 export function FileDrop({label, folderLabel, hint, icon = "upload", accept, isMultiple = false, onFiles}) {
   const [isOver, setOver] = useState(false);
-  const types = accept.split(",");
+  const types = accept?.split(",");
   const take = (list) => {
-    const files = [...list].filter((file) => types.includes(file.type));
+    const files = [...list].filter((file) => !types || types.includes(file.type));
     onFiles(isMultiple ? files : files.slice(0, 1));
   };
   const drop = (event) => {
     event.preventDefault();
     setOver(false);
-    take(event.dataTransfer.files);
+    const isFile = (item) => item.kind === "file" && !item.webkitGetAsEntry()?.isDirectory;
+    take([...event.dataTransfer.items].filter(isFile).map((item) => item.getAsFile()));
   };
   const onDragOver = (event) => {
     event.preventDefault();

@@ -64,6 +64,8 @@ export default {
   "sound.about": "Transcribe speech, and speak text",
   "vectors.title": "Embeddings",
   "vectors.about": "Compare texts and pictures, search pictures, moderate",
+  "stores.title": "Documents",
+  "stores.about": "Search your documents by meaning and words",
   "models.title": "Models",
   "models.about": "Pull, load and measure models",
   "jobs.title": "Files and jobs",

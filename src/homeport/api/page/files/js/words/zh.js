@@ -64,6 +64,8 @@ export default {
   "sound.about": "语音转文字，文字转语音",
   "vectors.title": "嵌入与审核",
   "vectors.about": "比较文本和图片，搜索图片，审核内容",
+  "stores.title": "文档库",
+  "stores.about": "按含义和词语搜索您的文档",
   "models.title": "模型",
   "models.about": "下载、加载和测量模型",
   "jobs.title": "文件与任务",

@@ -2,7 +2,7 @@
  * What the user wrote, as it is. It can be changed in its place, which begins a branch.
  */
 import {Button, IconButton} from "../../components/button.js";
-import {html, useEffect, useRef, useState} from "../../html.js";
+import {html, useLayoutEffect, useRef, useState} from "../../html.js";
 import {t} from "../../i18n.js";
 import {BranchSwitch} from "./branch_switch.js";
 import {copyWithNotice} from "./copy.js";
@@ -43,7 +43,7 @@ export function Question({node, conversation, index, count, isWriting}) {
 function EditForm({text, isWriting, onSend, onClose}) {
   const area = useRef(null);
   const [changed, setChanged] = useState(text);
-  useEffect(() => {
+  useLayoutEffect(() => {
     area.current.focus();
     area.current.setSelectionRange(text.length, text.length);
   }, []);

@@ -17,6 +17,9 @@ const MODEL = "chat-model";
 /** @type {import("../../signal.js").Signal<ChatSettings>} */
 export const settings = createSignal({model: lastingStorage.read(MODEL), fields: {}, system: ""});
 
+/** What is written in the settings and is not right yet, by the names of the fields. @type {Map<string, string>} */
+export const drafts = new Map();
+
 /**
  * Change some of the settings.
  *

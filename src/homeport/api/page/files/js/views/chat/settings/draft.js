@@ -3,7 +3,7 @@
  * rest stays here, so that it is still there when the panel is opened again.
  */
 import {useState} from "../../../html.js";
-import {drafts} from "./drafts.js";
+import {drafts} from "../settings_state.js";
 import {TextError} from "./json_text.js";
 
 /**

@@ -7,8 +7,7 @@ import {createSignal} from "../../../signal.js";
 import {lastingStorage, tabStorage} from "../../../storage.js";
 import {isKeeping} from "../history/library.js";
 import {ownerOf, readsKeeping} from "../history/owner.js";
-import {changeSettings, settings} from "../settings_state.js";
-import {drafts} from "./drafts.js";
+import {changeSettings, drafts, settings} from "../settings_state.js";
 import {countSet, readStored} from "./settings_fields.js";
 
 const MAX_CHARS = 2_000_000;
