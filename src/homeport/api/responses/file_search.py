@@ -24,6 +24,7 @@ from homeport.api.responses.hosted_tools import (
     ItemFinished,
     ItemPlace,
     ItemStarted,
+    text_parameter,
 )
 from homeport.api.responses.included import SEARCH_RESULTS
 from homeport.api.responses.item_schema import InputItem, MessageItem
@@ -49,14 +50,7 @@ _DESCRIPTION = (
     "Search the user's files, and get the parts of them that fit best. `query` says what to find, in whole words. "
     "Answer from what was found."
 )
-_PARAMETERS = msgspec.json.encode(
-    {
-        "type": "object",
-        "properties": {"query": {"type": "string", "minLength": 1, "maxLength": MAX_QUERY_CHARS}},
-        "required": ["query"],
-        "additionalProperties": False,
-    }
-).decode()
+_PARAMETERS = text_parameter("query", MAX_QUERY_CHARS)
 
 _log = logging.getLogger("homeport.responses")
 

@@ -155,3 +155,14 @@ HostedReader = Callable[[Request, HostedDeclaration], Awaitable[HostedOffer]]
 
 Raises InvalidRequest naming the field (`f"{place}.…"`), and what refuses the request with a status of its own.
 """
+
+
+def text_parameter(name: str, max_chars: int) -> str:
+    """Return the JSON Schema, as text, of a function whose only parameter is a text of limited length."""
+    schema = {
+        "type": "object",
+        "properties": {name: {"type": "string", "minLength": 1, "maxLength": max_chars}},
+        "required": [name],
+        "additionalProperties": False,
+    }
+    return msgspec.json.encode(schema).decode()
