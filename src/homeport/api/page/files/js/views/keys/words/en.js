@@ -37,7 +37,7 @@ export default {
   "keys.rotate_text": "The old secret stops working at once. Limits and usage stay.",
   "keys.revoke": "Revoke",
   "keys.revoke_title": "Revoke {name}?",
-  "keys.revoke_text": "Requests with this key are refused at once. This cannot be undone. Files and jobs of its project stay.",
+  "keys.revoke_text": "Requests with this key are refused at once, permanently. Files and jobs of its project stay.",
   "keys.revoked_toast": "{name} is revoked.",
   "keys.name": "Name",
   "keys.name_hint": "A person or a program.",
