@@ -3,6 +3,7 @@
 import pytest
 
 from tests.system.page.conftest import Visiting
+from tests.system.page.visits import expect
 from tests.system.server import ServerProcess
 
 PHONE = (360, 740)
@@ -39,7 +40,7 @@ def test_a_phone_has_a_drawer_and_no_sideways_scrolling(server: ServerProcess, v
     seen.find("button", "Menu").click()
     seen.page.get_by_role("dialog").get_by_role("link", name="Chat").click()
     seen.find("textbox", "Write a message").wait_for()
-    assert seen.page.get_by_role("dialog").count() == 0
+    expect(seen.page.get_by_role("dialog")).to_have_count(0)
     seen.answer_with("a" * 400, "\n\n```python\n" + "b" * 300 + "\n```\n\n|x|y|\n|-|-|\n|" + "c" * 200 + "|d|\n")
     seen.ask("x" * 300)
     seen.page.locator(".message-foot").wait_for()
@@ -62,6 +63,7 @@ def test_no_serious_fault_of_accessibility(
     seen.page.locator(".code-string").wait_for()
     assert seen.accessibility_faults() == []
     seen.find("button", "Menu" if size == PHONE else "Language").click()
+    seen.page.get_by_role("dialog" if size == PHONE else "menu").wait_for()
     assert seen.accessibility_faults() == []
 
 

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from tests.system.page.conftest import Visiting
+from tests.system.page.visits import expect
 from tests.system.server import ServerProcess
 
 LONG = "Tell a long story."
@@ -29,7 +30,7 @@ def test_the_models_are_asked_for_while_the_chat_is_loaded(server: ServerProcess
     seen = visit(server, "#/jobs")
     held: list[Any] = []
     seen.page.route("**/views/chat/chat.js", lambda route: held.append(route))
-    with seen.page.expect_response("**/v1/models"):
+    with seen.page.expect_request("**/views/chat/chat.js"), seen.page.expect_response("**/v1/models"):
         seen.page.get_by_role("navigation").get_by_role("link", name="Chat").click()
     assert len(held) == 1
     held[0].continue_()
@@ -47,9 +48,9 @@ def test_a_stopped_answer_frees_the_engine(server: ServerProcess, visit: Visitin
     seen.find("button", "Stop").click()
     seen.page.locator(".message-foot").wait_for()
     server.wait("the engine is free", server.is_idle, 5)
-    assert "stopped" in seen.page.locator(".message-foot").inner_text()
+    expect(seen.page.locator(".message-foot")).to_contain_text("stopped")
     assert seen.page.locator(".message-assistant .markdown").inner_text()
-    assert seen.page.evaluate("document.activeElement.tagName") == "TEXTAREA"
+    expect(seen.find("textbox", "Write a message")).to_be_focused()
 
 
 def test_a_reload_frees_the_engine(server: ServerProcess, visit: Visiting) -> None:
@@ -106,5 +107,4 @@ def test_an_error_of_the_server_is_shown(server: ServerProcess, visit: Visiting)
     error = '{"error": {"message": "The queue is full.", "type": "server_overloaded", "param": null, "code": null}}'
     seen.page.route("**/v1/chat/completions", lambda route: route.fulfill(status=429, body=error))
     seen.ask("Hello")
-    seen.page.get_by_role("alert").wait_for()
-    assert seen.page.get_by_role("alert").inner_text() == "The queue is full."
+    expect(seen.page.get_by_role("alert")).to_have_text("The queue is full.")

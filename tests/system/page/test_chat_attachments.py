@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from PIL import Image
 from homeport.models.model_store import ModelStore
 from tests.samples import audio_samples, colour_eye
 from tests.system.page.conftest import Visiting
-from tests.system.page.visits import Visit
+from tests.system.page.visits import Visit, expect
 from tests.system.seeing_model import NAME as EYE
 from tests.system.seeing_model import install_seeing_model
 from tests.system.server import ServerProcess, running
@@ -30,6 +29,15 @@ GIVE = """([selector, name, type, base64, events]) => {
     }
 }"""
 """Pastes or drops a file."""
+HEAR = """() => {
+    window.MediaRecorder = class extends MediaRecorder {
+        constructor(...args) {
+            super(...args);
+            this.addEventListener("dataavailable", ({data}) => { window.isHeard ||= data.size > 0; });
+        }
+    };
+}"""
+"""Notes when a recording has its first sound."""
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +80,12 @@ def test_a_text_file_is_sent_and_shown(server: ServerProcess, visit: Visiting) -
     content = send(seen, "What is this?")
     block = "my notes.py:\n````python\nprint('你好')\n# ``` fence\n````\n\n"
     assert content == [{"type": "text", "text": block}, {"type": "text", "text": "What is this?"}]
+    expect(seen.page.locator(".attachment")).to_have_count(0)
+    expect(seen.page.locator(".bubble")).to_have_text("What is this?")
     seen.page.locator(".message-foot").wait_for()
     assert seen.page.locator(".message-error").count() == 0
-    assert seen.page.locator(".attachment").count() == 0
-    assert seen.page.locator(".bubble").inner_text() == "What is this?"
     seen.page.locator(".sent-file summary").click()
-    assert "# ``` fence" in seen.page.locator(".sent-file pre").inner_text()
+    seen.page.locator(".sent-file pre", has_text="# ``` fence").wait_for()
     seen.page.locator(".message-user").hover()
     seen.page.locator(".message-edit").click()
     seen.page.locator(".edit-form textarea").fill("And this?")
@@ -149,15 +157,16 @@ def test_pictures_are_made_smaller_and_seen(seeing_server: ServerProcess, visit:
     assert Image.open(io.BytesIO(data)).size == (1568, 523)
     assert b"place" not in data
     assert second["image_url"]["url"].startswith("data:image/png;base64,")
-    assert seen.page.locator(".sent-picture").count() == 2
+    expect(seen.page.locator(".sent-picture")).to_have_count(2)
     seen.page.locator(".message-foot").wait_for(timeout=90_000)
     assert not seen.page.locator(".message-error").all_inner_texts()
     seen.page.locator(".message-assistant").get_by_role("button", name="As code").click()
     dialog = seen.page.get_by_role("dialog")
-    assert "…(+" in dialog.locator("pre").inner_text()
+    code = dialog.locator("pre")
+    expect(code).to_contain_text("…(+")
     dialog.get_by_role("switch", name="With all data").click()
-    dialog.locator("pre", has_text="…(+").wait_for(state="detached")
-    assert encoded(data) in dialog.locator("pre").inner_text()
+    expect(code).not_to_contain_text("…(+")
+    expect(code).to_contain_text(encoded(data))
     assert seen.accessibility_faults() == []
 
 
@@ -189,15 +198,19 @@ def test_a_recording_is_transcribed_for_a_model_that_does_not_hear(
 
 
 def test_what_is_dictated_is_written(server: ServerProcess, visit: Visiting) -> None:
-    """What is said into the microphone is added to what is written in the field."""
+    """What is said is added to what is written. Until then the page says so, and no other recording can begin."""
     seen = visit(server, "#/chat")
-    seen.find("textbox", "Write a message").fill("First.")
-    body = json.dumps({"text": " Then this."})
-    seen.page.route(
-        "**/v1/audio/transcriptions", lambda route: route.fulfill(body=body, content_type="application/json")
-    )
-    seen.find("button", "Dictate").click()
-    seen.page.locator(".dictate-active canvas, .dictate-active").first.wait_for()
-    seen.page.locator(".dictate-active .icon-button-primary").click()
-    seen.find("button", "Dictate").wait_for()
-    assert seen.find("textbox", "Write a message").input_value() == "First. Then this."
+    field, dictate = seen.find("textbox", "Write a message"), seen.find("button", "Dictate")
+    field.fill("First.")
+    seen.page.evaluate(HEAR)
+    held: list[Any] = []
+    seen.page.route("**/v1/audio/transcriptions", lambda route: held.append(route))
+    dictate.click()
+    seen.page.wait_for_function("() => window.isHeard")  # a recording without sound is refused
+    with seen.page.expect_request("**/v1/audio/transcriptions"):
+        seen.find("button", "Finish and transcribe").click()
+    seen.find("button", "Stop transcribing").wait_for()
+    assert dictate.count() == 0
+    held[0].fulfill(json={"text": " Then this."})
+    dictate.wait_for()
+    assert field.input_value() == "First. Then this."

@@ -1,13 +1,12 @@
 """Answers that are written again, messages that are changed, and answers that fail."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 
 from tests.system.page.conftest import Visiting
-from tests.system.page.visits import Visit
+from tests.system.page.visits import Visit, expect
 from tests.system.server import ServerProcess, free_port, running
 
 CHAT = "#/chat"
@@ -31,11 +30,11 @@ def test_an_answer_is_written_again(server: ServerProcess, visit: Visiting) -> N
     seen.find("button", "Answer again").first.click()
     seen.page.get_by_text("The second answer.").wait_for()
     seen.page.get_by_text("2/2").wait_for()
-    assert seen.page.locator(".message").count() == 2
+    expect(seen.page.locator(".message")).to_have_count(2)
     seen.find("button", "Previous version").click()
-    seen.page.get_by_text("The first answer.").first.wait_for()
-    assert seen.page.locator(".message").count() == 4
-    assert seen.page.get_by_text("The second answer.").count() == 0
+    expect(seen.page.get_by_text("The first answer.")).to_have_count(2)
+    expect(seen.page.locator(".message")).to_have_count(4)
+    expect(seen.page.get_by_text("The second answer.")).to_have_count(0)
 
 
 def test_a_changed_message_begins_a_branch(server: ServerProcess, visit: Visiting) -> None:
@@ -51,9 +50,8 @@ def test_a_changed_message_begins_a_branch(server: ServerProcess, visit: Visitin
     seen.page.locator(".bubble", has_text="Say two.").wait_for()
     seen.page.locator(".message-foot").wait_for()
     seen.find("button", "Previous version").click()
-    seen.page.locator(".bubble", has_text="Say one.").wait_for()
-    assert seen.page.locator(".bubble").count() == 1
-    assert re.search(r"smollm2-135m · 5 tokens", seen.page.locator(".message-foot").inner_text())
+    expect(seen.page.locator(".bubble")).to_have_text(["Say one."])
+    expect(seen.page.locator(".message-foot")).to_contain_text("smollm2-135m · 5 tokens")
 
 
 def test_leaving_the_field_changes_nothing(server: ServerProcess, visit: Visiting) -> None:
@@ -117,7 +115,7 @@ def test_an_answer_that_ends_early_is_an_error(server: ServerProcess, visit: Vis
     body = f"data: {json.dumps({'choices': [{'delta': {'content': 'Half of'}}]})}\n\n"
     seen.page.route("**/v1/chat/completions", lambda route: route.fulfill(body=body, content_type="text/event-stream"))
     answered(seen, "Hello")
-    assert seen.page.get_by_role("alert").inner_text() == "The answer ended before it was complete."
+    expect(seen.page.get_by_role("alert")).to_have_text("The answer ended before it was complete.")
     seen.page.get_by_text("Half of").wait_for()
 
 
@@ -140,7 +138,7 @@ def test_a_server_that_dies_in_the_middle(tmp_path: Path, smollm2: Path, visit: 
         seen.set_in_requests(max_tokens=5)
         seen.find("button", "Try again").click()
         seen.page.get_by_text("5 tokens").wait_for()
-        assert seen.page.get_by_role("alert").count() == 0
+        expect(seen.page.get_by_role("alert")).to_have_count(0)
 
 
 def test_the_log_follows_until_the_user_scrolls(server: ServerProcess, visit: Visiting) -> None:
@@ -151,7 +149,7 @@ def test_the_log_follows_until_the_user_scrolls(server: ServerProcess, visit: Vi
     distance = "(log => log.scrollHeight - log.scrollTop - log.clientHeight)(document.querySelector('.chat-log'))"
     height = "document.querySelector('.chat-log').scrollHeight"
     server.wait("the text is longer than the log", lambda: seen.page.evaluate(height) > 600, 30)
-    assert seen.page.evaluate(distance) < 30
+    seen.page.wait_for_function(f"() => {distance} < 30")
     seen.page.locator(".chat-log").hover()
     seen.page.mouse.wheel(0, -200)
     seen.find("button", "To the end").wait_for()
@@ -163,4 +161,4 @@ def test_the_log_follows_until_the_user_scrolls(server: ServerProcess, visit: Vi
     seen.find("button", "To the end").wait_for(state="detached")
     seen.find("button", "Stop").click()
     seen.page.locator(".message-foot").wait_for()
-    assert seen.page.evaluate(distance) < 30
+    seen.page.wait_for_function(f"() => {distance} < 30")

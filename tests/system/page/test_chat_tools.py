@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.system.page.conftest import KEY, Visiting
-from tests.system.page.visits import Visit
+from tests.system.page.visits import Visit, expect
 from tests.system.server import ServerProcess
 
 PHONE = (390, 844)
@@ -69,11 +69,11 @@ def test_what_is_set_is_sent_and_kept(server: ServerProcess, visit: Visiting) ->
     assert ask(seen, "Hello") == {**frame, **expected, "messages": messages}
     seen.page.reload()
     seen.page.get_by_role("button", name="Settings (6 set)").click()
-    assert seen.page.get_by_label("Seed", exact=True).input_value() == "-7"
-    assert seen.page.get_by_label("Stop texts").input_value() == "\\n\\n\nEND"
+    expect(seen.page.get_by_label("Seed", exact=True)).to_have_value("-7")
+    expect(seen.page.get_by_label("Stop texts")).to_have_value("\\n\\n\nEND")
     seen.find("button", "Reset").click()
     seen.page.get_by_role("dialog").get_by_role("button", name="Reset").click()
-    assert seen.page.get_by_label("Seed", exact=True).input_value() == ""
+    expect(seen.page.get_by_label("Seed", exact=True)).to_have_value("")
     seen.set_in_requests(max_tokens=3)
     seen.find("button", "New conversation").first.click()
     assert ask(seen, "Hi") | {"max_tokens": 3} == {
@@ -98,7 +98,7 @@ def test_a_wrong_number_is_an_error_and_is_not_sent(server: ServerProcess, visit
     assert not {"temperature", "seed"} & set(body)
     seen.page.get_by_role("tab", name="Tools").click()
     seen.page.get_by_role("tab", name="Answers").click()
-    assert seen.page.get_by_label("Temperature", exact=True).input_value() == "2.5"
+    expect(seen.page.get_by_label("Temperature", exact=True)).to_have_value("2.5")
 
 
 def test_the_ranges_are_those_of_the_server(server: ServerProcess, visit: Visiting) -> None:
@@ -142,9 +142,8 @@ def test_wrong_tools_say_where_they_are_wrong(server: ServerProcess, visit: Visi
     open_settings(seen, "Tools")
     seen.page.get_by_label("Tools as JSON").fill(text)
     error = seen.page.locator(".chat-panel .field-error")
-    error.wait_for()
-    assert problem in error.inner_text()
-    assert "Until then it is not sent." in error.inner_text()
+    expect(error).to_contain_text(problem)
+    expect(error).to_contain_text("Until then it is not sent.")
 
 
 def test_all_forms_of_tools_are_understood(server: ServerProcess, visit: Visiting) -> None:
@@ -185,7 +184,7 @@ def test_a_call_is_answered_by_hand(default_server: ServerProcess, visit: Visiti
     assert shown["unit"] in ("celsius", "fahrenheit")
     assert "\n  " in card.locator("pre").inner_text()
     send = seen.find("button", "Send the result")
-    assert send.is_disabled()
+    expect(send).to_be_disabled()
     card.get_by_role("textbox").fill('{"temperature": 21}')
     seen.page.get_by_label("Which to call").select_option("none")
     with seen.page.expect_request("**/v1/chat/completions") as sent:
@@ -195,8 +194,8 @@ def test_a_call_is_answered_by_hand(default_server: ServerProcess, visit: Visiti
     assert sent.value.post_data_json["messages"][2]["content"] == '{"temperature": 21}'
     seen.page.locator(".message-assistant").nth(1).locator(".message-foot").wait_for(timeout=90_000)
     assert not seen.page.locator(".message-error").all_inner_texts()
-    assert "21" in card.locator(".call-result").inner_text()
-    assert seen.page.get_by_role("button", name="Send the result").count() == 0
+    expect(card.locator(".call-result")).to_contain_text("21")
+    expect(seen.page.get_by_role("button", name="Send the result")).to_have_count(0)
     assert seen.page.locator(".message-note").count() == 0
 
 
@@ -209,7 +208,7 @@ def test_parallel_calls_are_answered_together(server: ServerProcess, visit: Visi
     assert cards.nth(0).locator("pre").inner_text() == '{\n  "a": [\n    1,\n    2\n  ]\n}'
     assert cards.nth(1).locator("pre").inner_text() == '{"cut": '
     seen.page.get_by_label("Result of second").fill("two")
-    assert seen.find("button", "Send the results").is_disabled()
+    expect(seen.find("button", "Send the results")).to_be_disabled()
     seen.page.get_by_label("Result of first").fill("one")
     with seen.page.expect_request("**/v1/chat/completions") as sent:
         seen.page.get_by_label("Result of first").press("Control+Enter")
@@ -242,7 +241,7 @@ def test_an_answer_matches_its_schema(server: ServerProcess, visit: Visiting) ->
     seen.page.get_by_role("tab", name="Answers").click()
     set_number(seen, "Maximum tokens", 2)
     ask(seen, "And now?")
-    assert "no valid JSON" in answer.nth(1).locator(".json-mark-wrong").inner_text()
+    expect(answer.nth(1).locator(".json-mark-wrong")).to_contain_text("no valid JSON")
 
 
 def test_values_are_compared_with_schemas(server: ServerProcess, visit: Visiting) -> None:
@@ -291,24 +290,25 @@ def test_tokens_show_their_probabilities(server: ServerProcess, visit: Visiting)
     seen.find("button", "Show the token probabilities").click()
     tokens = seen.page.get_by_role("listbox").get_by_role("option")
     tokens.first.wait_for()
-    assert tokens.count() == len(entries) > 1
+    expect(tokens).to_have_count(len(entries))
+    assert len(entries) > 1
     shown = "".join(tokens.all_text_contents())
     assert shown == "".join(entry["token"] for entry in entries)
     assert seen.page.locator(".tokens [tabindex='0'], .tokens button, .tokens a").count() == 1
     seen.page.get_by_role("listbox").focus()
     seen.page.keyboard.press("End")
     seen.page.keyboard.press("ArrowLeft")
-    assert seen.page.locator("[role=option][aria-selected=true]").get_attribute("data-index") == str(len(entries) - 2)
-    rows = seen.page.locator(".alternatives tr")
-    assert rows.count() == 5
+    selected = seen.page.locator("[role=option][aria-selected=true]")
+    expect(selected).to_have_attribute("data-index", str(len(entries) - 2))
+    expect(seen.page.locator(".alternatives tr")).to_have_count(5)
     chosen = seen.page.locator(".alternative-chosen td").last.inner_text()
     wanted = math.exp(entries[-2]["logprob"]) * 100
     assert abs(float(chosen.removesuffix("%").removeprefix("<")) - wanted) <= 0.1
     tokens.first.hover()
-    assert tokens.first.get_attribute("aria-selected") == "true"
+    expect(tokens.first).to_have_attribute("aria-selected", "true")
     assert seen.accessibility_faults() == []
     seen.find("button", "Hide the token probabilities").click()
-    assert seen.page.locator(".tokens").count() == 0
+    expect(seen.page.locator(".tokens")).to_have_count(0)
 
 
 def test_an_answer_is_shown_as_code(keyed_server: ServerProcess, visit: Visiting) -> None:
@@ -328,8 +328,9 @@ def test_an_answer_is_shown_as_code(keyed_server: ServerProcess, visit: Visiting
     assert json.loads(code.split("<<'JSON'\n")[1].rsplit("JSON", 1)[0]) == body
     dialog.get_by_role("switch", name="Streamed").click()
     dialog.locator("pre", has_text='"stream"').wait_for(state="detached")
-    for tab in ("Python", "Python (openai 0.28)", "Node"):
+    for tab, part in (("Python", "OpenAI("), ("Python (openai 0.28)", "ChatCompletion"), ("Node", "new OpenAI")):
         dialog.get_by_role("tab", name=tab, exact=True).click()
+        expect(dialog.locator("pre")).to_contain_text(part)
         assert "OPENAI_API_KEY" in dialog.inner_text()
         assert KEY not in dialog.inner_text()
     assert seen.accessibility_faults() == []
@@ -388,7 +389,7 @@ def test_a_shared_keys_settings_stay_in_the_tab(keyed_server: ServerProcess, vis
     seen.page.get_by_role("button", name="Settings (1 set)").wait_for()
     seen.page.reload()
     seen.page.get_by_role("button", name="Settings (1 set)").click()
-    assert seen.find("textbox", "System prompt").input_value() == "A secret of mine."
+    expect(seen.find("textbox", "System prompt")).to_have_value("A secret of mine.")
     assert "secret" not in seen.page.evaluate("JSON.stringify(localStorage)")
     seen.page.get_by_role("button", name="Account").click()
     seen.find("menuitem", "Sign out").click()

@@ -1,6 +1,9 @@
 """Whatever a model writes is text: it loads nothing, runs nothing and leads nowhere unasked."""
 
+import re
+
 from tests.system.page.conftest import Visiting
+from tests.system.page.visits import expect
 from tests.system.server import ServerProcess
 
 HOSTILE = """# Title
@@ -56,7 +59,7 @@ def test_hostile_output_does_nothing(server: ServerProcess, visit: Visiting) -> 
     assert {rel for _, rel in links} == {"noopener noreferrer nofollow"}
     assert [href for href, _ in links if not href.startswith("https://")] == []
     assert "<script>window.broken = 1</script>" in markdown.inner_text()
-    assert seen.page.evaluate("location.hash").startswith("#/chat/")
+    expect(seen.page).to_have_url(re.compile("#/chat/."))
 
 
 def test_the_policy_refuses_inline_code(server: ServerProcess, visit: Visiting) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from homeport.models.model_store import ModelStore
 from tests.system.page.conftest import ADMIN_KEY, KEY, Visiting
-from tests.system.page.visits import Visit
+from tests.system.page.visits import Visit, expect
 from tests.system.server import ServerProcess, running
 from tests.training import examples
 
@@ -69,8 +69,7 @@ def test_a_file_is_uploaded_shown_downloaded_and_deleted(
     seen = visit(server, "#/jobs")
     upload(seen, file, "fine-tune")
     seen.find("button", "talks.jsonl").click()
-    seen.page.locator("ol.preview").wait_for()
-    assert seen.page.locator("ol.preview li").count() == 10
+    expect(seen.page.locator("ol.preview li")).to_have_count(10)
     assert "blueberry" in seen.page.locator("ol.preview li").first.inner_text()
     seen.find("button", "Close").click()
     with seen.page.expect_download() as download:
@@ -92,9 +91,8 @@ def test_a_bad_file_is_refused_in_the_servers_words(server: ServerProcess, visit
     dialog = seen.page.get_by_role("dialog")
     dialog.get_by_label("File", exact=True).set_input_files(file)
     dialog.get_by_role("button", name="Upload").click()
-    dialog.get_by_role("alert").wait_for()
-    assert "line 1" in dialog.get_by_role("alert").inner_text().lower()
-    assert dialog.get_by_role("button", name="Upload").is_enabled()
+    expect(dialog.get_by_role("alert")).to_contain_text("line 1", ignore_case=True)
+    expect(dialog.get_by_role("button", name="Upload")).to_be_enabled()
 
 
 def test_a_batch_runs_to_its_end(server: ServerProcess, visit: Visiting, tmp_path: Path) -> None:
@@ -148,8 +146,8 @@ def test_the_loss_of_a_fine_tune_moves(tuning_server: ServerProcess, visit: Visi
     assert float(shown.inner_text()) < first / 2
     lowest = seen.page.locator(".plot table td").all_inner_texts()
     assert float(lowest[-1]) >= first
-    assert seen.page.locator("section[aria-label=Checkpoints] tbody tr").count() == 2
-    assert "Job succeeded." in seen.page.locator(".events").inner_text()
+    expect(seen.page.locator("section[aria-label=Checkpoints] tbody tr")).to_have_count(2)
+    expect(seen.page.locator(".events")).to_contain_text("Job succeeded.")
     assert seen.accessibility_faults() == []
     seen.find("link", "Chat with it").click()
     seen.find("textbox", "Write a message").wait_for()
@@ -192,7 +190,7 @@ def test_a_fine_tune_that_fails_says_why(fine_tuning_server: ServerProcess, visi
     job = fine_tuning_server.call("POST", "/v1/fine_tuning/jobs", body).json()["id"]
     seen = visit(fine_tuning_server, f"#/jobs/fine-tunes/{job}")
     seen.page.get_by_role("alert").wait_for(timeout=60_000)
-    assert seen.page.locator(".plot-frame").inner_text() == "No data yet"
+    expect(seen.page.locator(".plot-frame")).to_have_text("No data yet")
     seen.find("link", "Back to the list").click()
     seen.find("link", MODEL).first.wait_for()
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.models.fakes import REPO, FakeHub
 from tests.system.page.conftest import ADMIN_KEY, Visiting
-from tests.system.page.visits import Visit
+from tests.system.page.visits import Visit, expect
 from tests.system.server import ServerProcess, free_port, running
 
 ROOT = "/admin/v1/models"
@@ -229,6 +229,7 @@ def test_the_view_fits_a_phone_and_everybody(managed: ServerProcess, visit: Visi
         assert seen.accessibility_faults() == [], tab
     seen.find("button", f"More about {INSTALLED}").click()
     seen.find("menuitem", "Optimize").click()
+    seen.page.get_by_role("dialog").wait_for()
     assert seen.accessibility_faults() == []
 
 
@@ -242,7 +243,7 @@ def test_the_catalogue_is_searched(managed: ServerProcess, visit: Visiting) -> N
     rows = seen.page.locator("li.model")
     seen.page.get_by_label("Search models").fill("qwen3 14b")
     seen.find("listitem", "qwen3-14b").wait_for()
-    assert rows.count() == 1
+    expect(rows).to_have_count(1)
     seen.page.get_by_role("button", name="Embeddings").click()
     seen.page.get_by_text("Nothing matches.").wait_for()
     seen.page.get_by_role("button", name="All").click()

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.system.page.conftest import Visiting
-from tests.system.page.visits import Visit
+from tests.system.page.visits import Visit, expect
 from tests.system.server import ServerProcess
 
 PHONE = (390, 844)
@@ -70,8 +70,10 @@ def size_of(seen: Visit, index: int) -> list[int]:
 
 
 def stroke(seen: Visit) -> None:
-    """Draw a stroke over the middle of the edited picture with the mouse."""
-    box = seen.page.locator(".mask-frame canvas").bounding_box()
+    """Draw a stroke over the middle of the edited picture with the mouse, once it has its place."""
+    canvas = seen.page.locator(".mask-frame canvas")
+    canvas.hover()
+    box = canvas.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     seen.page.mouse.move(x - 60, y)
     seen.page.mouse.down()
@@ -98,7 +100,7 @@ def test_pictures_are_generated_with_progress(picture_server: ServerProcess, vis
     assert shares == sorted(shares)
     assert seen.page.evaluate("window.hadPreview")
     assert size_of(seen, 0) == size_of(seen, 1) == [512, 512]
-    assert "apple" in tiles(seen).nth(0).locator(".tile-caption").inner_text()
+    expect(tiles(seen).nth(0).locator(".tile-caption")).to_contain_text("apple")
     name = tiles(seen).nth(0).get_by_role("link", name="Download").get_attribute("download")
     assert name.startswith("a-red-apple-")
     assert name.endswith(".png")
@@ -136,7 +138,7 @@ def test_an_edit_changes_only_the_mask(picture_server: ServerProcess, visit: Vis
     generate(seen, "a dog")
     seen.find("button", "Edit this picture").click()
     seen.page.locator(".mask-frame img").wait_for()
-    assert seen.find("button", "Generate").is_disabled()
+    expect(seen.find("button", "Generate")).to_be_disabled()
     stroke(seen)
     seen.page.get_by_text("of the picture is marked").wait_for()
     seen.page.get_by_label("What to draw where it is marked").fill("a blue car")
@@ -158,33 +160,33 @@ def test_the_mask_is_marked_by_keys_and_fingers(picture_server: ServerProcess, v
     canvas.focus()
     keys = seen.page.keyboard
 
-    def marked() -> float:
-        text = seen.page.locator(".mask-note").first.inner_text()
-        return float(text.split("%")[0]) if "%" in text else 0
+    def wait_marked(condition: str) -> float:
+        """Wait until the share that is marked, in percent, meets a condition; return it."""
+        share = "(parseFloat(document.querySelector('.mask-note').textContent) || 0)"
+        seen.page.wait_for_function(f"() => {share} {condition}")
+        return float(seen.page.evaluate(share))
 
     keys.down("Space")
     for _ in range(8):
         keys.press("ArrowRight")
     keys.up("Space")
-    by_keys = marked()
-    assert by_keys > 1
+    by_keys = wait_marked("> 1")
     keys.press("ArrowDown")
-    assert marked() == by_keys
+    wait_marked(f"=== {by_keys}")
     box = canvas.bounding_box()
     touches = seen.page.context.new_cdp_session(seen.page)
     place = {"x": box["x"] + 20, "y": box["y"] + 20}
     touches.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [place]})
     touches.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{**place, "x": box["x"] + 90}]})
     touches.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    by_finger = marked()
-    assert by_finger > by_keys
+    wait_marked(f"> {by_keys}")
     seen.find("button", "Undo").click()
-    assert marked() == by_keys
+    wait_marked(f"=== {by_keys}")
     seen.find("button", "Erase marks").click()
     stroke(seen)
-    assert marked() < by_keys
+    wait_marked(f"< {by_keys}")
     seen.find("button", "Mark the whole picture").click()
-    assert marked() == 100
+    wait_marked("=== 100")
     seen.find("button", "Clear the marks").click()
     seen.page.get_by_text("Mark what is to be replaced.").wait_for()
 
@@ -236,7 +238,7 @@ def test_errors_are_shown_as_the_server_says_them(picture_server: ServerProcess,
     assert alert.inner_text() == picture_server.call("POST", "/v1/images/generations", body).error["message"]
     seen.page.get_by_label("Steps").fill("")
     generate(seen, "a cat")
-    assert alert.count() == 0
+    expect(alert).to_have_count(0)
 
 
 def test_all_pictures_are_removed_after_a_question(picture_server: ServerProcess, visit: Visiting) -> None:
@@ -274,6 +276,7 @@ def test_it_fits_and_is_accessible(
     assert seen.accessibility_faults() == []
     generate(seen, "a cat " + "x" * 300)
     tiles(seen).first.locator(".tile-picture").click()
+    seen.page.get_by_role("dialog").wait_for()
     assert seen.accessibility_faults() == []
     seen.page.get_by_role("dialog").get_by_role("button", name="Edit this picture").click()
     stroke(seen)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.system.page.conftest import Visiting
-from tests.system.page.visits import Visit, VisitOptions, open_visit
+from tests.system.page.visits import Visit, VisitOptions, expect, open_visit
 from tests.system.server import ServerProcess
 from tests.system.speech_server import seconds
 
@@ -113,11 +113,10 @@ def test_a_file_without_sound_is_refused_in_the_servers_words(
     seen = visit(server, "#/sound")
     choose(seen, broken)
     seen.find("button", "Transcribe").click()
-    seen.page.get_by_role("alert").wait_for()
-    assert "Invalid file format" in seen.page.get_by_role("alert").inner_text()
+    expect(seen.page.get_by_role("alert")).to_contain_text("Invalid file format")
     seen.find("button", "Choose another recording").click()
     choose(seen, recording)
-    assert seen.page.get_by_role("alert").count() == 0
+    expect(seen.page.get_by_role("alert")).to_have_count(0)
 
 
 def test_the_microphone_is_recorded_and_transcribed(speaker: Visit) -> None:
@@ -125,7 +124,7 @@ def test_the_microphone_is_recorded_and_transcribed(speaker: Visit) -> None:
     speaker.find("button", "Record").focus()
     speaker.page.keyboard.press("Enter")
     speaker.page.locator(".level-time", has_text="0:06").wait_for()
-    assert speaker.find("button", "Finish").evaluate("button => button === document.activeElement")
+    expect(speaker.find("button", "Finish")).to_be_focused()
     speaker.page.keyboard.press("Enter")
     speaker.find("slider", "Position").wait_for()
     transcribe(speaker)
@@ -159,14 +158,13 @@ def test_a_text_is_spoken_and_saved(server: ServerProcess, visit: Visiting, koko
     """All voices can be chosen; the speech is listed with what it leaves out, has a length, and can be saved."""
     assert kokoro
     seen = visit(server, "#/sound/speak")
-    seen.page.get_by_label("Voice").wait_for()
-    assert seen.page.get_by_label("Voice").locator("option").count() == 13 + 54
+    expect(seen.page.get_by_label("Voice").locator("option")).to_have_count(13 + 54)
     seen.page.get_by_label("Voice").select_option("zf_xiaobei")
     seen.page.get_by_label("Format").select_option("wav")
     seen.find("textbox", "Text").fill("今天天气很好。ไทย")
     seen.find("button", "Speak").click()
     seen.page.locator(".spoken-list li").wait_for(timeout=60_000)
-    assert "ไทย" in seen.page.locator(".spoken-list .notice").inner_text()
+    expect(seen.page.locator(".spoken-list .notice")).to_contain_text("ไทย")
     with seen.page.expect_download() as download:
         seen.find("button", "Download").click()
     assert seconds(Path(download.value.path()).read_bytes(), "wav") > 1
@@ -183,8 +181,7 @@ def test_stopping_frees_the_engine(server: ServerProcess, visit: Visiting, kokor
     server.wait("the engine speaks", lambda: not server.is_idle(), 30)
     seen.find("button", "Stop").focus()
     seen.page.keyboard.press("Enter")
-    seen.find("button", "Speak").wait_for()
-    assert seen.find("button", "Speak").evaluate("button => button === document.activeElement")
+    expect(seen.find("button", "Speak")).to_be_focused()
     server.wait("the engine is free", server.is_idle, 30)
     assert seen.page.locator(".spoken-list").count() == 0
 

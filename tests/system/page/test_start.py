@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from tests.system.page.conftest import ADMIN_KEY, KEY, Visiting
+from tests.system.page.visits import expect
 from tests.system.server import ServerProcess
 
 NO_MODELS = json.dumps({"object": "list", "data": []})
@@ -19,15 +20,14 @@ def test_a_question_is_one_click_from_the_chat(server: ServerProcess, visit: Vis
     seen = visit(server)
     seen.page.get_by_role("link", name="Why is the sky blue?").click()
     field = seen.find("textbox", "Write a message")
-    field.wait_for()
-    assert field.input_value() == "Why is the sky blue?"
+    expect(field).to_have_value("Why is the sky blue?")
     seen.set_in_requests(max_tokens=8)
-    seen.page.keyboard.press("Enter")
+    field.press("Enter")
     seen.page.locator(".message-foot").wait_for()
     seen.page.get_by_role("navigation").get_by_role("link", name="Start").click()
     seen.find("heading", "Welcome").wait_for()
     seen.open_chat()
-    assert field.input_value() == ""
+    expect(field).to_have_value("")
 
 
 def test_a_keyless_server_says_how_to_manage_it(server: ServerProcess, visit: Visiting) -> None:

@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from tests.system.page.conftest import Visiting
-from tests.system.page.visits import Visit
+from tests.system.page.visits import Visit, expect
 from tests.system.server import ServerProcess
 
 PHONE = (390, 844)
@@ -45,14 +45,14 @@ def make_store(client: openai.OpenAI, name: str, documents: dict[str, str]) -> s
     return store.id
 
 
-def search(seen: Visit, question: str) -> str:
-    """Search, and return the best passage."""
-    seen.page.get_by_role("searchbox").fill(question)
-    with seen.page.expect_response("**/search"):
-        seen.page.keyboard.press("Enter")
+def search(seen: Visit, question: str, found: str) -> Any:
+    """Search, wait until the best passage has this text, and return its place."""
+    field = seen.page.get_by_role("searchbox")
+    field.fill(question)
+    field.press("Enter")
     best = seen.page.locator(".passage-text").first
-    best.wait_for()
-    return str(best.inner_text())
+    expect(best).to_contain_text(found)
+    return best
 
 
 def test_a_store_is_created_filled_searched_and_deleted(
@@ -67,12 +67,11 @@ def test_a_store_is_created_filled_searched_and_deleted(
     seen.page.get_by_text("No documents yet").wait_for()
     seen.page.locator("input[type=file]").set_input_files(write_documents(tmp_path))
     failure = seen.page.get_by_role("alert")
-    failure.wait_for()
-    assert "empty.txt Invalid 'file': the file is empty." in failure.inner_text()
+    expect(failure).to_contain_text("empty.txt Invalid 'file': the file is empty.", use_inner_text=True)
     seen.find("listitem", "blank.txt").get_by_text("The file has no text.").wait_for()
-    assert LEAVE in search(seen, "How many days of leave are there?")
-    assert seen.page.locator(".passage").first.locator("mark").all_inner_texts() == ["days", "leave"]
-    assert CHINESE in search(seen, "图书馆星期几关门？")
+    best = search(seen, "How many days of leave are there?", LEAVE)
+    expect(best.locator("mark")).to_have_text(["days", "leave"])
+    search(seen, "图书馆星期几关门？", CHINESE)
     (store,) = [each for each in client.vector_stores.list() if each.name == "Rules of the house"]
     assert (store.file_counts.completed, store.file_counts.failed) == (2, 1)
     assert store.expires_after is not None
@@ -108,7 +107,8 @@ def test_an_upload_goes_on_in_other_views_and_can_be_stopped(
     held: list[Any] = []
     seen.page.route("**/v1/files", lambda route: held.append(route))
     seen.page.locator(".file-drop").wait_for()
-    drop(seen, ["first.md", "second.md", "third.md"])
+    with seen.page.expect_request("**/v1/files"):
+        drop(seen, ["first.md", "second.md", "third.md"])
     seen.page.get_by_text("Uploading: 1 of 3").wait_for()
     seen.page.get_by_role("navigation").get_by_role("link", name="Chat").click()
     held[0].continue_()
@@ -129,7 +129,7 @@ def test_a_store_is_renamed_and_expires_no_more(
     seen = visit(picture_server, "#/stores")
     seen.find("button", "More for Old name").click()
     seen.find("menuitem", "Rename, expiry").click()
-    assert seen.page.get_by_label("Expires").input_value() == "12"
+    expect(seen.page.get_by_label("Expires")).to_have_value("12")
     seen.page.get_by_label("Expires").select_option("")
     seen.find("textbox", "Name").fill("New name")
     seen.find("button", "Save").click()
@@ -166,11 +166,10 @@ def test_a_long_passage_begins_with_the_words_that_were_found(
     """A long passage shows the part with the words of the query first, and all of it on demand."""
     store = make_store(client, "Long", {"long.txt": f"{FILLER}\nThe lighthouse was built in 1871.\nThe end."})
     seen = visit(picture_server, f"#/stores/{store}")
-    part = search(seen, "When was the lighthouse built?")
-    assert part.startswith("… ")
-    assert "lighthouse was built in 1871" in part
+    best = search(seen, "When was the lighthouse built?", "lighthouse was built in 1871")
+    assert best.inner_text().startswith("… ")
     seen.find("button", "Show the whole passage").first.click()
-    assert len(seen.page.locator(".passage-text").first.inner_text()) > len(part)
+    expect(best).to_contain_text("Paragraph 0 of the annex")
     client.vector_stores.delete(store)
 
 
@@ -202,7 +201,7 @@ def test_the_view_is_accessible_and_fits_a_phone(
     assert not seen.is_sideways()
     assert not seen.accessibility_faults()
     seen.page.locator(f"a[href='#/stores/{store}']").click()
-    assert CHINESE in search(seen, "图书馆星期几关门？")
+    search(seen, "图书馆星期几关门？", CHINESE)
     seen.page.locator(".stores-reason").wait_for()
     assert not seen.is_sideways()
     assert not seen.accessibility_faults()

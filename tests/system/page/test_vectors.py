@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.system.page.conftest import KEY, Visiting
-from tests.system.page.visits import Visit
+from tests.system.page.visits import Visit, expect
 from tests.system.server import ServerProcess
 
 DRAWINGS = sorted((Path(__file__).parents[2] / "data" / "glance").glob("*.webp"))
@@ -126,7 +126,8 @@ def test_reading_pictures_can_be_stopped_and_continued(
             route.continue_()
 
     seen.page.route("**/v1/embeddings", hold_second)
-    seen.page.locator(".search input[type=file]").nth(1).set_input_files(tmp_path)
+    with seen.page.expect_request(lambda request: bool(batches) and request.url.endswith("/v1/embeddings")):
+        seen.page.locator(".search input[type=file]").nth(1).set_input_files(tmp_path)
     seen.page.locator(".result").nth(14).wait_for()
     seen.find("button", "Stop").click()
     seen.find("button", "Continue").click()
@@ -134,7 +135,7 @@ def test_reading_pictures_can_be_stopped_and_continued(
     assert len(held) == 1
     assert max(batches) == 16
     assert sum(batches) - batches[1] == 40
-    assert seen.page.locator(".result").count() == 40
+    expect(seen.page.locator(".result")).to_have_count(40)
     seen.page.get_by_text("Files that cannot be read: 1").click()
     seen.page.get_by_text("broken.png").wait_for()
     seen.find("button", "Forget these pictures").click()
@@ -214,15 +215,13 @@ def test_another_key_does_not_see_the_work_of_the_last_one(keyed_server: ServerP
     field.fill("a secret")
     seen.page.get_by_role("navigation").get_by_role("link", name="Start").click()
     seen.page.go_back()
-    field.wait_for()
-    assert field.input_value() == "a secret"
+    expect(field).to_have_value("a secret")
     seen.page.get_by_role("button", name="Account").click()
     seen.find("menuitem", "Sign out").click()
     sign_in.wait_for()
     seen.page.get_by_label("API key").fill(KEY)
     sign_in.click()
-    field.wait_for()
-    assert field.input_value() == ""
+    expect(field).to_have_value("")
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 AXE = Path(__file__).parent / "axe.min.js"
+_LIMIT_MS = 30_000
+"""How long Playwright waits for an element. Its assertions would wait less."""
 _BLOCKING = ("serious", "critical")
 _NOT_FAULTS = ("Failed to load resource",)
 """What the browser itself says about an answer with an error status, or about a server that is away."""
@@ -52,8 +54,9 @@ class Visit:
 
     def ask(self, text: str) -> None:
         """Send a message."""
-        self.find("textbox", "Write a message").fill(text)
-        self.page.keyboard.press("Enter")
+        field = self.find("textbox", "Write a message")
+        field.fill(text)
+        field.press("Enter")
 
     def set_in_requests(self, **fields: object) -> None:
         """Set fields in the requests for answers, such as limits of their length."""
@@ -78,6 +81,14 @@ class Visit:
         self.page.evaluate(AXE.read_text("utf-8"))
         found = self.page.evaluate("axe.run()")["violations"]
         return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in _BLOCKING]
+
+
+def expect(seen: Any) -> Any:
+    """Return Playwright's assertions about an element or a page: each waits until it holds, as `wait_for` does."""
+    from playwright.sync_api import expect as assertions  # tests are collected where it is not installed
+
+    assertions.set_options(timeout=_LIMIT_MS)
+    return assertions(seen)
 
 
 def open_visit(browser: Any, url: str, options: VisitOptions) -> Visit:
