@@ -4,9 +4,9 @@ HOMEPORT := $(PY) -m homeport
 # Test processes. All tests of a file run in one of them.
 WORKERS := 2
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-.PHONY: help setup kernels gpu-kernels page-test page-libraries serve prompts documents train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-names image-scenes image-blind image-test
+.PHONY: help setup kernels gpu-kernels page-test page-libraries serve prompts documents cluster cluster-test train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-names image-scenes image-blind image-test
 .DEFAULT_GOAL := help
-ENVIRONMENTS := .venv .venv-clients
+ENVIRONMENTS := .venv .venv-clients .venv-cluster
 # `make test T=tests/api` runs the tests of one folder or file; without T all of them run.
 T :=
 PYTEST := $(PY) -m pytest
@@ -44,6 +44,13 @@ prompts: .venv/.prompts ## Install OpenVINO, which computes prompts and several 
 .venv/.documents: requirements/documents.txt | .venv/.run
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $< && touch $@
 documents: .venv/.documents ## Install what reads PDF, Word, PowerPoint and Excel files, for vector stores
+.venv/.cluster: requirements/cluster.txt | .venv/.run
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $< && touch $@
+cluster: .venv/.cluster ## Install Ray, which `homeport cluster` needs
+.venv-cluster/.cluster: requirements/dev.txt requirements/cluster.txt requirements/cluster-test.txt scripts/environment
+	@scripts/environment .venv-cluster requirements/dev.txt
+	@.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/cluster.txt
+	@.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/cluster-test.txt && touch $@
 train: .venv/.train ## Install PyTorch, which `homeport finetune` needs
 lint: .venv/.dev ## Style, formatting, sizes, imports between rooms
 	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/lint-imports --no-logo && $(PY) -m scripts.check_sizes
@@ -66,6 +73,8 @@ coverage: .venv/.dev ## Run the fast tests and show which lines of src they run;
 	@$(PY) -m coverage combine --quiet 2>/dev/null; $(PY) -m coverage report
 train-test: setup .venv/.train ## The tests of fine-tuning, some minutes
 	@$(PY) -m pytest -m training
+cluster-test: setup .venv-cluster/.cluster ## The tests on a cluster of three nodes on this machine, four minutes
+	@.venv-cluster/bin/python -m pytest --durations=10 tests/cluster/ray
 page-test: setup ## The tests of the page in Chromium, where that is installed
 	@$(PY) -m pytest -m "not (alone or training)" --durations=10 tests/api/page tests/system/page
 page-libraries: .venv/.dev ## Fetch the page's libraries again from npm, as their lock says

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import log, machine, table
+from bench import log, machine, pgvector_search, table
 from bench.plan import Plan
 from bench.row import Row
 from homeport.domain.vector_stores import SearchQuery
@@ -40,7 +40,9 @@ def rows(plan: Plan) -> list[Row]:
         taken = sorted(_measure(index, _query(generator)) for _ in range(n_queries))
     p95 = taken[round(0.95 * n_queries) - 1]
     note = f"p50 {taken[n_queries // 2]:.1f} ms"
-    return [Row(f"search over {n_chunks:,} chunks, p95", "–", "ms", p95, None, _TARGET_MS, at_most=True, note=note)]
+    row = Row(f"search over {n_chunks:,} chunks, p95", "–", "ms", p95, None, _TARGET_MS, at_most=True, note=note)
+    queries = [_query(generator) for _ in range(n_queries)]
+    return [row, *pgvector_search.rows(n_chunks, _chunks(n_chunks, generator), queries, _TARGET_MS)]
 
 
 def _measure(index: SearchIndex, query: SearchQuery) -> float:
@@ -61,8 +63,8 @@ def _chunks(n: int, generator: np.random.Generator) -> Iterator[ChunkRow]:
     for at in range(n):
         words = np.unique(hashes[drawn[at % len(drawn)]])
         counts = np.ones(len(words), "<u2")
-        packed = words.tobytes() + counts.tobytes()
-        yield ChunkRow(at // CHUNKS_OF_FILE, at % CHUNKS_OF_FILE, _vector(generator).tobytes(), packed)
+        packed, vector = words.tobytes() + counts.tobytes(), _vector(generator).tobytes()
+        yield ChunkRow(at // CHUNKS_OF_FILE, at % CHUNKS_OF_FILE, packed, len(vector), vector)
 
 
 def _vector(generator: np.random.Generator) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ from homeport.settings import load
 MODEL = "multilingual-e5-small"
 _FIRST_TARGET, _RATE_TARGET = 90.0, 0.9
 _INPUTS = 64
-_POLL_S = 0.05
+_POLL_S = 0.25  # each question costs the server and this program some milliseconds; the SDK asks once a second
 
 
 def rows(plan: Plan) -> list[Row]:

@@ -123,7 +123,8 @@ class Settings:
         SettingSpec("Models to pull if missing and to load at start; default: a starter model.", flag="--model"),
     ] = ()
     default_model: Annotated[
-        str | None, SettingSpec("Model that OpenAI's text model names refer to; default: the first of `models`.")
+        str | None,
+        SettingSpec("Model that OpenAI's text model names, and Anthropic's, refer to; default: the first of `models`."),
     ] = None
     aliases: Annotated[
         dict[str, str], SettingSpec("Additional names for models; they override the built-in aliases.", flag="--alias")
@@ -307,6 +308,18 @@ class Settings:
     offline: Annotated[
         bool, SettingSpec("Never connect to hubs or package registries.", other_variables=("HF_HUB_OFFLINE",))
     ] = False
+    cluster: Annotated[
+        str | None, SettingSpec("Address of a cluster's head, `host:port`, whose nodes run the models; default: none.")
+    ] = None
+    cluster_token: Annotated[
+        str | None, SettingSpec("Token of the cluster; default: that of its file.", parse_secret, secret=True)
+    ] = None
+    cluster_token_file: Annotated[
+        Path | None, SettingSpec("The token's file; default: `cluster-token` in `home`.", flag="--token-file")
+    ] = None
+    cluster_ports: Annotated[
+        int, SettingSpec("First of the 120 ports of this machine's node.", minimum=1024, maximum=65_000)
+    ] = 7380
     hub_order: Annotated[
         tuple[str, ...], SettingSpec("Sources of models, in order of preference.", choices=("hf", "ms", "pypi", "file"))
     ] = ("hf", "ms", "pypi")

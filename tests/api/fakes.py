@@ -34,7 +34,7 @@ from homeport.domain.models import (
     ModelFacts,
     ResolvedModel,
 )
-from homeport.domain.operations import WorkerReport
+from homeport.domain.operations import ClusterStats, WorkerReport
 from homeport.domain.ports.serving import IdleGate, More
 from homeport.domain.worker_messages import EngineRequest
 
@@ -115,6 +115,8 @@ class FakeServing:
         self.refusal: HomeportError | None = None
         self.is_ready = True
         self.running: dict[str, tuple[LoadedModel, EngineStats]] = {}
+        self.reports: list[WorkerReport] = []
+        self.cluster: ClusterStats | None = None
 
     @property
     def idle_gate(self) -> IdleGate:
@@ -142,8 +144,12 @@ class FakeServing:
         return dict.fromkeys(self.running, 1000)
 
     def worker_status(self) -> Sequence[WorkerReport]:
-        """Return a report for each model in `running`."""
-        return [WorkerReport(name, None, "ready") for name in self.running]
+        """Return a report for each model in `running`, or `reports` if there are any."""
+        return self.reports or [WorkerReport(name, None, "ready") for name in self.running]
+
+    def cluster_stats(self) -> ClusterStats | None:
+        """Return `cluster`."""
+        return self.cluster
 
     async def stop(self, model: str, wait_s: float = 0.0) -> bool:
         """Remove a model from `running`."""
@@ -262,7 +268,7 @@ def services(serving: FakeServing | None = None, **changes: Any) -> Services:
     given: dict[str, Any] = {
         "registry": registry,
         "images": FakeImageStore(),
-        "metrics": Metrics(serving.stats),
+        "metrics": Metrics(serving.stats, cluster=serving.cluster_stats),
         **changes,
     }
     return Services(serving=serving, **given)

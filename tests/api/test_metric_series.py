@@ -114,6 +114,8 @@ async def test_the_state_of_workers_is_sampled() -> None:
     server.stats["tiny"] = EngineStats(prefix_queries=10, prefix_hits=9)
     assert model_values(await server.sample())["prefix_hit_share"] == 0.9
     assert math.isnan(model_values(await server.sample())["prefix_hit_share"])
+    server.stats["tiny"] = EngineStats(prefix_queries=20, prefix_hits=5)  # a replica with more hits has ended
+    assert model_values(await server.sample())["prefix_hit_share"] == 0.25
 
 
 async def test_the_server_is_the_sum_of_its_models() -> None:

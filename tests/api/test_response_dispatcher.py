@@ -26,7 +26,8 @@ from homeport.domain.errors import (
 )
 from homeport.domain.keys import Key, KeyLimits
 from homeport.domain.responses import ResponseEvent, StoredResponse
-from homeport.serving.rate_limits import RateLimiter, RateLimitTicket
+from homeport.serving.rate_limits import RateLimiter
+from homeport.serving.request_tickets import RequestTicket
 
 REQUEST = '{"model":"tiny","input":"é"}'
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -198,7 +199,7 @@ async def test_it_is_not_counted_again_in_its_keys_limits() -> None:
     key = Key(id="key_1", project="team", name="n", hint="h", created_at=1, limits=KeyLimits(concurrent_requests=1))
     limiter = RateLimiter()
     limiter.ticket(key).acquire()
-    tickets: list[RateLimitTicket] = []
+    tickets: list[RequestTicket] = []
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         tickets.append(context_of(scope).rate_ticket)

@@ -5,6 +5,15 @@ from pathlib import Path
 
 import msgspec
 
+from homeport.domain.clusters import (
+    ClusterReport,
+    ManifestOptions,
+    NodeOptions,
+    NodeReport,
+    ReplicaState,
+    RunningNode,
+    ScalingLimits,
+)
 from homeport.domain.errors import InvalidRequest, ModelNotFound, NotFound
 from homeport.domain.keys import IssuedKey, Key, KeyLimits, NewKey
 from homeport.domain.model_choices import DefaultModel, ModelChoice, ModelChoices, ModelOffer
@@ -48,6 +57,18 @@ TRIALS = (
 )
 KEY = Key(id="key_1", project="team", name="bot", hint="sk-ab***yz", created_at=0, limits=KeyLimits(tokens_per_day=5))
 
+CLUSTER = ClusterReport(
+    nodes=(
+        NodeReport(
+            id="n1", address="10.0.0.5", name="one", cpus=8, gpus=0, memory_bytes=2**33, state="alive", is_head=True
+        ),
+        NodeReport(id="n2", address="10.0.0.6", name="two", cpus=8, gpus=1, memory_bytes=2**34, state="draining"),
+    ),
+    replicas=(ReplicaState(replica="small-1", model="small", node="10.0.0.6", state="ready", running=3),),
+    limits={"small": ScalingLimits(min_replicas=1, max_replicas=4), "big": ScalingLimits()},
+    failures={"big": "No node of the cluster is large enough for big."},
+)
+
 
 class FakeApplication:
     """Implements `cli.application.Application`. `calls` holds (function, argument) in order."""
@@ -68,6 +89,34 @@ class FakeApplication:
     def admin(self) -> "FakeApplication":
         """Itself: it implements both protocols."""
         return self
+
+    @property
+    def clusters(self) -> "FakeApplication":
+        """Itself: it implements all protocols."""
+        return self
+
+    def run_node(self, settings: Settings, options: NodeOptions, announce: Callable[[RunningNode], None], /) -> None:
+        """Announce a node."""
+        self._record("run_node", settings, options)
+        announce(RunningNode(options.head or "10.0.0.5:7380", "10.0.0.5", "/home/token", is_head=options.head is None))
+
+    def read_status(self, settings: Settings, /) -> ClusterReport:
+        """Return two nodes, a replica, and a model that cannot start."""
+        self._record("read_status", settings)
+        return CLUSTER
+
+    def drain_node(self, settings: Settings, node: str, /) -> None:
+        """Drain any node."""
+        self._record("drain_node", settings, node)
+
+    def scale_model(self, settings: Settings, name: str, limits: ScalingLimits, /) -> None:
+        """Scale any model."""
+        self._record("scale_model", settings, (name, limits))
+
+    def render_manifest(self, settings: Settings, options: ManifestOptions, /) -> str:
+        """Return a line."""
+        self._record("render_manifest", settings, options)
+        return "kind: List\n"
 
     def _record(self, name: str, settings: Settings, argument: object = None) -> None:
         self.calls.append((name, argument))

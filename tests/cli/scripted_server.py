@@ -39,12 +39,14 @@ class ScriptedServer(ThreadingHTTPServer):
     """Records `requests` as (method, path, key, body). If `is_failing`, its streams end with an error.
 
     Requests for embeddings with more than `body_limit` bytes are refused, and all of them with `refusal` if it is set.
+    `workers`: the loaded models; empty: two of this machine.
     """
 
     requests: list[tuple[str, str, str, object]]
     is_failing = False
     body_limit = 1_000_000
     refusal: dict[str, Any] | None = None
+    workers: tuple[WorkerReport, ...] = ()
 
 
 class ScriptedRoutes(BaseHTTPRequestHandler):
@@ -74,7 +76,7 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
         large = WorkerReport(
             "large", 8, "ready", 250_000_000, device="CUDA0: NVIDIA H200, 20 of 31 layers", device_bytes=700_000_000
         )
-        workers = WorkerList((small, large))
+        workers = WorkerList(self.server.workers or (small, large))
         self._answer(200, msgspec.json.encode(workers))
 
     def do_POST(self) -> None:

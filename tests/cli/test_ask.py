@@ -21,6 +21,7 @@ class FakeStores:
         self.sent: list[str] = []
         self.deleted: list[str] = []
         self.failed: dict[str, str] = {}
+        self.code = "invalid_file"
         self.asked: list[Mapping[str, Any]] = []
         self.n_stores = 0
         self.is_lost = False
@@ -41,7 +42,10 @@ class FakeStores:
                 ]
             }
         if "/files?" in path:
-            data = [{"id": f"file-{name}", "last_error": {"message": why}} for name, why in self.failed.items()]
+            data = [
+                {"id": f"file-{name}", "last_error": {"code": self.code, "message": why}}
+                for name, why in self.failed.items()
+            ]
             return {"data": data, "has_more": False}
         if "/file_batches" in path:
             self._polls += 1
@@ -143,3 +147,18 @@ def test_documents_that_cannot_be_read_are_named(tmp_path: Path, folder: Path, s
     result = run(tmp_path, "ask", str(folder), "When?")
     assert result.exit_code != 0
     assert "no documents" in result.stderr
+
+
+def test_documents_that_the_server_could_not_index_are_sent_again(
+    tmp_path: Path, folder: Path, stores: FakeStores
+) -> None:
+    """After a `server_error` the next question sends a document again, and it is searched once that succeeds."""
+    stores.failed, stores.code = {"a.txt": "The model is not installed."}, "server_error"
+    result = run(tmp_path, "ask", str(folder), "When?")
+    assert f"{folder}/a.txt is not searched: The model is not installed." in result.stderr
+    stores.failed = {}
+    result = run(tmp_path, "ask", str(folder), "When?")
+    assert (stores.sent, stores.deleted) == (["a.txt", "b.md", "a.txt"], ["file-a.txt"])
+    assert "is not searched" not in result.stderr
+    run(tmp_path, "ask", str(folder), "When?")
+    assert len(stores.sent) == 3

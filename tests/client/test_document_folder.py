@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from homeport.client.document_folder import DocumentFolder
+from homeport.client.document_folder import DocumentFault, DocumentFolder
 
 
 @pytest.fixture
@@ -60,13 +60,15 @@ def test_changes_are_found_by_content(tmp_path: Path, folder: Path) -> None:
 
 
 def test_faults_are_kept_until_the_file_changes(tmp_path: Path, folder: Path) -> None:
-    """A document that cannot be searched is named with the reason, and not sent again before it changes."""
+    """A document that cannot be searched is named. It is sent again only if it changes or its fault may pass."""
     sync(tmp_path, folder)
     index = DocumentFolder(tmp_path, folder)
-    index.set_faults({"file-a.txt": "It is damaged."})
+    index.set_faults({"file-a.txt": DocumentFault("It is damaged.")})
     index.save()
     index = DocumentFolder(tmp_path, folder)
     assert (index.scan().new, index.faults, len(index)) == ([], [("a.txt", "It is damaged.")], 1)
+    index.set_faults({"file-a.txt": DocumentFault("It is busy.", is_temporary=True)})
+    assert [document.states[0].path for document in index.scan().new] == ["a.txt"]
 
 
 def test_a_new_store_has_no_documents(tmp_path: Path, folder: Path) -> None:

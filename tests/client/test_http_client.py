@@ -11,6 +11,7 @@ import pytest
 from homeport.client import http_client, runfile
 from homeport.client.runfile import RunningServer
 from homeport.domain.errors import HomeportError, Unavailable
+from homeport.domain.operations import WorkerReport
 from tests.cli.scripted_server import (
     CHUNKS,
     ScriptedServer,
@@ -63,6 +64,20 @@ def test_ps_lists_workers(running: RunningServer, server: ScriptedServer, tmp_pa
     assert on_gpu.split()[:7] == ["large", "ready", "8", "250", "MB", "CUDA0", "700"]
     assert server.requests == [("GET", "/admin/v1/workers", running.token, None)]
     assert json.loads(run(tmp_path, "ps", "--json").stdout)[0]["cells"] == 100
+
+
+def test_ps_lists_replicas(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
+    """In a cluster `ps` lists each replica and its node; on one machine it has no such columns."""
+    assert "NODE" not in run(tmp_path, "ps").stdout
+    server.workers = (
+        WorkerReport("small", None, "unreachable", node="10.0.0.1", replica="small-a"),
+        WorkerReport("small", 7, "ready", 250_000_000, 2, device="cpu", node="10.0.0.2", replica="small-b"),
+    )
+    head, away, ready = run(tmp_path, "ps").stdout.splitlines()
+    assert head.split()[:5] == ["MODEL", "NODE", "REPLICA", "STATE", "PID"]
+    assert away.split()[:5] == ["small", "10.0.0.1", "small-a", "unreachable", "-"]
+    assert ready.split()[:7] == ["small", "10.0.0.2", "small-b", "ready", "7", "250", "MB"]
+    assert ready.split()[-1] == "-"  # how long a replica has been idle is not known
 
 
 def test_stop_unloads_one_model(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 Prompts: `count N` N deltas, `wait` admitted and then nothing, `abort N` N deltas and then the process aborts,
 `sleep S` the step thread is stuck for S seconds, `flood N` N deltas at once whatever the credit, `big N` one delta of
-N characters, `reject` refused as invalid, `stubborn` never ends and ignores a cancel.
+N characters, `reject` refused as invalid, `stubborn` never ends and ignores a cancel, `wait-once FILE` like `wait` if
+the file does not exist, which it then creates, else like `count 1`, `files` the path and the text of each image of the
+request and of its adapter, one delta each.
 """
 
 import os
@@ -11,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from homeport.domain.content import Attachment, list_images
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import (
     Admitted,
@@ -23,7 +26,7 @@ from homeport.domain.events import (
 )
 from homeport.domain.models import EngineStats, LoadedModel
 from homeport.domain.ports.engine import EmitEvents
-from homeport.domain.text import TextPrompt, TextRequest
+from homeport.domain.text import ChatPrompt, TextPrompt, TextRequest
 from homeport.domain.worker_messages import EngineRequest, EngineSpec
 
 
@@ -32,10 +35,11 @@ class Script:
 
     def __init__(self, request: EngineRequest, credit: int) -> None:
         assert isinstance(request, TextRequest)
-        prompt = request.prompts[0]
-        text = prompt.text if isinstance(prompt, TextPrompt) else "wait"
-        self.word, _, number = text.partition(" ")
-        self.number = float(number or 0)
+        self.word, _, argument = _text(request).partition(" ")
+        if self.word == "wait-once":
+            self.word, argument = _wait_once(Path(argument))
+        self.number = float(argument or 0)
+        self.files = [*_images(request), *([request.adapter.file] if request.adapter else [])]
         self.credit = credit
         self.sent = 0
         self.is_admitted = False
@@ -44,6 +48,25 @@ class Script:
     def can_step(self) -> bool:
         """Whether there is something to do."""
         return not self.is_admitted or (self.word not in ("wait", "stubborn") and self.credit > 0)
+
+
+def _text(request: TextRequest) -> str:
+    prompt = request.prompts[0]
+    if isinstance(prompt, ChatPrompt):
+        return prompt.messages[-1].text
+    return prompt.text if isinstance(prompt, TextPrompt) else "wait"
+
+
+def _images(request: TextRequest) -> list[Attachment]:
+    prompt = request.prompts[0]
+    return [part.image for part in list_images(prompt.messages)] if isinstance(prompt, ChatPrompt) else []
+
+
+def _wait_once(file: Path) -> tuple[str, str]:
+    if file.exists():
+        return "count", "1"
+    file.touch()
+    return "wait", ""
 
 
 class ScriptedEngine:
@@ -130,6 +153,8 @@ class ScriptedEngine:
             yield from (TextDelta(0, "x") for _ in range(int(script.number)))
         elif script.word == "big":
             yield TextDelta(0, "x" * int(script.number))
+        elif script.word == "files":
+            yield from (TextDelta(0, f"{file.path} {file.local_path.read_text()}\n") for file in script.files)
         elif script.sent < script.number:
             script.sent += 1
             script.credit -= 1

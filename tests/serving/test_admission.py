@@ -64,3 +64,17 @@ def test_retry_after_follows_the_duration_of_requests(took_s: list[float]) -> No
     assert wait_s is not None
     slack = 1e-6 * now
     assert max(1.0, min(60.0, min(took_s) - slack)) <= wait_s <= min(60.0, max(1.0, max(took_s) + slack))
+
+
+def test_several_workers_have_more_places() -> None:
+    """Each worker of a model adds its slots to one queue; when a worker is gone, no place that is taken is lost."""
+    admission = Admission(2, 1)
+    tickets = [admission.admit("m", workers=2) for _ in range(5)]
+    with pytest.raises(Overloaded):
+        admission.admit("m", workers=2)
+    tickets.append(admission.admit("m", workers=3))
+    for ticket in tickets[:4]:
+        with pytest.raises(Overloaded):
+            admission.admit("m", workers=1)
+        ticket.release()
+    assert admission.admit("m", workers=1)

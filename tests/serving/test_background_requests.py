@@ -8,23 +8,24 @@ import pytest
 
 from homeport.domain.errors import EngineFailed, HomeportError, Overloaded, Unavailable
 from homeport.domain.events import TextDelta
+from homeport.domain.ports.serving import RequestStream, Serving
 from homeport.serving.background_requests import PREEMPTED_CODE, BackgroundRequests
 from homeport.serving.idle_gate import IdleGatePolicy
 from homeport.serving.options import ServingOptions
 from homeport.serving.worker_serving import WorkerServing
-from homeport.serving.workers.stream import WorkerStream
 from tests.serving.conftest import DEADLINE_S, QUICK, answer, prompt, scripted, until
 
 Serve = Callable[..., Awaitable[WorkerServing]]
+ServeEither = Callable[..., Awaitable[Serving]]
 
 
-async def background(serving: WorkerServing, text: str, name: str = "m", size_bytes: int = 0) -> WorkerStream:
+async def background(serving: Serving, text: str, name: str = "m", size_bytes: int = 0) -> RequestStream:
     stream = await serving.open(scripted(name, size_bytes), prompt(text), is_background=True)
     await stream.admitted()
     return stream
 
 
-async def taken(stream: WorkerStream, counted: list[int]) -> None:
+async def taken(stream: RequestStream, counted: list[int]) -> None:
     """Read a stream to its end, counting its deltas."""
     async for batch in stream:
         counted[0] += sum(isinstance(event, TextDelta) for event in batch)
@@ -41,9 +42,9 @@ async def standing(counted: list[int]) -> int:
     raise AssertionError("it never stood still")
 
 
-async def test_it_pauses_while_a_caller_waits(serve: Serve) -> None:
+async def test_it_pauses_while_a_caller_waits(serve_either: ServeEither) -> None:
     """Its deltas stop while a caller waits for its first event, and continue from there when that caller leaves."""
-    serving = await serve()
+    serving = await serve_either()
     stream = await background(serving, "count 30000")
     counted = [0]
     reading = asyncio.create_task(taken(stream, counted))
@@ -58,9 +59,9 @@ async def test_it_pauses_while_a_caller_waits(serve: Serve) -> None:
     assert counted == [30_000]
 
 
-async def test_a_request_opened_while_a_caller_waits_starts_paused(serve: Serve) -> None:
+async def test_a_request_opened_while_a_caller_waits_starts_paused(serve_either: ServeEither) -> None:
     """A background request that is opened while a caller waits makes no delta until that caller leaves."""
-    serving = await serve()
+    serving = await serve_either()
     waiting = await serving.open(scripted(), prompt("wait"))
     await waiting.admitted()
     stream = await serving.open(scripted(), prompt("count 3"), is_background=True)
@@ -72,9 +73,9 @@ async def test_a_request_opened_while_a_caller_waits_starts_paused(serve: Serve)
     assert counted == [3]
 
 
-async def test_the_gate_opens_without_callers(serve: Serve) -> None:
+async def test_the_gate_opens_without_callers(serve_either: ServeEither) -> None:
     """`wait_open` returns at once without callers, and with one only after it leaves."""
-    serving = await serve()
+    serving = await serve_either()
     await asyncio.wait_for(serving.idle_gate.wait_open(), 1)
     waiting = await serving.open(scripted(), prompt("wait"))
     opened = asyncio.create_task(serving.idle_gate.wait_open())
@@ -97,9 +98,9 @@ async def test_long_answers_do_not_stop_it(serve: Serve) -> None:
     await caller.aclose()
 
 
-async def test_it_takes_no_place_of_callers(serve: Serve) -> None:
+async def test_it_takes_no_place_of_callers(serve_either: ServeEither) -> None:
     """Background requests have a queue of their own."""
-    serving = await serve(msgspec.structs.replace(QUICK, slots=1, max_queue=0))
+    serving = await serve_either(msgspec.structs.replace(QUICK, slots=1, max_queue=0))
     stream = await background(serving, "wait")
     assert await answer(serving, "count 2") == "1 2 "
     with pytest.raises(Overloaded):

@@ -84,3 +84,20 @@ def test_no_caller_waits_while_it_is_open(steps: list[tuple[str, float]]) -> Non
             assert changes_in_s <= (PATIENCE_S if answered else SETTLE_S)
             clock.now += changes_in_s + 1e-6
             assert gate.is_open
+
+
+def test_it_always_opens_if_some_caller_always_waits() -> None:
+    """With `always_opens` the slices come while callers wait, and new callers neither shorten nor delay them."""
+    clock = FakeClock(100.0)
+    gate = IdleGatePolicy(SETTLE_S, PATIENCE_S, TURN_S, clock, always_opens=True)
+    gate.on_request()
+    assert gate.state() == (False, PATIENCE_S)
+    clock.now += PATIENCE_S
+    gate.on_request()
+    assert gate.state() == (True, TURN_S)
+    clock.now += TURN_S
+    assert gate.state() == (False, PATIENCE_S)
+    gate.on_finished(was_answered=False)
+    gate.on_finished(was_answered=False)
+    clock.now += SETTLE_S
+    assert gate.state() == (True, None)

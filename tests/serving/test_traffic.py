@@ -7,12 +7,15 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from homeport.cluster.cluster_serving import ClusterServing
 from homeport.domain.errors import EngineFailed, HomeportError, Overloaded, Unavailable
+from homeport.domain.ports.serving import Serving
 from homeport.serving.worker_serving import WorkerServing
 from tests.conftest import NewChildren
 from tests.serving.conftest import QUICK, answer, n_leases, prompt, scripted, until
 
 Serve = Callable[..., Awaitable[WorkerServing]]
+ServeOnCluster = Callable[..., Awaitable[ClusterServing]]
 
 MODELS = [scripted(f"m{number}", 400_000_000) for number in range(5)]
 OPTIONS = msgspec.structs.replace(
@@ -20,7 +23,7 @@ OPTIONS = msgspec.structs.replace(
 )
 
 
-async def run_client(serving: WorkerServing, chance: random.Random) -> str:
+async def run_client(serving: Serving, chance: random.Random) -> str:
     """Run one client: requests some model, may disconnect early; return its outcome as a word."""
     model = chance.choice(MODELS)
     text = chance.choice(["count 20"] * 16 + ["wait", "wait", "abort 3", "reject"])
@@ -72,3 +75,23 @@ async def test_mixed_traffic(serve: Serve, new_children: NewChildren) -> None:
     stream = await serving.open(MODELS[0], prompt("wait"))
     await stream.admitted()
     await stream.aclose()
+
+
+async def test_mixed_traffic_on_a_cluster(serve_on_cluster: ServeOnCluster) -> None:
+    """The same of a cluster's gateway, whose replicas die and come back; afterwards no replica has a request."""
+    serving = await serve_on_cluster(msgspec.structs.replace(OPTIONS, memory_bytes=None))
+    ends: Counter[str] = Counter()
+
+    async def client(seed: int) -> None:
+        own = random.Random(seed)
+        for _ in range(8):
+            ends[await run_client(serving, own)] += 1
+
+    await asyncio.gather(*(client(seed) for seed in range(16)))
+    assert set(ends) <= {"answered", "left", "InvalidRequest", "EngineFailed", "Overloaded", "Unavailable"}
+    assert ends["answered"] > 20
+    await until(lambda: not n_leases(serving))
+    for model in MODELS:
+        await until(lambda name=model.facts.name: serving.loaded(name))  # type: ignore[misc]
+        assert await answer(serving, "count 1", model) == "1 "
+    await until(lambda: not sum(each.running for each in serving.worker_status()))

@@ -1,4 +1,7 @@
-"""Requests on worker processes: streams, credit, cancels, crashes, hangs, drain."""
+"""Requests on worker processes: streams, credit, cancels, crashes, hangs, drain.
+
+What holds for a gateway of a cluster as well is tested with both.
+"""
 
 import asyncio
 import os
@@ -32,25 +35,25 @@ from tests.conftest import NewChildren
 from tests.serving.conftest import DEADLINE_S, QUICK, answer, events, n_leases, prompt, scripted, until
 
 Serve = Callable[..., Awaitable[WorkerServing]]
+ServeEither = Callable[..., Awaitable[Serving]]
 
 
-def pid_of(serving: WorkerServing) -> int:
+def pid_of(serving: Serving) -> int:
     """Return the process id of the only worker."""
     (status,) = serving.worker_status()
     assert status.pid is not None
     return status.pid
 
 
-def running(serving: WorkerServing) -> int:
+def running(serving: Serving) -> int:
     """Return the requests in the only worker's engine, as of its last heartbeat."""
     return serving.stats()["m"].running
 
 
-async def test_answers(serve: Serve) -> None:
+async def test_answers(serve_either: ServeEither) -> None:
     """A request yields its deltas in order, then its end and its usage."""
-    serving = await serve()
-    as_the_port_says: Serving = serving  # held by the type checker
-    assert as_the_port_says.is_ready
+    serving = await serve_either()
+    assert serving.is_ready
     assert await events(serving, "count 3") == [
         TextDelta(0, "1 "),
         TextDelta(0, "2 "),
@@ -64,17 +67,17 @@ async def test_answers(serve: Serve) -> None:
     assert serving.loaded("other") is None
 
 
-async def test_concurrent_requests_share_one_load(serve: Serve, tmp_path: Path) -> None:
+async def test_concurrent_requests_share_one_load(serve_either: ServeEither, tmp_path: Path) -> None:
     """However many requests need a model that is not loaded, it is loaded once."""
     diary = tmp_path / "diary"
-    serving = await serve(diary=str(diary))
+    serving = await serve_either(diary=str(diary))
     assert set(await asyncio.gather(*(answer(serving, "count 2") for _ in range(20)))) == {"1 2 "}
     assert len(diary.read_text().split()) == 1
 
 
-async def test_engine_errors_are_returned_unchanged(serve: Serve) -> None:
+async def test_engine_errors_are_returned_unchanged(serve_either: ServeEither) -> None:
     """A request that the engine refuses raises the engine's own error, and frees its place."""
-    serving = await serve()
+    serving = await serve_either()
     stream = await serving.open(scripted(), prompt("reject"))
     with pytest.raises(InvalidRequest) as caught:
         await stream.admitted()
@@ -83,15 +86,15 @@ async def test_engine_errors_are_returned_unchanged(serve: Serve) -> None:
     await stream.aclose()
 
 
-async def test_more_deltas_than_credit(serve: Serve) -> None:
+async def test_more_deltas_than_credit(serve_either: ServeEither) -> None:
     """An answer many times longer than the credit arrives completely."""
-    serving = await serve(msgspec.structs.replace(QUICK, credit=3))
+    serving = await serve_either(msgspec.structs.replace(QUICK, credit=3))
     assert len((await answer(serving, "count 100")).split()) == 100
 
 
-async def test_credit_bounds_what_waits_for_a_reader(serve: Serve) -> None:
+async def test_credit_bounds_what_waits_for_a_reader(serve_either: ServeEither) -> None:
     """For a reader that reads nothing the engine makes no more deltas than the credit."""
-    serving = await serve(msgspec.structs.replace(QUICK, credit=8))
+    serving = await serve_either(msgspec.structs.replace(QUICK, credit=8))
     stream = await serving.open(scripted(), prompt("count 1000"))
     await stream.admitted()
     await until(lambda: serving.stats()["m"].generated_tokens >= 8)
@@ -103,9 +106,9 @@ async def test_credit_bounds_what_waits_for_a_reader(serve: Serve) -> None:
     await stream.aclose()
 
 
-async def test_a_reader_that_stalls_gets_an_error(serve: Serve) -> None:
+async def test_a_reader_that_stalls_gets_an_error(serve_either: ServeEither) -> None:
     """If events are not read for too long, the request is cancelled and the reader gets an error."""
-    serving = await serve(msgspec.structs.replace(QUICK, credit=4, reader_stall_s=0.2))
+    serving = await serve_either(msgspec.structs.replace(QUICK, credit=4, reader_stall_s=0.2))
     stream = await serving.open(scripted(), prompt("count 1000"))
     await stream.admitted()
     await until(lambda: not n_leases(serving))
@@ -115,9 +118,9 @@ async def test_a_reader_that_stalls_gets_an_error(serve: Serve) -> None:
     await stream.aclose()
 
 
-async def test_leaving_cancels_once(serve: Serve) -> None:
+async def test_leaving_cancels_once(serve_either: ServeEither) -> None:
     """Closing a stream, even twice, cancels its request in the engine and releases its lease once."""
-    serving = await serve()
+    serving = await serve_either()
     first = await serving.open(scripted(), prompt("wait"))
     second = await serving.open(scripted(), prompt("wait"))
     await first.admitted()
@@ -133,17 +136,17 @@ async def test_leaving_cancels_once(serve: Serve) -> None:
     assert [event async for event in second] == []
 
 
-async def test_a_worker_that_floods_is_not_buffered(serve: Serve) -> None:
+async def test_a_worker_that_floods_is_not_buffered(serve_either: ServeEither) -> None:
     """A worker that sends far beyond its credit loses that request; the others continue."""
-    serving = await serve(msgspec.structs.replace(QUICK, credit=4))
+    serving = await serve_either(msgspec.structs.replace(QUICK, credit=4))
     with pytest.raises(EngineFailed, match="more than it was allowed"):
         await events(serving, "flood 1000")
     assert await answer(serving, "count 1") == "1 "
 
 
-async def test_large_steps_are_split(serve: Serve) -> None:
+async def test_large_steps_are_split(serve_either: ServeEither) -> None:
     """An event larger than a usual frame arrives whole; one over the limit fails only its own request."""
-    serving = await serve()
+    serving = await serve_either()
     pid = None
     assert len(await answer(serving, "big 3000000")) == 3_000_000
     pid = pid_of(serving)
@@ -153,9 +156,9 @@ async def test_large_steps_are_split(serve: Serve) -> None:
     assert pid_of(serving) == pid
 
 
-async def test_large_requests(serve: Serve) -> None:
+async def test_large_requests(serve_either: ServeEither) -> None:
     """A prompt of 20 MB reaches the engine; one over the link's limit is refused by name and affects no other."""
-    serving = await serve(msgspec.structs.replace(QUICK, frame_bytes=21_000_000))
+    serving = await serve_either(msgspec.structs.replace(QUICK, frame_bytes=21_000_000))
     assert await answer(serving, "count 1" + " " * 20_000_000) == "1 "
     with pytest.raises(PayloadTooLarge, match="Open"):
         await serving.open(scripted(), prompt("count 1" + " " * 21_000_000))
@@ -246,10 +249,12 @@ async def test_crash_loop_pauses(serve: Serve, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "message"), [("missing", r"weights\.gguf"), ("abort", "SIGABRT"), ("hang", "not loaded within")]
 )
-async def test_load_failures_report_the_reason(serve: Serve, how: str, message: str, new_children: NewChildren) -> None:
+async def test_load_failures_report_the_reason(
+    serve_either: ServeEither, how: str, message: str, new_children: NewChildren
+) -> None:
     """A model that does not load is Unavailable with the reason, and leaves no process."""
     limit_s = 1.0 if how == "hang" else DEADLINE_S
-    serving = await serve(msgspec.structs.replace(QUICK, load_limit_s=limit_s), load=how)
+    serving = await serve_either(msgspec.structs.replace(QUICK, load_limit_s=limit_s), load=how)
     with pytest.raises(Unavailable, match=message):
         await serving.open(scripted(), prompt("count 1"))
     assert serving.worker_status() == ()
@@ -271,9 +276,9 @@ async def test_load_failures_are_retried_after_a_pause(serve: Serve, tmp_path: P
     assert len(diary.read_text().split()) == 2
 
 
-async def test_unknown_engine(serve: Serve) -> None:
+async def test_unknown_engine(serve_either: ServeEither) -> None:
     """A model of an engine that this server lacks is Unavailable by name."""
-    serving = await serve()
+    serving = await serve_either()
     model = scripted()
     odd = msgspec.structs.replace(model, facts=msgspec.structs.replace(model.facts, engine="odd"))
     with pytest.raises(Unavailable, match="'odd'"):
@@ -281,9 +286,9 @@ async def test_unknown_engine(serve: Serve) -> None:
     assert await answer(serving, "count 1") == "1 "
 
 
-async def test_overload_is_refused_before_any_work(serve: Serve) -> None:
+async def test_overload_is_refused_before_any_work(serve_either: ServeEither) -> None:
     """Beyond slots and queue a request is refused with `retry_after_s`; a released place can be taken."""
-    serving = await serve(msgspec.structs.replace(QUICK, slots=1, max_queue=1))
+    serving = await serve_either(msgspec.structs.replace(QUICK, slots=1, max_queue=1))
     first = await serving.open(scripted(), prompt("wait"))
     second = await serving.open(scripted(), prompt("wait"))
     with pytest.raises(Overloaded) as caught:
@@ -294,11 +299,11 @@ async def test_overload_is_refused_before_any_work(serve: Serve) -> None:
     await second.aclose()
 
 
-async def test_leaving_while_it_loads(serve: Serve, tmp_path: Path) -> None:
+async def test_leaving_while_it_loads(serve_either: ServeEither, tmp_path: Path) -> None:
     """A client that leaves during the load releases its place; the load continues for the next."""
     gate, diary = tmp_path / "gate", tmp_path / "diary"
     os.mkfifo(gate)
-    serving = await serve(gate=str(gate), diary=str(diary))
+    serving = await serve_either(gate=str(gate), diary=str(diary))
     asking = asyncio.create_task(serving.open(scripted(), prompt("wait")))
     await until(diary.exists)
     asking.cancel()
@@ -311,9 +316,11 @@ async def test_leaving_while_it_loads(serve: Serve, tmp_path: Path) -> None:
     assert len(diary.read_text().split()) == 1
 
 
-async def test_native_noise_does_not_reach_the_gateway(serve: Serve, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_native_noise_does_not_reach_the_gateway(
+    serve_either: ServeEither, capfd: pytest.CaptureFixture[str]
+) -> None:
     """What a worker prints, however much, neither blocks it nor appears in the gateway's output."""
-    serving = await serve(load="noise")
+    serving = await serve_either(load="noise")
     assert await answer(serving, "count 1") == "1 "
     assert capfd.readouterr() == ("", "")
 
@@ -356,12 +363,12 @@ def test_options_are_checked(field: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process's environment is its own affair")
-async def test_a_worker_gets_no_secret(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_gets_no_secret(serve_either: ServeEither, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker's environment has what it needs, and none of the server's keys."""
     secrets = ("HOMEPORT_ADMIN_KEY", "HOMEPORT_DATABASE_URL", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "NVIDIA_API_KEY")
     for name in (*secrets, "CUDA_VISIBLE_DEVICES"):
         monkeypatch.setenv(name, "0")
-    serving = await serve()
+    serving = await serve_either()
     assert await answer(serving, "count 1") == "1 "
     found = psutil.Process(pid_of(serving)).environ()
     assert not found.keys() & set(secrets)

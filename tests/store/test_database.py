@@ -123,3 +123,9 @@ def test_a_value_that_no_column_holds_is_the_callers_mistake(database: Database,
         connection.execute(sa.insert(PROJECTS).values(**row))
     with database.read_transaction() as connection:
         assert connection.execute(sa.select(PROJECTS)).all() == []
+
+
+def test_errors_of_the_driver_itself_are_translated(database: Database) -> None:
+    """An error of a cursor that SQLAlchemy has not made is Unavailable, too."""
+    with pytest.raises(Unavailable, match="missing"), database.read_transaction() as connection:
+        connection.connection.cursor().execute("SELECT * FROM missing")

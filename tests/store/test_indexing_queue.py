@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import NotFound
-from homeport.domain.vector_stores import IndexingError, TextChunk
+from homeport.domain.vector_stores import IndexingError, SearchQuery, TextChunk
 from homeport.store.database import Database
 from tests.store.vector_stores import LEASE_S, PROJECT, VectorStores, vector
 
@@ -44,6 +44,7 @@ def test_a_server_that_lost_a_file_changes_nothing_of_it(kept: VectorStores) -> 
     writes: tuple[Callable[[], None], ...] = (
         lambda: kept.queue.add_chunks("one", seq, ["text"], None),
         lambda: kept.queue.add_vectors("one", seq, [TextChunk(number=0, text="", vector=vector(1, 0))]),
+        lambda: kept.queue.add_complete("one", seq, [TextChunk(number=0, text="", vector=vector(1, 0))], None),
         lambda: kept.queue.finish("one", seq),
     )
     for write in writes:
@@ -63,6 +64,35 @@ def test_a_new_owner_continues_where_the_last_one_ended(kept: VectorStores) -> N
     assert (claimed[0].n_chunks, claimed[0].window) == (3, 510)
     assert [each.number for each in kept.queue.chunks_without_vector(seq, 10)] == [0, 2]
     assert [each.text for each in kept.queue.chunks_without_vector(seq, 10, after=0)] == ["third"]
+
+
+def test_a_short_file_is_stored_at_once(kept: VectorStores) -> None:
+    """All chunks of a file with their vectors, and its end, are one change: then it can be found."""
+    store_id = kept.create(files=["file-a"])
+    seq = claim(kept, "one")
+    chunks = [TextChunk(number=at, text=text, vector=vector(1, at)) for at, text in enumerate(("first", "second"))]
+    kept.queue.add_complete("one", seq, chunks, 510)
+    file = kept.files.get(PROJECT, store_id, "file-a")
+    assert (file.status, file.n_chunks, file.window) == ("completed", 2, 510)
+    assert kept.files.texts(PROJECT, store_id, "file-a") == ["first", "second"]
+    assert kept.queue.chunks_without_vector(seq, 10) == []
+    found = kept.search(store_id, SearchQuery(texts=("second",), vectors=(vector(1, 1),), limit=1))
+    assert [each.text for each in found] == ["second"]
+    # As many bytes as a file whose chunks and vectors are stored one after the other.
+    other_id = kept.create(files=["file-b"])
+    kept.index({each.text: each.vector for each in chunks})
+    assert file.bytes == kept.files.get(PROJECT, other_id, "file-b").bytes
+    assert kept.stores.get(PROJECT, store_id).revision == kept.stores.get(PROJECT, other_id).revision
+    assert kept.queue.claim("two", LEASE_S) is None
+
+
+def test_a_short_file_replaces_what_a_former_owner_stored(kept: VectorStores) -> None:
+    """Chunks that another owner stored before are not added to."""
+    store_id = kept.create(files=["file-a"])
+    kept.queue.add_chunks("one", claim(kept, "one"), ["old", "older"], None)
+    kept.clock.now += LEASE_S
+    kept.queue.add_complete("two", claim(kept, "two"), [TextChunk(number=0, text="new", vector=vector(1, 0))], None)
+    assert kept.files.texts(PROJECT, store_id, "file-a") == ["new"]
 
 
 def test_a_failed_file_says_why_and_keeps_nothing(kept: VectorStores) -> None:

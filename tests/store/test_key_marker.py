@@ -15,6 +15,7 @@ from homeport.store.database import Database
 from homeport.store.key_cache import SqlKeyCache
 from homeport.store.key_marker import KeyMarker
 from homeport.store.keys import SqlKeyRepository
+from homeport.store.pgvector import VECTORS
 from homeport.store.schema import METADATA
 
 
@@ -27,6 +28,7 @@ def settings(database: Database, tmp_path: Path) -> Settings:
 def _lose(database: Database) -> None:
     """Replace the database by an empty one."""
     with database.write_transaction() as connection:
+        VECTORS.drop(connection, checkfirst=True)
         METADATA.drop_all(connection)
         connection.exec_driver_sql("DROP TABLE alembic_version")
     migration.upgrade(database)

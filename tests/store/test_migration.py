@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.store import migration
+from homeport.store import migration, pgvector
 from homeport.store.database import Database
 from homeport.store.schema import FILES, METADATA, REVISION
 from tests.store.response_store import ResponseStore
@@ -36,7 +36,12 @@ def walk_from(database: Database, start: str | None) -> None:
 def differences(database: Database) -> list[object]:
     with database.read_transaction() as connection:
         context = MigrationContext.configure(
-            connection, opts={"include_name": lambda name, kind, _: (kind, name) != ("table", "alembic_version")}
+            connection,
+            opts={
+                "include_name": lambda name, kind, _: (
+                    kind != "table" or name not in ("alembic_version", pgvector.VECTORS.name)
+                )
+            },
         )
         return list(compare_metadata(context, METADATA))
 

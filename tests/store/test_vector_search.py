@@ -1,18 +1,24 @@
 """Searches of vector stores: rankings, filters, changes of the files, and words of English and Chinese."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
-from homeport.domain.vector_stores import Filter, SearchQuery
+from homeport.domain.vector_stores import DAY_S, Filter, FoundChunk, SearchQuery
+from homeport.store import migration
 from homeport.store.database import Database
 from tests.store.vector_stores import PROJECT, VectorStores, new_file, vector
+
+pytestmark = pytest.mark.parametrize("url", ["sqlite", "postgresql", "plain"], indirect=True)
+"""SQLite, PostgreSQL with its extension pgvector, which all searches use here, and PostgreSQL without it."""
 
 
 @pytest.fixture
 def kept(database: Database, tmp_path: Path) -> VectorStores:
-    return VectorStores(database, tmp_path)
+    return VectorStores(database, tmp_path, max_matrix_bytes=0)
 
 
 def query(text: str, *numbers: float, limit: int = 10, **fields: object) -> SearchQuery:
@@ -114,3 +120,105 @@ def test_nothing_of_an_index_stays_on_disk(kept: VectorStores, tmp_path: Path) -
     kept.add(store_id, "file-a", {"text": vector(1, 0)})
     kept.search(store_id, query("text", 1, 0))
     assert list((tmp_path / "index").iterdir()) == []
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Iterator[VectorStores]:
+    """Stores in SQLite, whose searches use no vectors but those in memory."""
+    database = Database(f"sqlite:///{tmp_path}/reference.db")
+    migration.upgrade(database)
+    yield VectorStores(database, tmp_path)
+    database.close()
+
+
+def assert_same(found: Sequence[FoundChunk], expected: Sequence[FoundChunk]) -> None:
+    assert [(each.file_id, each.number, each.text, each.attributes) for each in found] == [
+        (each.file_id, each.number, each.text, each.attributes) for each in expected
+    ]
+    assert [each.score for each in found] == pytest.approx([each.score for each in expected], abs=1e-5)
+
+
+def searches(number: int) -> list[SearchQuery]:
+    """Queries of all kinds for stores of random chunks."""
+    generator = np.random.default_rng(number)
+    vectors = tuple(vector(*generator.standard_normal(32)) for _ in range(2))
+    texts = ("word1 word17 部分", "word3 word20")
+    plain = SearchQuery(texts=texts[:1], vectors=vectors[:1], limit=20)
+    changes: list[dict[str, object]] = [
+        {},
+        {"word_weight": 0.0},
+        {"word_weight": 0.0, "threshold": 0.2},
+        {"filter": Filter("gte", "year", 3), "vector_weight": 3.0},
+        {"filter": Filter("eq", "year", -1)},
+        {"texts": texts, "vectors": vectors},
+        {"texts": texts, "vectors": vectors, "word_weight": 0.0, "filter": Filter("lt", "year", 4)},
+    ]
+    return [msgspec.structs.replace(plain, **change) for change in changes]
+
+
+def test_all_databases_find_the_same(kept: VectorStores, reference: VectorStores) -> None:
+    """Chunks, order and scores are the same everywhere, after files are added, removed and replaced, and by filters."""
+    generator = np.random.default_rng(7)
+    both = (kept, reference)
+    main, other = ({each: each.create() for each in both} for _ in range(2))
+    chunks = [
+        {
+            f"word{generator.integers(30)} word{generator.integers(30)} 部分 {file} {at}": vector(
+                *generator.standard_normal(32)
+            )
+            for at in range(60)
+        }
+        for file in range(8)
+    ]
+
+    def check() -> None:
+        for query in searches(3):
+            found, expected = (each.search(main[each], query) for each in both)
+            assert_same(found, expected)
+            at_once = [
+                each.searcher.search([each.stores.get(PROJECT, one[each]) for one in (main, other)], query)
+                for each in both
+            ]
+            assert_same(*at_once)
+
+    for file in range(6):
+        for each in both:
+            each.add((other if file == 5 else main)[each], f"file-{file}", chunks[file], year=file)
+    check()
+    for each in both:
+        each.files.delete(PROJECT, main[each], "file-1")
+        each.files.update(PROJECT, main[each], "file-2", {"year": 9})
+        each.add(main[each], "file-3", chunks[6], year=3)
+    check()
+    for each in both:
+        each.add(main[each], "file-7", chunks[7], year=2)
+        each.stores.delete(PROJECT, other[each])
+        assert {found.file_id for found in each.search(main[each], searches(3)[0])} <= {
+            "file-0", "file-2", "file-3", "file-4", "file-7"
+        }  # fmt: skip
+
+
+def test_expired_stores_and_other_projects_are_not_searched(kept: VectorStores) -> None:
+    """A store that has expired has no chunks, and a search of a store never finds another project's."""
+    mine, expiring, theirs = kept.create(), kept.create(expires_days=1), kept.create("two")
+    for store_id in (mine, expiring):
+        kept.add(store_id, "file-a", {"text": vector(1, 0)})
+    kept.files.add("two", theirs, new_file("file-b"), "")
+    kept.index({"text": vector(1, 0)})
+    assert [each.file_id for each in kept.search(mine, query("text", 1, 0))] == ["file-a"]
+    assert [each.file_id for each in kept.search(theirs, query("text", 1, 0), "two")] == ["file-b"]
+    assert [each.file_id for each in kept.search(expiring, query("text", 1, 0))] == ["file-a"]
+    kept.clock.now += 2 * DAY_S
+    assert kept.stores.sweep() == 1
+    assert kept.search(expiring, query("text", 1, 0)) == []
+    assert [each.file_id for each in kept.search(mine, query("text", 1, 0))] == ["file-a"]
+
+
+def test_near_duplicates_are_ranked_exactly(kept: VectorStores) -> None:
+    """Vectors that differ by less than half precision shows are ranked by their full precision."""
+    store_id = kept.create()
+    angles = np.arccos(0.9001 - 1e-6 * np.arange(1000))
+    order = np.random.default_rng(1).permutation(1000)
+    kept.add(store_id, "file-a", {f"text {at}": vector(np.cos(angles[at]), np.sin(angles[at])) for at in order})
+    found = kept.search(store_id, query("", 1, 0, limit=20, word_weight=0.0))
+    assert [each.text for each in found] == [f"text {at}" for at in range(20)]

@@ -7,7 +7,7 @@ import pytest
 from homeport.domain.errors import InvalidRequest, NotFound
 from homeport.domain.files import NewFile
 from homeport.domain.paging import PageRequest
-from homeport.domain.vector_stores import DAY_S, FileCounts, StoreChanges
+from homeport.domain.vector_stores import DAY_S, FileCounts, StoreChanges, TextChunk
 from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
 from homeport.store.files import SqlFileRepository
@@ -179,4 +179,7 @@ def test_a_project_at_its_limit_adds_no_chunks(kept: VectorStores, database: Dat
     assert claimed is not None
     with pytest.raises(InvalidRequest, match="Storage limit exceeded"):
         kept.queue.add_chunks("me", claimed[0].seq, ["x" * 100], None)
+    chunks = [TextChunk(number=0, text="x", vector=bytes(100))]
+    with pytest.raises(InvalidRequest, match="Storage limit exceeded"):
+        kept.queue.add_complete("me", claimed[0].seq, chunks, None)
     assert kept.stores.get(PROJECT, store_id).bytes == 0

@@ -15,7 +15,7 @@ from homeport.domain.vector_stores import (
 )
 from homeport.store.database import Database
 from homeport.store.indexing_queue import SqlIndexingQueue
-from homeport.store.vector_search import SqlVectorSearch
+from homeport.store.vector_search import MAX_MATRIX_BYTES, SqlVectorSearch
 from homeport.store.vector_store_files import SqlStoreFileRepository
 from homeport.store.vector_stores import SqlVectorStoreRepository
 from tests.fake_clock import FakeClock
@@ -33,12 +33,12 @@ def vector(*numbers: float) -> bytes:
 class VectorStores:
     """All that is stored of vector stores, in one database."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    def __init__(self, database: Database, folder: Path, max_matrix_bytes: int = MAX_MATRIX_BYTES) -> None:
         self.clock = FakeClock(1000.0)
         self.stores = SqlVectorStoreRepository(database, now=self.clock)
         self.files = SqlStoreFileRepository(database, now=self.clock)
         self.queue = SqlIndexingQueue(database, now=self.clock)
-        self.searcher = SqlVectorSearch(database, folder / "index")
+        self.searcher = SqlVectorSearch(database, folder / "index", max_matrix_bytes)
 
     def create(self, project: str = PROJECT, expires_days: int | None = None, files: Sequence[str] = ()) -> str:
         """Create a store with files; return its id."""
@@ -58,14 +58,14 @@ class VectorStores:
         self.queue.finish("me", seq)
         return seq
 
-    def add(self, store_id: str, file_id: str, texts: Mapping[str, bytes], **attributes: AttributeValue) -> None:
-        """Add a file to a store and index it."""
+    def add(self, store_id: str, file_id: str, texts: Mapping[str, bytes], **attributes: AttributeValue) -> int:
+        """Add a file to a store and index it; return its number."""
         self.files.add(PROJECT, store_id, new_file(file_id, **attributes), "")
-        self.index(texts)
+        return self.index(texts)
 
-    def search(self, store_id: str, query: SearchQuery) -> Sequence[FoundChunk]:
+    def search(self, store_id: str, query: SearchQuery, project: str = PROJECT) -> Sequence[FoundChunk]:
         """Search one store."""
-        return self.searcher.search([self.stores.get(PROJECT, store_id)], query)
+        return self.searcher.search([self.stores.get(project, store_id)], query)
 
 
 def new_file(file_id: str, **attributes: AttributeValue) -> NewStoreFile:

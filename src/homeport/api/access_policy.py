@@ -115,7 +115,8 @@ class AccessPolicy:
         if not key:
             raise Unauthenticated(
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using "
-                f"Bearer auth (i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from {_ISSUED_BY}."
+                "Bearer auth (i.e. Authorization: Bearer YOUR_KEY), or in an x-api-key header. You can obtain an API "
+                f"key from {_ISSUED_BY}."
             )
         if _matches_any(key, self.key_digests + self.tool_digests) or self.is_session(key):
             return Caller(ANYONE.project, mask_secret(key))

@@ -27,7 +27,7 @@ from homeport.domain.speech import SpeechRequest
 from homeport.domain.text import TextRequest
 from homeport.domain.usage import UsageRecord
 from homeport.domain.worker_messages import EngineRequest
-from homeport.serving.rate_limits import RateLimitTicket
+from homeport.serving.request_tickets import RequestTicket
 
 _USER_CHARS = 256
 
@@ -112,7 +112,7 @@ class RequestAccounting:
         engine_request: EngineRequest,
         endpoint: str,
         user: str | None,
-        ticket: RateLimitTicket | None = None,
+        ticket: RequestTicket | None = None,
     ) -> None:
         self._services = services(request)
         self._context = context_of(request.scope)

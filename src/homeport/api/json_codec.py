@@ -108,7 +108,7 @@ def decode_form(values: object, kind: type[T]) -> T:
 def _invalid_json(why: str) -> InvalidRequest:
     return InvalidRequest(
         "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
-        "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.) "
+        "library correctly. The API expects a JSON payload, but what was sent was not valid JSON.) "
         f"Parser error: {why}."
     )
 

@@ -109,7 +109,10 @@ class _Growth:
 
 
 class _Reader:
-    """Reads the growth of one model's counts. Counts of a worker begin again at 0 when it is restarted."""
+    """Reads the growth of one model's counts. Counts of a worker begin again at 0 when it is restarted.
+
+    The sum over replicas falls when one of them ends: then the share of prefix hits is that of the others so far.
+    """
 
     def __init__(self) -> None:
         self._tokens = (0, 0)
@@ -134,7 +137,8 @@ class _Reader:
                 self._token_interval = tuple(activity.token_interval.counts)
         if stats is not None:
             prefixes = (stats.prefix_queries, stats.prefix_hits)
-            before = self._prefixes if prefixes[0] >= self._prefixes[0] else (0, 0)
+            has_grown = all(now >= then for now, then in zip(prefixes, self._prefixes, strict=True))
+            before = self._prefixes if has_grown else (0, 0)
             growth.prefix_queries, growth.prefix_hits = _differences(prefixes, before)
             self._prefixes = prefixes
         return growth

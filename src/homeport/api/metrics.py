@@ -13,57 +13,17 @@ from prometheus_client.registry import Collector
 
 from homeport.api.activity import Activity, ModelActivity
 from homeport.api.token_intervals import TokenIntervalHistogram
+from homeport.api.worker_metrics import ClusterCollector, WorkerCollector
 from homeport.domain.events import Usage
 from homeport.domain.fine_tuning import ENDED, UNFINISHED_STATUSES
 from homeport.domain.models import EngineStats
+from homeport.domain.operations import ClusterStats
 from homeport.serving.background_loops import BackgroundLoops
 
 _TTFT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 640)
 _TOKEN_INTERVAL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5, 10, 40)
 _LATENCY_BUCKETS = (0.1, 0.3, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 _TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000)
-
-_GAUGES: tuple[tuple[str, str, Callable[[EngineStats], float]], ...] = (
-    ("vllm:num_requests_running", "Running requests.", lambda g: g.running),
-    ("vllm:num_requests_waiting", "Waiting requests.", lambda g: g.waiting),
-    (
-        "vllm:kv_cache_usage_perc",
-        "Share of the KV cache in use, 1 is all of it.",
-        lambda g: g.cells_used / max(1, g.cells),
-    ),
-    ("homeport:engine_stalled_seconds", "How long the engine has been in one step.", lambda g: g.stalled_s),
-)
-_COUNTERS: tuple[tuple[str, str, Callable[[EngineStats], float]], ...] = (
-    ("vllm:prefix_cache_queries", "Prompt tokens looked up in the prefix cache.", lambda g: g.prefix_queries),
-    ("vllm:prefix_cache_hits", "Prompt tokens found in the prefix cache.", lambda g: g.prefix_hits),
-    ("vllm:external_prefix_cache_queries", "Prompt tokens then looked up on disk.", lambda g: g.disk_queries),
-    ("vllm:external_prefix_cache_hits", "Prompt tokens found on disk.", lambda g: g.disk_hits),
-    ("vllm:num_preemptions", "Preempted sequences.", lambda g: g.preemptions),
-    ("vllm:spec_decode_num_draft_tokens", "Draft tokens.", lambda g: g.drafted_tokens),
-    ("vllm:spec_decode_num_accepted_tokens", "Accepted draft tokens.", lambda g: g.accepted_tokens),
-    ("homeport:engine_steps", "Steps of the engine.", lambda g: g.steps),
-)
-
-
-class _Workers(Collector):
-    """The workers' statistics, read at each scrape."""
-
-    def __init__(self, stats: Callable[[], Mapping[str, EngineStats]]) -> None:
-        self._stats = stats
-
-    def collect(self) -> Iterable[Metric]:
-        """Return a family per statistic, with a sample per loaded model."""
-        now = self._stats()
-        for name, text, read in _GAUGES:
-            gauge = GaugeMetricFamily(name, text, labels=("model_name",))
-            for model, state in now.items():
-                gauge.add_metric((model,), read(state))
-            yield gauge
-        for name, text, read in _COUNTERS:
-            counter = CounterMetricFamily(name, text, labels=("model_name",))
-            for model, state in now.items():
-                counter.add_metric((model,), read(state))
-            yield counter
 
 
 class _Jobs(Collector):
@@ -102,8 +62,8 @@ class _Loops(Collector):
 class Metrics:
     """All metrics of an application. `stats` returns the workers' statistics by model name; `clock`: in seconds.
 
-    `jobs` returns the number of fine-tuning jobs by status; `loops`: the background loops. `activity` counts the same
-    requests for `metric_series`.
+    `jobs` returns the number of fine-tuning jobs by status; `loops`: the background loops. `cluster` returns what is
+    known of the cluster; None: there is none. `activity` counts the same requests for `metric_series`.
     """
 
     def __init__(
@@ -112,6 +72,7 @@ class Metrics:
         clock: Callable[[], float] = time.perf_counter,
         jobs: Callable[[], Mapping[str, int]] = dict,
         loops: BackgroundLoops | None = None,
+        cluster: Callable[[], ClusterStats | None] = lambda: None,
     ) -> None:
         self.registry = CollectorRegistry()
         self.clock = clock
@@ -144,7 +105,8 @@ class Metrics:
         self._key_requests = self._homeport_counter("key_requests", "Requests to models.", *owner)
         self._key_tokens = self._homeport_counter("key_tokens", "Prompt and generated tokens.", *owner, "kind")
         self._key_refusals = self._homeport_counter("key_refusals", "Responses with status 429.", *owner)
-        self.registry.register(_Workers(stats))
+        self.registry.register(WorkerCollector(stats, cluster))
+        self.registry.register(ClusterCollector(cluster))
         self.registry.register(_Jobs(jobs))
         self.registry.register(_Loops(loops or BackgroundLoops()))
         ProcessCollector(registry=self.registry)

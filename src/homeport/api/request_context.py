@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from homeport.domain.errors import HomeportError
 from homeport.domain.keys import LOCAL_PROJECT, Key
-from homeport.serving.rate_limits import UNLIMITED, RateLimitTicket
+from homeport.serving.request_tickets import NO_LIMITS, RequestTicket
 
 _SLOT = "homeport.request_context"
 _INTERNAL_CALLER = "homeport.internal_caller"
@@ -96,7 +96,7 @@ class RequestContext:
     id: str = field(default_factory=_fresh_id)
     began: float = field(default_factory=time.perf_counter)
     caller: Caller = ANYONE
-    rate_ticket: RateLimitTicket = UNLIMITED
+    rate_ticket: RequestTicket = NO_LIMITS
     limited_by: str = ""
     route: str = "unknown"
     status: int | None = None

@@ -24,7 +24,7 @@ from homeport.domain.models import ResolvedModel
 from homeport.domain.ports.serving import RequestStream
 from homeport.domain.text import ChatPrompt, TextRequest, TokenRequest
 from homeport.domain.worker_messages import EngineRequest
-from homeport.serving.rate_limits import RateLimitTicket
+from homeport.serving.request_tickets import RequestTicket
 
 
 def resolve(request: Request, name: str | None, capability: str) -> ResolvedModel:
@@ -185,7 +185,7 @@ class EngineRun:
         admitted: Admitted,
         accounting: RequestAccounting,
         context: RequestContext,
-        ticket: RateLimitTicket,
+        ticket: RequestTicket,
     ) -> None:
         self.events = events
         self.admitted = admitted
@@ -218,7 +218,7 @@ async def engine_run(
     engine_request: EngineRequest,
     endpoint: str,
     user: str | None = None,
-    ticket: RateLimitTicket | None = None,
+    ticket: RequestTicket | None = None,
 ) -> AsyncIterator[EngineRun]:
     """Run one engine request within a request: limited by the caller's key, admitted, counted, and recorded at its end.
 
@@ -227,12 +227,12 @@ async def engine_run(
     """
     context = context_of(request.scope)
     ticket = ticket or context.rate_ticket
-    engine_request = _reserve_tokens(ticket, engine_request)
+    engine_request = await _reserve_tokens(ticket, engine_request)
     accounting = RequestAccounting(request, resolved, engine_request, endpoint, user, ticket)
     try:
         async with aclosing(await _open(request, resolved, engine_request, ticket)) as stream:
             admitted = await stream.admitted()
-            ticket.admit(admitted.prompt_tokens, has_answer=answer_tokens(engine_request) != 0)
+            await ticket.admit(admitted.prompt_tokens, has_answer=answer_tokens(engine_request) != 0)
             accounting.counter.on_admitted(admitted)
             yield EngineRun(stream, admitted, accounting, context, ticket)
     except BaseException as error:
@@ -242,17 +242,17 @@ async def engine_run(
         accounting.record()
 
 
-def _reserve_tokens(ticket: RateLimitTicket, engine_request: EngineRequest) -> EngineRequest:
+async def _reserve_tokens(ticket: RequestTicket, engine_request: EngineRequest) -> EngineRequest:
     """Reserve the estimated tokens in the key's limits. A text request also receives its first quota."""
     answer = answer_tokens(engine_request)
-    quota = ticket.reserve(prompt_tokens(engine_request), answer)
+    quota = await ticket.reserve(prompt_tokens(engine_request), answer)
     if quota is not None and isinstance(engine_request, TextRequest) and answer != 0:
         return msgspec.structs.replace(engine_request, quota=quota)
     return engine_request
 
 
 async def _open(
-    request: Request, resolved: ResolvedModel, engine_request: EngineRequest, ticket: RateLimitTicket
+    request: Request, resolved: ResolvedModel, engine_request: EngineRequest, ticket: RequestTicket
 ) -> RequestStream:
     context = context_of(request.scope)
     return await services(request).serving.open(

@@ -49,6 +49,7 @@ from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.fine_tuning.service import FineTuningService
 from homeport.serving.model_jobs.service import ModelJobService
 from homeport.serving.rate_limits import RateLimiter
+from homeport.serving.request_tickets import RequestLimiter
 from homeport.serving.responses.signals import ResponseSignals
 
 
@@ -106,7 +107,7 @@ class Services:
     vector_stores: VectorStoreRepository | None = None
     store_files: StoreFileRepository | None = None
     vector_search: VectorSearch | None = None
-    rate_limiter: RateLimiter = field(default_factory=RateLimiter)
+    rate_limiter: RequestLimiter = field(default_factory=RateLimiter)
     fine_tuning: FineTuningService | None = None
     library: ModelLibrary | None = None
     model_jobs: ModelJobService | None = None

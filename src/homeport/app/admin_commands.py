@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.app.models import model_registry
-from homeport.app.storage import image_folder, open_database, open_keys, project_storage, usage_folder
+from homeport.app.storage import image_store, open_database, open_keys, project_storage, usage_folder
 from homeport.domain.errors import NotFound
 from homeport.domain.keys import IssuedKey, Key, NewKey
 from homeport.domain.storage import ProjectUsage
@@ -16,6 +16,7 @@ from homeport.settings import Settings
 from homeport.store import migration
 from homeport.store.database import Database
 from homeport.store.keys import SqlKeyRepository
+from homeport.store.pgvector import PgvectorTable
 from homeport.store.usage import SqlUsageRepository
 
 
@@ -65,7 +66,7 @@ def sum_usage(settings: Settings, usage_query: UsageQuery) -> Sequence[UsageTota
 def list_project_storage(settings: Settings) -> Sequence[ProjectUsage]:
     """List how much each project stores, in the database and in folders."""
     with _open_prepared_database(settings) as database:
-        return project_storage(settings, database, image_folder(settings)).list_all()
+        return project_storage(settings, database, image_store(settings, database)).list_all()
 
 
 def upgrade_database(settings: Settings) -> str:
@@ -73,7 +74,8 @@ def upgrade_database(settings: Settings) -> str:
     with open_database(settings) as database:
         before, after = migration.upgrade(database)
         change = "" if before == after else f" (was at {before})" if before else " (new)"
-        return f"{database} is at {after}{change}"
+        extension = ", with pgvector" if PgvectorTable(database).exists() else ""
+        return f"{database} is at {after}{extension}{change}"
 
 
 def check_database(settings: Settings) -> tuple[str, Sequence[str]]:

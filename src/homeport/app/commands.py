@@ -9,7 +9,7 @@ from typing import cast
 
 import msgspec
 
-from homeport.app import admin_commands, doctor, fine_tuning, model_choices, native_probes
+from homeport.app import admin_commands, cluster_commands, doctor, fine_tuning, model_choices, native_probes
 from homeport.app.model_changes import is_optimized_by_default as is_optimized_by_default
 from homeport.app.model_changes import optimize_model as optimize_model
 from homeport.app.model_changes import pull_model as pull_model
@@ -34,6 +34,7 @@ from homeport.models.sources import reachability
 from homeport.settings import Settings
 
 admin = admin_commands
+clusters = cluster_commands
 _REACH_TIMEOUT_S = 5.0
 _DEFAULT_IMAGE_ALIAS = "dall-e-2"
 

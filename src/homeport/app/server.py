@@ -71,12 +71,7 @@ class Server:
         self._store = served_store(settings)
         self._registry = model_registry(settings)
         self._loops = BackgroundLoops()
-        self._serving: Serving = WorkerServing(
-            options.serving_options(settings),
-            engine_options=partial(options.engine_options, settings, self._store),
-            engine_files=partial(engine_files, self._store),
-            loops=self._loops,
-        )
+        self._serving = self._choose_serving()
         self._running: runfile.RunningServer | None = None
         self._token = runfile.fresh_token()
         self._page_sessions = PageSessions()
@@ -99,12 +94,31 @@ class Server:
         self._model_jobs = ModelJobService(
             model_task_launcher(settings), ModelJobFiles(settings.home), self._library.discard_partial
         )
-        self._metrics = Metrics(self._serving.stats, jobs=self._fine_tuning.counts, loops=self._loops)
+        self._metrics = Metrics(
+            self._serving.stats,
+            jobs=self._fine_tuning.counts,
+            loops=self._loops,
+            cluster=self._serving.cluster_stats,
+        )
         process = psutil.Process()
         sources = Sources(
             self._serving.stats, self._serving.worker_bytes, lambda: process.memory_info().rss, _machine_memory
         )
         self._series = MetricSeries(self._metrics, sources)
+
+    def _choose_serving(self) -> Serving:
+        """Return what runs the requests: the cluster of the settings, else worker processes of this machine."""
+        settings = self._settings
+        if settings.cluster is not None:
+            from homeport.app.cluster_gateway import GatewayServing  # on one machine nothing of a cluster is imported
+
+            return GatewayServing(settings, self._store, self._loops)
+        return WorkerServing(
+            options.serving_options(settings),
+            engine_options=partial(options.engine_options, settings, self._store),
+            engine_files=partial(engine_files, self._store),
+            loops=self._loops,
+        )
 
     async def run(self) -> None:
         """Serve until a signal ends the server, then stop all parts in order."""
@@ -135,6 +149,7 @@ class Server:
             await self._batches.stop()
             await self._indexing.stop()
             await self._responses.stop()
+            await self._storage.flush()
             fine_tuning_task.cancel()
             await asyncio.gather(fine_tuning_task, self._loops.stop(), return_exceptions=True)
             await self._serving.close()
@@ -167,7 +182,7 @@ class Server:
             vector_stores=self._storage.vector_stores,
             store_files=self._storage.store_files,
             vector_search=self._storage.vector_search,
-            rate_limiter=self._storage.rate_limiter,
+            rate_limiter=self._storage.gateway.limiter,
             fine_tuning=self._fine_tuning,
             library=self._library,
             model_jobs=self._model_jobs,
@@ -218,9 +233,9 @@ class Server:
     def _models_to_preload(self) -> Sequence[InstalledModel]:
         """The models to load before listening: those of the settings, else the default text model.
 
-        For a fine-tuned model, its base model is loaded.
+        For a fine-tuned model, its base model is loaded. In a cluster, the default model is loaded when it is used.
         """
-        default = self._registry.defaults.get(TEXT)
+        default = self._registry.defaults.get(TEXT) if self._settings.cluster is None else None
         names = self._settings.models or ((default,) if default else ())
         models = [model for name in names if (model := self._store.find(name))]
         return [

@@ -7,22 +7,25 @@ import asyncio
 import hashlib
 import hmac
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
+from homeport.app.gateways import Gateway, SharedGateway, SingleGateway, gateway_info
 from homeport.app.models import fine_tuned_sizes
 from homeport.domain.errors import HomeportError, Unavailable
 from homeport.serving.background_loops import BackgroundLoops
-from homeport.serving.rate_limits import RateLimiter
 from homeport.settings import Settings
 from homeport.store import migration
 from homeport.store.batches import SqlBatchRepository
+from homeport.store.blob_images import BlobImages
 from homeport.store.blobs import BlobStore
 from homeport.store.completions import SqlCompletionRepository
 from homeport.store.conversations import SqlConversationRepository
 from homeport.store.database import Database
+from homeport.store.database_clock import DatabaseClock
 from homeport.store.files import SqlFileRepository
 from homeport.store.fine_tuning import SqlFineTuningRepository
 from homeport.store.images import ImageFolder
@@ -32,6 +35,7 @@ from homeport.store.key_marker import KeyMarker
 from homeport.store.keys import SqlKeyRepository, server_secret
 from homeport.store.project_storage import SqlProjectStorage
 from homeport.store.responses import SqlResponseRepository
+from homeport.store.server_lock import ServerLock
 from homeport.store.training_queue import SqlTrainingQueue
 from homeport.store.transcripts import SqlTranscriptRepository
 from homeport.store.uploads import SqlUploadRepository
@@ -45,7 +49,7 @@ _DATABASE_FILE = "homeport.db"
 _IMAGES_FOLDER = "pictures"
 _BLOBS_FOLDER = "blobs"
 _INDEX_FOLDER = "vector-index"
-_MARKER_SUFFIX = "keys"
+_MARKER_SUFFIX, _LOCK_SUFFIX = "keys", "lock"
 _KEY_REFRESH_INTERVAL_S = 0.5  # a revoked key is refused soon after
 _USAGE_IMPORT_INTERVAL_S = 5.0
 _SWEEP_INTERVAL_S = 60.0
@@ -60,52 +64,76 @@ class Storage:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.images = image_folder(settings)
         self.database = Database(database_url(settings))
         with ExitStack() as undo:
             undo.callback(self.database.close)
+            lock = ServerLock(data_folder(settings, _LOCK_SUFFIX))
+            if not self._is_shared:
+                lock.acquire(str(self.database.path))  # before a newer version upgrades what another one uses
+                undo.callback(lock.release)
             migration.prepare_database(self.database)
+            clock = DatabaseClock(self.database)
+            clock.measure()
+            now = clock.now
             secret, self.keys = open_keys(settings, self.database)
-            self.key_cache = SqlKeyCache(self.keys, secret)
+            self.key_cache = SqlKeyCache(self.keys, secret, now)
             self.key_cache.load()
             self._update_key_marker(settings)
             ledger_folder = usage_folder(settings)
-            self.usage = SqlUsageRepository(self.database, ledger_folder)
+            self.usage = SqlUsageRepository(self.database, ledger_folder, now)
             self.usage.import_ledgers()
-            blobs = BlobStore(settings.blobs or str(settings.home / _BLOBS_FOLDER))
+            blobs = BlobStore(blobs_place(settings))
+            self.images = image_store(settings, self.database, now)
             self.project_storage = project_storage(settings, self.database, self.images)
             self.images.check = partial(self.project_storage.check, param=None)
-            self.files = SqlFileRepository(self.database, blobs, storage=self.project_storage)
-            self.uploads = SqlUploadRepository(self.database, blobs, self.files)
-            self.batches = SqlBatchRepository(self.database, self.files)
-            self.vector_stores = SqlVectorStoreRepository(self.database, self.project_storage)
-            self.store_files = SqlStoreFileRepository(self.database, self.project_storage)
-            self.indexing_queue = SqlIndexingQueue(self.database, self.project_storage)
+            self.files = SqlFileRepository(self.database, blobs, now, self.project_storage)
+            self.uploads = SqlUploadRepository(self.database, blobs, self.files, now)
+            self.batches = SqlBatchRepository(self.database, self.files, now)
+            self.vector_stores = SqlVectorStoreRepository(self.database, self.project_storage, now)
+            self.store_files = SqlStoreFileRepository(self.database, self.project_storage, now)
+            self.indexing_queue = SqlIndexingQueue(self.database, self.project_storage, now)
             self.vector_search = SqlVectorSearch(self.database, settings.home / _INDEX_FOLDER)
-            self.responses = SqlResponseRepository(self.database, self.project_storage)
-            self.conversations = SqlConversationRepository(self.database, self.project_storage)
-            self.completions = SqlCompletionRepository(self.database, self.project_storage)
-            self.transcripts = SqlTranscriptRepository(self.database)
+            self.responses = SqlResponseRepository(self.database, self.project_storage, now)
+            self.conversations = SqlConversationRepository(self.database, self.project_storage, now)
+            self.completions = SqlCompletionRepository(self.database, self.project_storage, now)
+            self.transcripts = SqlTranscriptRepository(self.database, now)
             self.sealing_secret = hmac.digest(secret, b"sealed texts of responses", "sha256")
-            self.fine_tuning_jobs = SqlFineTuningRepository(self.database)
-            self.training_queue = SqlTrainingQueue(self.database, self.files)
-            self.rate_limiter = RateLimiter()
-            for key, of_day, of_month in self.usage.tokens_by_key():
-                self.rate_limiter.seed(key, of_day, of_month)
+            self.fine_tuning_jobs = SqlFineTuningRepository(self.database, now)
+            self.training_queue = SqlTrainingQueue(self.database, self.files, now)
+            self.gateway: Gateway
+            if self._is_shared:
+                info = gateway_info(settings, secret, blobs, blobs_place(settings))
+                self.gateway = SharedGateway(self.database, clock, self.usage, info, database_url(settings))
+            else:
+                self.gateway = SingleGateway(lock, self.usage)
+            undo.callback(self.gateway.close)
             self.usage_ledger = FileUsageLedger(ledger_folder)
             undo.pop_all()
 
+    @property
+    def _is_shared(self) -> bool:
+        """Whether other gateways may use the same database."""
+        return not self.database.is_sqlite
+
     def start(self, loops: BackgroundLoops) -> None:
         """Start to poll the keys, to import usage, and to delete what has expired."""
-        loops.start("keys", self.key_cache.refresh, _KEY_REFRESH_INTERVAL_S)
+        self.gateway.start(loops)
+        loops.start("keys", self.key_cache.refresh, _KEY_REFRESH_INTERVAL_S, max_pause_s=_KEY_REFRESH_INTERVAL_S)
         loops.start("usage", partial(asyncio.to_thread, self.usage.import_ledgers), _USAGE_IMPORT_INTERVAL_S)
-        loops.start("uploads", partial(asyncio.to_thread, self.uploads.sweep), _SWEEP_INTERVAL_S)
-        loops.start("files", partial(asyncio.to_thread, self.files.sweep), _SWEEP_INTERVAL_S)
-        loops.start("responses", partial(asyncio.to_thread, self.responses.sweep), _SWEEP_INTERVAL_S)
-        loops.start("vector_stores", partial(asyncio.to_thread, self.vector_stores.sweep), _SWEEP_INTERVAL_S)
-        loops.start("completions", partial(asyncio.to_thread, self.completions.sweep), _SWEEP_INTERVAL_S)
-        loops.start("transcripts", partial(asyncio.to_thread, self.transcripts.sweep), _SWEEP_INTERVAL_S)
-        loops.start("pictures", partial(asyncio.to_thread, self.images.sweep), _SWEEP_INTERVAL_S)
+        for name, sweep in (
+            ("uploads", self.uploads.sweep),
+            ("files", self.files.sweep),
+            ("responses", self.responses.sweep),
+            ("vector_stores", self.vector_stores.sweep),
+            ("completions", self.completions.sweep),
+            ("transcripts", self.transcripts.sweep),
+            ("pictures", self.images.sweep),
+        ):
+            loops.start(name, self.gateway.for_all(name, sweep), _SWEEP_INTERVAL_S)
+
+    async def flush(self) -> None:
+        """Store what several gateways share. Call it before the loops are stopped."""
+        await self.gateway.flush()
 
     def close(self) -> None:
         """Import the last usage, delete expired images, and close the database."""
@@ -114,8 +142,14 @@ class Storage:
             self.usage.import_ledgers()
         except HomeportError as error:
             _log.warning("cannot import the last usage, the next start will retry: %s", error)
+        self.gateway.close()
         self.database.close()
-        self.images.sweep()
+        if self._is_shared:
+            return
+        try:
+            self.images.sweep()
+        except HomeportError as error:
+            _log.warning("cannot delete expired images: %s", error)
 
     def _update_key_marker(self, settings: Settings) -> None:
         """Record outside the database that keys exist, for the next start."""
@@ -131,12 +165,21 @@ class Storage:
             )
 
 
-def image_folder(settings: Settings) -> ImageFolder:
-    """The images that answers name by URL."""
+def blobs_place(settings: Settings) -> str:
+    """Where the contents of files are: a folder or a bucket."""
+    return settings.blobs or str(settings.home / _BLOBS_FOLDER)
+
+
+def image_store(
+    settings: Settings, database: Database, now: Callable[[], float] = time.time
+) -> ImageFolder | BlobImages:
+    """The images that answers name by URL: in the home, or where all gateways store files."""
+    if not database.is_sqlite:
+        return BlobImages(BlobStore(blobs_place(settings)), settings.picture_url_s, now)
     return ImageFolder(settings.home / _IMAGES_FOLDER, settings.picture_url_s)
 
 
-def project_storage(settings: Settings, database: Database, images: ImageFolder) -> SqlProjectStorage:
+def project_storage(settings: Settings, database: Database, images: ImageFolder | BlobImages) -> SqlProjectStorage:
     """How much each project stores: in the database, as images and as fine-tuned models."""
     models = partial(fine_tuned_sizes, settings)
     return SqlProjectStorage(database, settings.project_storage_bytes, images.sizes, models)

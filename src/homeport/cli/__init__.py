@@ -9,6 +9,7 @@ from homeport.app import commands as app
 from homeport.cli import (
     ask,
     batch,
+    cluster,
     config,
     db,
     doctor,
@@ -63,6 +64,8 @@ for _command in (
     batch.batch,
     db.database,
     kernels.kernels,
+    cluster.cluster,
+    cluster.scale,
     doctor.doctor,
     config.config,
     doctor.version,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from homeport.domain.clusters import ClusterReport, ManifestOptions, NodeOptions, RunningNode, ScalingLimits
 from homeport.domain.keys import IssuedKey, Key, NewKey
 from homeport.domain.model_choices import DefaultModel, ModelChoices
 from homeport.domain.models import Alias, InstalledModel, ToolCheck
@@ -60,12 +61,41 @@ class AdminCommands(Protocol):
         ...
 
 
+class ClusterCommands(Protocol):
+    """Functions of `homeport.app.clusters`. All raise HomeportError with a message that says what to do."""
+
+    def run_node(self, settings: Settings, options: NodeOptions, announce: Callable[[RunningNode], None], /) -> None:
+        """Run this machine's node until SIGTERM or SIGINT. Call `announce` when it is part of the cluster."""
+        ...
+
+    def read_status(self, settings: Settings, /) -> ClusterReport:
+        """Return the nodes and replicas of the cluster."""
+        ...
+
+    def drain_node(self, settings: Settings, node: str, /) -> None:
+        """Let a node's replicas move elsewhere after their requests; then the node leaves."""
+        ...
+
+    def scale_model(self, settings: Settings, name: str, limits: ScalingLimits, /) -> None:
+        """Set how many replicas a model may have."""
+        ...
+
+    def render_manifest(self, settings: Settings, options: ManifestOptions, /) -> str:
+        """Return the manifest of a cluster on Kubernetes."""
+        ...
+
+
 class Application(Protocol):
     """Functions of `homeport.app.commands`. All raise HomeportError with a message that says what to do."""
 
     @property
     def admin(self) -> AdminCommands:
         """The commands on keys, usage, project storage and the database."""
+        ...
+
+    @property
+    def clusters(self) -> ClusterCommands:
+        """The commands on clusters."""
         ...
 
     def missing_models(self, settings: Settings, /) -> Sequence[str]:

@@ -41,25 +41,28 @@ def _fetch_missing(program: Application, settings: Settings) -> None:
 @click.command(cls=SettingsCommand, settings=("home", "port"))
 @json_flag
 def ps(settings: Settings, is_json: bool) -> None:
-    """List the models in the running server's memory."""
+    """List the models in the running server's memory; in a cluster, the replicas."""
     workers = http_client.list_workers(find_server(settings)[0])
     if is_json:
         print_json(workers)
         return
+    has_replicas = any(worker.replica for worker in workers)
     rows = [
         (
             worker.model,
+            *((worker.node or "-", worker.replica or "-") if has_replicas else ()),
             worker.state,
             str(worker.pid or "-"),
             human_size(worker.memory_bytes),
             _device(worker),
             f"{worker.running} + {worker.waiting}",
             f"{worker.cells_used} / {worker.cells}",
-            f"{worker.idle_s:.0f} s",
+            "-" if worker.replica else f"{worker.idle_s:.0f} s",
         )
         for worker in workers
     ]
-    print_table(("MODEL", "STATE", "PID", "MEMORY", "DEVICE", "RUNNING + WAITING", "CELLS", "IDLE"), rows)
+    places = ("NODE", "REPLICA") if has_replicas else ()
+    print_table(("MODEL", *places, "STATE", "PID", "MEMORY", "DEVICE", "RUNNING + WAITING", "CELLS", "IDLE"), rows)
 
 
 def _device(worker: WorkerReport) -> str:

@@ -23,7 +23,7 @@ _OPENAI_NAME = "gpt-4"
 @json_flag
 @click.pass_context
 def use(context: click.Context, settings: Settings, model: str | None, is_confirmed: bool, is_json: bool) -> None:
-    """Make MODEL the default: the one that OpenAI's text model names (gpt-4, ...) stand for.
+    """Make MODEL the default: the one that OpenAI's text model names (gpt-4, ...), and Anthropic's, stand for.
 
     A missing model is pulled. The choice is recorded in the home folder, and a running server follows it without a
     restart, unless the settings `default_model` or `models` name another. Without MODEL, the current default is shown.

@@ -26,13 +26,21 @@ _VERSION = 1
 
 
 class _Document(msgspec.Struct, frozen=True, array_like=True):
-    """A document that the server has as `file_id`. `fault`: why it cannot be searched."""
+    """A document that the server has as `file_id`. `fault`: why it cannot be searched, which may pass."""
 
     state: FileState
     hashed_ns: int
     sha256: str
     file_id: str
     fault: str = ""
+    is_temporary: bool = False
+
+
+class DocumentFault(NamedTuple):
+    """Why a document cannot be searched. `is_temporary`: it may be possible another time."""
+
+    message: str
+    is_temporary: bool = False
 
 
 class _Content(msgspec.Struct, array_like=True):
@@ -83,12 +91,16 @@ class DocumentFolder:
         self._documents = {}
 
     def scan(self) -> FolderChanges:
-        """Compare the folder with what the server has. Files that are gone are dropped."""
-        by_hash = {each.sha256: each for each in self._documents.values()}
+        """Compare the folder with what the server has. Files that are gone are dropped.
+
+        Documents with a temporary fault are new again.
+        """
+        usable = {path: each for path, each in self._documents.items() if not each.is_temporary}
+        by_hash = {each.sha256: each for each in usable.values()}
         kept: dict[str, _Document] = {}
         new: dict[str, NewDocument] = {}
         for state in list_files(self.folder, SUFFIXES):
-            known = self._documents.get(state.path)
+            known = usable.get(state.path)
             if known and known.state == state and known.hashed_ns - state.changed_ns > SETTLED_NS:
                 kept[state.path] = known
                 continue
@@ -111,12 +123,12 @@ class DocumentFolder:
         for state in document.states:
             self._documents[state.path] = _Document(state, document.hashed_ns, document.sha256, file_id)
 
-    def set_faults(self, faults: Mapping[str, str]) -> None:
+    def set_faults(self, faults: Mapping[str, DocumentFault]) -> None:
         """Record why documents cannot be searched, by the ids of their files."""
-        self._documents = {
-            path: msgspec.structs.replace(each, fault=faults.get(each.file_id, ""))
-            for path, each in self._documents.items()
-        }
+        for path, each in self._documents.items():
+            fault = faults.get(each.file_id, DocumentFault(""))
+            changes = {"fault": fault.message, "is_temporary": fault.is_temporary}
+            self._documents[path] = msgspec.structs.replace(each, **changes)
 
     def path_of(self, file_id: str) -> str | None:
         """Return where a file is in the folder."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from homeport.client import http_client
-from homeport.client.document_folder import DocumentFolder, NewDocument
+from homeport.client.document_folder import DocumentFault, DocumentFolder, NewDocument
 from homeport.client.runfile import RunningServer
 from homeport.domain.errors import HomeportError
 
@@ -18,6 +18,7 @@ _STORES = "/v1/vector_stores"
 _BATCH_FILES = 20
 _POLL_S = 0.2
 _PAGE = 100
+_SERVER_ERROR = "server_error"
 _GONE = ("not_found", "file_not_found")
 _UNSAFE = str.maketrans(dict.fromkeys('"\\\r\n', "_"))
 
@@ -121,14 +122,15 @@ class DocumentStore:
             batch = self._request("GET", f"{base}/{batch['id']}")
         self._folder.save()
 
-    def _faults(self) -> Iterator[tuple[str, str]]:
+    def _faults(self) -> Iterator[tuple[str, DocumentFault]]:
         """Yield the ids of the files that are not indexed, each with the reason."""
         after = ""
         while True:
             path = f"{_STORES}/{self._folder.store_id}/files?filter=failed&limit={_PAGE}{after}"
             page = self._request("GET", path)
             for file in page["data"]:
-                yield file["id"], file["last_error"]["message"]
+                error = file["last_error"]
+                yield file["id"], DocumentFault(error["message"], is_temporary=error["code"] == _SERVER_ERROR)
             if not page["has_more"]:
                 return
             after = f"&after={page['last_id']}"

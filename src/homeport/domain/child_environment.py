@@ -6,7 +6,7 @@ They must not have the keys, tokens and addresses with passwords in this process
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 _NAMES = frozenset(
     ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TEMP", "TMP", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV")
@@ -48,6 +48,17 @@ def limit_thread_spinning() -> None:
     os.environ.setdefault(_BLAS_THREADS, "1")
     if not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
         os.environ["GOMP_SPINCOUNT"] = _SPIN_COUNT
+
+
+def environment_without(names: Collection[str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return all variables except some, for a program that reads its settings from them."""
+    environ = os.environ if environ is None else environ
+    return {name: value for name, value in environ.items() if name not in names}
+
+
+def set_variables(values: Mapping[str, str]) -> None:
+    """Set variables of this process, for a library that reads its options from them only."""
+    os.environ.update(values)
 
 
 def low_priority_environment() -> dict[str, str]:

@@ -3,11 +3,13 @@
 `app` creates them and `cli` prints them. Knows nothing of either.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 
 from homeport.domain.model_choices import ModelOffer
+from homeport.domain.models import EngineStats
 
 
 class ProgressReporter(Protocol):
@@ -63,8 +65,9 @@ class WorkerReport(msgspec.Struct, frozen=True):
 
     `prompts`: what computes prompts and several streams, if not the kernels.
     `state` is `queued` (waits for memory), `loading` (restarts included), `ready`, `paused` (it failed repeatedly, the
-    next attempt follows after a pause), `stopping` or `stopped`. `restarts`: how often the worker was restarted;
-    `reason`: why it ended last.
+    next attempt follows after a pause), `stopping`, `stopped` or `unreachable` (the replica's link is down).
+    `restarts`: how often the worker was restarted; `reason`: why it ended last. `node` and `replica`: where it runs, if
+    that is not this machine.
     """
 
     model: str
@@ -83,6 +86,8 @@ class WorkerReport(msgspec.Struct, frozen=True):
     idle_s: float = 0.0
     restarts: int = 0
     reason: str | None = None
+    node: str = ""
+    replica: str = ""
 
 
 class WorkerList(msgspec.Struct, frozen=True):
@@ -90,6 +95,31 @@ class WorkerList(msgspec.Struct, frozen=True):
 
     data: tuple[WorkerReport, ...]
     object: str = "list"
+
+
+class ReplicaStats(msgspec.Struct, frozen=True):
+    """The latest statistics of one replica of a model, and where it runs."""
+
+    model: str
+    node: str
+    replica: str
+    stats: EngineStats
+
+
+class ClusterStats(msgspec.Struct, frozen=True):
+    """What one gateway knows of its cluster. `replicas`: those that it has a link to.
+
+    By the model's real name: `wanted`: the replicas that should run; `ready`: those that take this gateway's requests;
+    `waiting`: this gateway's requests that wait for a replica; `links_lost`: how often it lost a link to one that was
+    not ending. `retries`: how often it sent requests again, by the reason.
+    """
+
+    replicas: tuple[ReplicaStats, ...]
+    wanted: Mapping[str, int]
+    ready: Mapping[str, int]
+    waiting: Mapping[str, int]
+    links_lost: Mapping[str, int]
+    retries: Mapping[str, int]
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -54,11 +54,12 @@ class EngineSpec(msgspec.Struct, frozen=True):
 
 
 class OpenRequest(msgspec.Struct, frozen=True, array_like=True, tag="open"):
-    """Start request `id`, with this much credit."""
+    """Start request `id`, with this much credit. `is_background`: a replica host pauses it while callers wait."""
 
     id: int
     request: EngineRequest
     credit: int
+    is_background: bool = False
 
 
 class GrantCredit(msgspec.Struct, frozen=True, array_like=True, tag="credit"):

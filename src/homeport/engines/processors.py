@@ -2,7 +2,9 @@
 
 The kernels' threads synchronize hundreds of times per token. If another program has displaced one of them, the others
 wait, some by spinning, which occupies a processor that the displaced thread needs. So one thread more than there are
-free processors makes the computation many times slower. Knows nothing of kernels or models.
+free processors makes the computation many times slower. One thread fewer makes it slower too, so programs that compute
+little, such as the server itself, are tolerated; how much of them depends on the engine. Knows nothing of kernels or
+models.
 """
 
 import logging
@@ -11,6 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import psutil
@@ -19,13 +22,34 @@ INTERVAL_S = 0.25
 """Between two readings: long enough that rounding to the system's ticks (10 ms) does not matter."""
 
 _MAX_GAP_S = 2.0  # readings further apart than this are ignored: the process or the machine was suspended
-_TOLERANCE = 0.6  # of one thread's work: processor time that may be missing, as in short bursts of other programs
-_MIN_TOLERANCE, _MAX_TOLERANCE = 0.2, 0.3  # its bounds, in processors: readings are no more exact than the lower one
-_RAISE_FACTOR = 0.5  # of the tolerance, before a thread is added, so that the number does not alternate
+_MIN_TOLERANCE = 0.2  # in processors: readings are no more exact
+_QUOTA_TOLERANCE = 0.3  # in processors
 _RAISE_DELAY_S, _MAX_RAISE_DELAY_S = 0.5, 8.0  # how long processors must be free before a thread is added
 _EARLY_DROP_S = 4.0  # if an added thread is removed sooner than this, the next one is added after twice the delay
 
 logger = logging.getLogger("homeport.llama")
+
+
+class Tolerance(NamedTuple):
+    """How much processor time may be missing before one thread fewer is faster.
+
+    `work`: as a part of one thread's work. All threads wait for what is missing, so the more threads there are, the
+    less of a processor that is. `raise_factor`: how much of it may be missing when a thread is added, so that the
+    number does not alternate.
+    """
+
+    work: float
+    raise_factor: float
+
+    def in_processors(self, threads: int) -> float:
+        """Return the processor time that may be missing while this many threads compute."""
+        return min(max(self.work / threads, _MIN_TOLERANCE), self.work / 2)
+
+
+MANY_BARRIERS = Tolerance(0.6, 0.5)
+"""For steps of few tokens: hundreds of barriers, and a second thread gains a quarter."""
+FEW_BARRIERS = Tolerance(0.8, 0.65)
+"""For steps of whole texts: long products between barriers, and a second thread gains two thirds."""
 
 
 class ProcessorReading(msgspec.Struct, frozen=True):
@@ -46,8 +70,9 @@ class ThreadCount:
     It drops immediately, and rises after processors were free for a while. Pure: its clock is that of the readings.
     """
 
-    def __init__(self, maximum: int, first: ProcessorReading) -> None:
+    def __init__(self, maximum: int, first: ProcessorReading, tolerance: Tolerance = MANY_BARRIERS) -> None:
         self.count = maximum
+        self._tolerance = tolerance
         self._maximum = maximum
         self._last = first
         self._free_s = 0.0  # how long there has been room for more
@@ -65,12 +90,12 @@ class ThreadCount:
         # Programs of lower priority yield once this process computes; time that they still get counts as missing.
         is_computing = own > 0.5
         self._lower(now.wall_s, self._count_threads(free + (0.0 if is_computing else niced), 1.0))
-        self._raise(now.wall_s, elapsed, self._count_threads(free + niced, _RAISE_FACTOR))
+        self._raise(now.wall_s, elapsed, self._count_threads(free + niced, self._tolerance.raise_factor))
 
     def _count_threads(self, processors: float, factor: float) -> int:
         """Return the number of threads that these processors can run; `factor`: of the tolerance."""
         whole = int(processors)
-        missing, tolerated = whole + 1 - processors, min(max(_TOLERANCE / (whole + 1), _MIN_TOLERANCE), _MAX_TOLERANCE)
+        missing, tolerated = whole + 1 - processors, self._tolerance.in_processors(whole + 1)
         return max(1, min(self._maximum, whole + (missing <= factor * tolerated)))
 
     def _lower(self, now_s: float, count: int) -> None:
@@ -91,11 +116,11 @@ class ProcessorMonitor:
     If the system does not report the use of its processors, the count does not change.
     """
 
-    def __init__(self, maximum: int) -> None:
+    def __init__(self, maximum: int, tolerance: Tolerance = MANY_BARRIERS) -> None:
         self._processors = _allowed()
         self._is_niced = psutil.Process().nice() > 0
         first = self._read()
-        self._threads = ThreadCount(maximum, first or ProcessorReading(0.0, 0.0, 0.0))
+        self._threads = ThreadCount(maximum, first or ProcessorReading(0.0, 0.0, 0.0), tolerance)
         self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="processors", daemon=True)
         if maximum > 1 and first is not None:
@@ -157,7 +182,7 @@ def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> int:
             return sys.maxsize
     if not (limit.isdecimal() and period.isdecimal() and int(period)):
         return sys.maxsize
-    return max(1, int(int(limit) / int(period) + _MAX_TOLERANCE))
+    return max(1, int(int(limit) / int(period) + _QUOTA_TOLERANCE))
 
 
 def _allowed() -> list[int]:

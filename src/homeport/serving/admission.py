@@ -25,14 +25,16 @@ class AdmissionTicket:
 
 
 class Admission:
-    """Admits `slots + max_queue` requests of each model at a time; `queue_shares` divides them among callers.
+    """Admits `slots + max_queue` requests of each model at a time (`slots` for each of its workers, if it has several);
+    `queue_shares` divides them among callers.
 
     A refusal's `retry_after_s` is the recent mean duration of that model's requests, from admission to end: by then
     most requests that are admitted now have ended.
     """
 
     def __init__(self, slots: int, max_queue: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limit = slots + max_queue
+        self._slots = slots
+        self._max_queue = max_queue
         self._clock = clock
         self._places: dict[str, QueueShares] = {}
         self._durations_s: dict[str, float] = {}
@@ -46,14 +48,17 @@ class Admission:
         """Return the number of admitted requests of one model."""
         return self._places[model].taken if model in self._places else 0
 
-    def admit(self, model: str, holder: str = "") -> AdmissionTicket:
+    def admit(self, model: str, holder: str = "", workers: int = 1) -> AdmissionTicket:
         """Admit one request. Raises Overloaded if its model's queue is full, or has no place for this holder."""
+        limit = self._slots * workers + self._max_queue
         places = self._places.get(model)
         if places is None:
-            places = self._places[model] = QueueShares(self._limit, self._clock)
+            places = self._places[model] = QueueShares(limit, self._clock)
+        elif places.places != limit:
+            places.resize(limit)
         if not places.acquire(holder):
             wait_s = min(_RETRY_MAX_S, max(_RETRY_MIN_S, self._durations_s.get(model, 0.0)))
-            is_full = places.taken >= self._limit
+            is_full = places.taken >= limit
             reserved = "" if is_full else " The remaining places are reserved for other keys."
             raise Overloaded(
                 f"{model} is busy: {places.taken} requests are already taken.{reserved} Try again in {wait_s:.0f} s.",

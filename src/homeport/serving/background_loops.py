@@ -40,9 +40,9 @@ class BackgroundLoops:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: Counter[str] = Counter()
 
-    def start(self, name: str, step: Step, pause_s: float) -> asyncio.Task[None]:
-        """Run a loop in a task of its own, until the task is cancelled or `stop` is called."""
-        task = asyncio.create_task(self.run(name, step, pause_s), name=name)
+    def start(self, name: str, step: Step, pause_s: float, max_pause_s: float | None = None) -> asyncio.Task[None]:
+        """Run a loop in a task of its own, as `run` does, until the task is cancelled or `stop` is called."""
+        task = asyncio.create_task(self.run(name, step, pause_s, max_pause_s), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

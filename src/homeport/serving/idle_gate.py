@@ -21,7 +21,10 @@ class GateState(NamedTuple):
 
 
 class IdleGatePolicy:
-    """Open or closed, by the number of callers. Times are in seconds, by `clock`."""
+    """Open or closed, by the number of callers. Times are in seconds, by `clock`.
+
+    `always_opens`: the slices come also while callers wait, where some caller of many machines always does.
+    """
 
     def __init__(
         self,
@@ -29,7 +32,10 @@ class IdleGatePolicy:
         max_closed_s: float = MAX_CLOSED_S,
         open_slice_s: float = OPEN_SLICE_S,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        always_opens: bool = False,
     ) -> None:
+        self._always_opens = always_opens
         self._settle_s = settle_s
         self._max_closed_s = max_closed_s
         self._open_slice_s = open_slice_s
@@ -46,10 +52,10 @@ class IdleGatePolicy:
 
     def state(self) -> GateState:
         """Return the current state, and how long it lasts."""
-        if self._waiting:
+        if self._waiting and not self._always_opens:
             return GateState(False, None)
         now = self._clock()
-        if not self._answering:
+        if not self._answering and not self._waiting:
             left_s = self._ended_at + self._settle_s - now
             return GateState(False, left_s) if left_s > 0 else GateState(True, None)
         elapsed_s = (now - self._closed_at) % (self._max_closed_s + self._open_slice_s)
@@ -58,7 +64,8 @@ class IdleGatePolicy:
 
     def on_request(self) -> None:
         """Count a request that waits."""
-        if self.is_open:
+        is_in_slice = self._always_opens and (self._waiting or self._answering)
+        if self.is_open and not is_in_slice:
             self._closed_at = self._clock()
         self._waiting += 1
 

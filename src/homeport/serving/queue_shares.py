@@ -17,12 +17,21 @@ class QueueShares:
     """The places of one model: `places` in all. The cost of a call does not depend on the number of holders."""
 
     def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._places = places
-        self._unreserved = places - places // _RESERVED
+        self.resize(places)
         self._clock = clock
         self.taken = 0
         self._taken_by: Counter[str] = Counter()
         self._last_asked: OrderedDict[str, float] = OrderedDict()  # each holder's last request, oldest first
+
+    @property
+    def places(self) -> int:
+        """The places in all."""
+        return self._places
+
+    def resize(self, places: int) -> None:
+        """Change the number of places. Places that are taken stay taken."""
+        self._places = places
+        self._unreserved = places - places // _RESERVED
 
     def acquire(self, holder: str) -> bool:
         """Take a place; False: there is none for this holder now."""

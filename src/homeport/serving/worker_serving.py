@@ -1,28 +1,23 @@
 """Serving on one machine: every model in a child process of its own. Implements `domain.ports.serving.Serving`."""
 
-import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from homeport.domain.content import attach
-from homeport.domain.errors import Unavailable
 from homeport.domain.models import EngineStats, InstalledModel, LoadedModel
 from homeport.domain.operations import WorkerReport
 from homeport.domain.ports.serving import IdleGate, More
 from homeport.domain.worker_messages import EngineRequest, EngineSpec
-from homeport.serving.admission import Admission, AdmissionTicket
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.background_requests import BackgroundRequests, ForegroundRequest
 from homeport.serving.options import ServingOptions
 from homeport.serving.pool.model_pool import ModelPool
+from homeport.serving.request_admission import RequestAdmission
 from homeport.serving.workers.engine_entry_points import ENGINES, entry_point
 from homeport.serving.workers.frames import LaunchMessage
 from homeport.serving.workers.stream import WorkerStream
-
-_log = logging.getLogger(__name__)
 
 EngineOptions = Callable[[InstalledModel], Mapping[str, str | int | float | bool | None]]
 EngineFiles = Callable[[InstalledModel], Mapping[str, Path]]
@@ -65,11 +60,9 @@ class WorkerServing:
         self._engines = engines
         self._engine_options = engine_options
         self._engine_files = engine_files
-        self._admission = Admission(self._options.slots, self._options.max_queue)
+        self._admission = RequestAdmission(self._options)
         self._pool = ModelPool(self._options, self._launch_message, estimate, loops or BackgroundLoops())
         self.background = BackgroundRequests()
-        self._accepts = False
-        self._drained = asyncio.Event()
 
     @property
     def idle_gate(self) -> IdleGate:
@@ -79,7 +72,7 @@ class WorkerServing:
     async def start(self) -> None:
         """Start to accept requests. Loads nothing."""
         self._pool.start()
-        self._accepts = True
+        self._admission.accepts = True
 
     async def preload(self, models: Sequence[InstalledModel]) -> None:
         """Load models now. Raises Unavailable if one does not load."""
@@ -99,17 +92,14 @@ class WorkerServing:
         A background request takes no caller's place in the queue, and pauses while callers wait. Holders share a
         model's places.
         """
-        self._check_accepts()
         name = model.facts.name
-        ticket = self._admit(name, holder, is_background=is_background)
+        ticket = self._admission.admit(name, holder, is_background=is_background)
         foreground = None if is_background else self._add_foreground(name)
 
         def release() -> None:
             ticket.release()
             if foreground is not None:
                 foreground.finish()
-            if not self._admission.total:
-                self._drained.set()
 
         try:
             session, lease = await self._pool.lease(model)
@@ -134,19 +124,12 @@ class WorkerServing:
 
     async def drain(self, timeout_s: float) -> None:
         """Refuse new requests, let running ones finish for up to `timeout_s`, then end every worker."""
-        self._accepts = False
-        self._drained.clear()
-        if self._admission.total:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._drained.wait()
-            except TimeoutError:
-                _log.warning("%d requests were not finished within %g s", self._admission.total, timeout_s)
+        await self._admission.finish(timeout_s)
         await self.close()
 
     async def close(self) -> None:
         """End every worker now. Open streams fail. Safe to call twice."""
-        self._accepts = False
+        self._admission.accepts = False
         self.background.close()
         await self._pool.close()
 
@@ -174,15 +157,13 @@ class WorkerServing:
         """Return the state of every worker, for operators."""
         return tuple(pooled.report for pooled in self._pool.entries)
 
+    def cluster_stats(self) -> None:
+        """Return None: all workers run on this machine."""
+
     @property
     def is_ready(self) -> bool:
         """Whether the server can serve requests: it is not draining, and no supervised worker is dead or stuck."""
-        return self._accepts and all(pooled.supervisor.is_healthy for pooled in self._pool.entries)
-
-    def _admit(self, name: str, holder: str, *, is_background: bool) -> AdmissionTicket:
-        if is_background:
-            return self._admission.admit(f"{name} in the background")
-        return self._admission.admit(name, holder)
+        return self._admission.accepts and all(pooled.supervisor.is_healthy for pooled in self._pool.entries)
 
     def _add_foreground(self, name: str) -> ForegroundRequest:
         """Count a caller's request: background requests pause, and end if their memory may be needed."""
@@ -190,10 +171,6 @@ class WorkerServing:
         if self._options.memory_bytes is not None and self.loaded(name) is None:
             self.background.preempt_others(name)
         return foreground
-
-    def _check_accepts(self) -> None:
-        if not self._accepts:
-            raise Unavailable("The server is shutting down.", retry_after_s=5.0)
 
     def _launch_message(self, model: InstalledModel) -> LaunchMessage:
         spec = EngineSpec(

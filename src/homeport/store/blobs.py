@@ -3,12 +3,13 @@
 A blob exists completely under its name, or not at all.
 """
 
+import secrets
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import BaseError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from homeport.domain.errors import (
@@ -19,6 +20,7 @@ from homeport.domain.errors import (
 )
 from homeport.formats import durable_files
 
+_IDENTITY = "store-id"
 _CHUNK_BYTES = 1 << 18
 _PART_BYTES, _PARTS_AT_ONCE = 5 << 20, 2
 """The parts of a large file that are in memory while it is stored; S3 accepts no smaller ones."""
@@ -40,6 +42,45 @@ class BlobStore:
             if self._folder is not None:
                 durable_files.sync_path(self._folder / name)
                 durable_files.sync_path((self._folder / name).parent)
+        except (BaseError, OSError) as error:
+            raise _translate_error(error) from error
+
+    def identity(self) -> str:
+        """Return what tells this place from every other one: a random text that it stores. Raises Unavailable."""
+        for _ in range(2):
+            try:
+                return self.get_bytes(_IDENTITY).decode("ascii")
+            except NotFound:
+                self._create_identity()
+        raise Unavailable("Files cannot be stored: what was written is not found.")
+
+    def _create_identity(self) -> None:
+        try:
+            obstore.put(self._store, _IDENTITY, secrets.token_hex(16).encode(), mode="create")
+        except AlreadyExistsError:  # another gateway was first
+            return
+        except (BaseError, OSError) as error:
+            raise _translate_error(error) from error
+
+    def put_bytes(self, name: str, data: bytes) -> None:
+        """Store a small blob. Raises StorageFull or Unavailable; then nothing is stored."""
+        try:
+            obstore.put(self._store, name, data)
+        except (BaseError, OSError) as error:
+            raise _translate_error(error) from error
+
+    def get_bytes(self, name: str) -> bytes:
+        """Return a small blob. Raises NotFound or Unavailable."""
+        try:
+            return bytes(obstore.get(self._store, name).bytes())
+        except (BaseError, OSError) as error:
+            raise _translate_error(error) from error
+
+    def list_sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Yield the names and sizes of the blobs under a prefix. Raises Unavailable."""
+        try:
+            for page in obstore.list(self._store, prefix=prefix):
+                yield from ((each["path"], each["size"]) for each in page)
         except (BaseError, OSError) as error:
             raise _translate_error(error) from error
 

@@ -19,15 +19,20 @@ from homeport.domain.errors import InvalidRequest, StorageFull, Unavailable
 from homeport.formats import durable_files
 
 _BUSY_MS = 10_000
+_SUSPENDED_MS = 2_000
 _SUFFIXES = ("-wal", "-shm")  # of SQLite's files next to a database
 _NO_URL = "database_url: this is not a URL such as sqlite:////path or postgresql://host/name."
 _POSTGRES = "postgresql+psycopg"
 
 
 class Database:
-    """The database of a URL, `sqlite:///PATH` or `postgresql://…`. A missing folder of the file is created."""
+    """The database of a URL, `sqlite:///PATH` or `postgresql://…`. A missing folder of the file is created.
 
-    def __init__(self, url: str) -> None:
+    `is_durable` False: for many small changes, whose last second a power cut of PostgreSQL's machine may undo, and each
+    of which is undone if this process is suspended for seconds in the middle of it.
+    """
+
+    def __init__(self, url: str, *, is_durable: bool = True) -> None:
         try:
             parsed = sa.make_url(url)
             if parsed.drivername in ("postgres", "postgresql"):
@@ -35,9 +40,14 @@ class Database:
             if parsed.drivername not in ("sqlite", _POSTGRES):
                 raise InvalidRequest(f"database_url: {parsed.drivername} is neither sqlite nor postgresql.")
             self.url = parsed
-            self.engine = self._sqlite_engine() if self.is_sqlite else sa.create_engine(parsed, pool_pre_ping=True)
+            self.engine = (
+                self._sqlite_engine() if self.is_sqlite else sa.create_engine(parsed, pool_pre_ping=is_durable)
+            )
+            if not is_durable and not self.is_sqlite:
+                sa.event.listen(self.engine, "connect", _set_up_volatile)
         except (ArgumentError, NoSuchModuleError) as error:
             raise InvalidRequest(_NO_URL) from error
+        self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         # One writer at a time within this process: SQLite's own waiting polls, and can starve.
         self._writer: AbstractContextManager[object] = threading.Lock() if self.is_sqlite else nullcontext()
 
@@ -119,8 +129,11 @@ class Database:
             yield
         except sa.exc.TimeoutError as error:
             raise Unavailable(f"The database {self} is too busy: {error}") from error
-        except DBAPIError as error:
-            message = str(error.orig).strip()
+        except (
+            DBAPIError,
+            self._driver_error,
+        ) as error:  # the driver's own: from a cursor that SQLAlchemy has not made
+            message = str(error.orig if isinstance(error, DBAPIError) else error).strip()
             if durable_files.reports_full_disk(message):
                 raise StorageFull(f"The database's disk is full ({self}).") from error
             if isinstance(error, sa.exc.IntegrityError):
@@ -170,6 +183,14 @@ def _set_up(connection: Any, _: object) -> None:
     # ON: deleted rows are overwritten. Some builds of SQLite leave them in the file.
     for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", *durability, "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _set_up_volatile(connection: Any, _: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit TO off")
+        # A server that is suspended in the middle of a change must not stop the others.
+        cursor.execute(f"SET idle_in_transaction_session_timeout TO {_SUSPENDED_MS}")
+    connection.commit()
 
 
 def _begin(connection: sa.Connection) -> None:

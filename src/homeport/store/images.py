@@ -43,7 +43,7 @@ class ImageFolder:
         """
         self.sweep()
         folder = self._folder / project
-        name = f"{int(self._clock() + self._keep_s):08x}-{secrets.token_urlsafe(32)}.{format.value}"
+        name = new_name(self._clock() + self._keep_s, format)
         with self._guard:  # no other image may use the space between check and write
             self.check(project, len(data))
             try:
@@ -83,6 +83,15 @@ class ImageFolder:
                 _log.warning("cannot delete %s: %s", path, error.strerror)
 
     def _is_expired(self, name: str) -> bool:
-        """Return whether an image has expired, by its name. Other names count as expired."""
-        match = _NAME.fullmatch(name)
-        return match is None or int(match[1], 16) <= self._clock()
+        return is_expired(name, self._clock())
+
+
+def new_name(expires_at: float, format: ImageFormat) -> str:
+    """Return an unguessable name that contains the time at which its image expires."""
+    return f"{int(expires_at):08x}-{secrets.token_urlsafe(32)}.{format.value}"
+
+
+def is_expired(name: str, now: float) -> bool:
+    """Return whether an image has expired, by its name. Other names count as expired."""
+    match = _NAME.fullmatch(name)
+    return match is None or int(match[1], 16) <= now

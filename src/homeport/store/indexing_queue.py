@@ -5,7 +5,7 @@ changes nothing of a file that another one has taken over, or that was removed o
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,9 +24,10 @@ from homeport.store import word_counts
 from homeport.store.database import Database
 from homeport.store.project_storage import SqlProjectStorage
 from homeport.store.schema import VECTOR_STORE_CHUNKS, VECTOR_STORE_FILES
-from homeport.store.vector_store_rows import delete_chunks, encode, file_of, find_store, revise
+from homeport.store.vector_store_rows import delete_chunks, encode, file_of, find_uncounted_store, revise
 
 _ROWS_AT_ONCE = 500
+_COMPLETE: Mapping[str, Any] = {"status": COMPLETED, "owner": "", "owned_until": 0.0}
 
 
 class SqlIndexingQueue:
@@ -41,11 +42,15 @@ class SqlIndexingQueue:
         self._damaged: set[int] = set()  # numbers of rows that cannot be read
 
     def claim(self, owner: str, lease_s: float) -> tuple[StoreFile, VectorStore] | None:
-        """Take ownership of the oldest file that is neither indexed nor owned. Damaged rows are skipped."""
+        """Take ownership of the oldest file that is neither indexed nor owned. Damaged rows are skipped.
+
+        The store is without the numbers and size of its files.
+        """
         files = VECTOR_STORE_FILES
         while True:
             is_free = sa.and_(files.c.status == IN_PROGRESS, files.c.owned_until <= self._now())
-            query = sa.select(files).where(is_free, files.c.seq.not_in(self._damaged)).order_by(files.c.seq).limit(1)
+            is_readable = [files.c.seq.not_in(self._damaged)] if self._damaged else []
+            query = sa.select(files).where(is_free, *is_readable).order_by(files.c.seq).limit(1)
             with self._database.read_transaction() as connection:
                 row = connection.execute(query).mappings().first()
             if row is None:
@@ -62,7 +67,7 @@ class SqlIndexingQueue:
             file = file_of(row)
             lease = {"owner": owner, "owned_until": self._now() + lease_s}
             connection.execute(sa.update(files).where(files.c.seq == file.seq).values(**lease))
-            return file, find_store(connection, file.project, file.store_id)
+            return file, find_uncounted_store(connection, file.project, file.store_id)
 
     def renew(self, owner: str, lease_s: float) -> Sequence[int]:
         """Extend the ownership of all that `owner` owns; return their numbers."""
@@ -81,19 +86,22 @@ class SqlIndexingQueue:
 
     def add_chunks(self, owner: str, seq: int, texts: Sequence[str], window: int | None) -> None:
         """Store the texts of a file, cut into chunks. Raises NotFound, InvalidRequest over the storage limit."""
-        words = [word_counts.pack(text) for text in texts]
-        values = [
-            {"file_seq": seq, "number": number, "text": text, "words": packed}
-            for number, (text, packed) in enumerate(zip(texts, words, strict=True))
-        ]
-        n_bytes = sum(len(text.encode()) + len(packed) for text, packed in zip(texts, words, strict=True))
+        values = [_row(seq, number, text) for number, text in enumerate(texts)]
+        with self._database.write_transaction() as connection:
+            n_bytes = self._insert_chunks(connection, self._find_owned(connection, owner, seq), values)
+            self._set(connection, seq, bytes=n_bytes, n_chunks=len(values), window=window)
+
+    def add_complete(self, owner: str, seq: int, chunks: Sequence[TextChunk], window: int | None) -> None:
+        """Store all chunks of a file with their vectors, and record that it is indexed, in one transaction.
+
+        Raises NotFound, InvalidRequest over the storage limit.
+        """
+        values = [{**_row(seq, each.number, each.text), "vector": each.vector} for each in chunks]
+        changes = {"n_chunks": len(values), "window": window, **_COMPLETE}
         with self._database.write_transaction() as connection:
             file = self._find_owned(connection, owner, seq)
-            self._storage.claim_quickly(connection, file.project, n_bytes, None)
-            delete_chunks(connection, [seq])
-            for at in range(0, len(values), _ROWS_AT_ONCE):
-                connection.execute(sa.insert(VECTOR_STORE_CHUNKS), values[at : at + _ROWS_AT_ONCE])
-            self._set(connection, seq, bytes=n_bytes, n_chunks=len(values), window=window)
+            self._set(connection, seq, bytes=self._insert_chunks(connection, file, values), **changes)
+            revise(connection, file.store_id)
 
     def chunks_without_vector(self, seq: int, limit: int, after: int = -1) -> Sequence[TextChunk]:
         """Return the next chunks that have no vector yet, with numbers above `after`."""
@@ -116,7 +124,7 @@ class SqlIndexingQueue:
 
     def finish(self, owner: str, seq: int, error: IndexingError | None = None) -> None:
         """Record that a file is indexed, or why not. Raises NotFound."""
-        changes: dict[str, Any] = {"status": COMPLETED, "owner": "", "owned_until": 0.0}
+        changes = dict(_COMPLETE)
         with self._database.write_transaction() as connection:
             file = self._find_owned(connection, owner, seq)
             if error is not None:
@@ -125,6 +133,17 @@ class SqlIndexingQueue:
             self._set(connection, seq, **changes)
             if error is None:
                 revise(connection, file.store_id)
+
+    def _insert_chunks(self, connection: sa.Connection, file: StoreFile, values: Sequence[dict[str, Any]]) -> int:
+        """Replace the chunks of a file; return their bytes. Raises InvalidRequest over the storage limit."""
+        sizes = (len(each["text"].encode()) + len(each["words"]) + len(each.get("vector", b"")) for each in values)
+        n_bytes = sum(sizes)
+        self._storage.claim_quickly(connection, file.project, n_bytes, None)
+        if file.n_chunks is not None:
+            delete_chunks(connection, [file.seq])
+        for at in range(0, len(values), _ROWS_AT_ONCE):
+            connection.execute(sa.insert(VECTOR_STORE_CHUNKS), values[at : at + _ROWS_AT_ONCE])
+        return n_bytes
 
     def _find_owned(self, connection: sa.Connection, owner: str, seq: int) -> StoreFile:
         files = VECTOR_STORE_FILES
@@ -136,3 +155,8 @@ class SqlIndexingQueue:
 
     def _set(self, connection: sa.Connection, seq: int, **changes: Any) -> None:
         connection.execute(sa.update(VECTOR_STORE_FILES).where(VECTOR_STORE_FILES.c.seq == seq).values(**changes))
+
+
+def _row(seq: int, number: int, text: str) -> dict[str, Any]:
+    """Return the row of a chunk that has no vector yet."""
+    return {"file_seq": seq, "number": number, "text": text, "words": word_counts.pack(text)}

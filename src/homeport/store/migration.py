@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from homeport.domain.errors import InvalidRequest, StorageFull, Unavailable
 from homeport.formats import atomic
+from homeport.store import pgvector
 from homeport.store.database import Database
 from homeport.store.schema import METADATA, REVISION
 
@@ -28,13 +29,17 @@ def revision(database: Database) -> str | None:
 
 
 def upgrade(database: Database) -> tuple[str | None, str]:
-    """Upgrade a database; return its revision before and after. Raises Unavailable for a newer one."""
+    """Upgrade a database; return its revision before and after. Raises Unavailable for a newer one.
+
+    Also prepares PostgreSQL's pgvector, which may have been added to the server since the last time.
+    """
     current = revision(database)
     if current is None:
         _create(database)
     elif current != REVISION:
         _check_known(database, current)
         _run_migrations(database)
+    pgvector.install(database)
     return current, REVISION
 
 

@@ -6,6 +6,9 @@ columns.
 
 import sqlalchemy as sa
 
+from homeport.store.gateway_schema import GATEWAYS as GATEWAYS
+from homeport.store.gateway_schema import LEASES as LEASES
+from homeport.store.gateway_schema import LIMIT_ACCOUNTS as LIMIT_ACCOUNTS
 from homeport.store.schema_metadata import METADATA as METADATA
 from homeport.store.schema_metadata import NUMBER
 from homeport.store.vector_store_schema import VECTOR_STORE_BATCHES as VECTOR_STORE_BATCHES
@@ -13,7 +16,7 @@ from homeport.store.vector_store_schema import VECTOR_STORE_CHUNKS as VECTOR_STO
 from homeport.store.vector_store_schema import VECTOR_STORE_FILES as VECTOR_STORE_FILES
 from homeport.store.vector_store_schema import VECTOR_STORES as VECTOR_STORES
 
-REVISION = "r0009"
+REVISION = "r0010"
 """The latest revision of `migrations/versions`, with which a database of these tables is stamped."""
 
 REVISIONS = sa.Table(

@@ -1,5 +1,7 @@
 """A segment of a search index: the chunks of some files, as a matrix of vectors and as lists of words.
 
+It has only the words if the database searches the vectors.
+
 Never changed once it is made. The arrays are memory-mapped, so that the system can take their memory; their files have
 no name, so that nothing is left of them when the process ends. Knows nothing of SQL, or of how rankings are combined.
 """
@@ -20,12 +22,16 @@ K1, B = 1.2, 0.75
 
 
 class ChunkRow(NamedTuple):
-    """What a segment is made of: a chunk's file and number, its vector, and its words as `word_counts` packs them."""
+    """What a segment is made of: a chunk's file and number, and its words as `word_counts` packs them.
+
+    `vector_bytes`: the size of its vector; `vector`: empty if the vectors are elsewhere.
+    """
 
     file_seq: int
     number: int
-    vector: bytes
     words: bytes
+    vector_bytes: int
+    vector: bytes = b""
 
 
 class Segment:
@@ -43,9 +49,10 @@ class Segment:
         self.dimensions = 0
         with tempfile.TemporaryFile(dir=folder) as file:
             for row in rows:
-                self.dimensions = self.dimensions or len(row.vector) // 4
-                if len(row.vector) != self.dimensions * 4 or not row.vector or len(row.words) % ENTRY_BYTES:
+                size = row.vector_bytes
+                if not size or size % 4 or size != (self.dimensions * 4 or size) or len(row.words) % ENTRY_BYTES:
                     continue  # a damaged row
+                self.dimensions = size // 4
                 n = len(row.words) // ENTRY_BYTES
                 file.write(row.vector)
                 file_seqs.append(row.file_seq)
@@ -54,7 +61,9 @@ class Segment:
                 hashes.append(np.frombuffer(row.words, "<u4", n))
                 counts.append(np.frombuffer(row.words, "<u2", n, 4 * n))
             file.flush()
-            self.vectors: Floats = _mapped(file, "<f4", (len(numbers), self.dimensions))
+            self.has_vectors = file.tell() > 0
+            shape = (len(numbers), self.dimensions if self.has_vectors else 0)
+            self.vectors: Floats = _mapped(file, "<f4", shape)
         self.files, self.file_at = np.unique(np.array(file_seqs, np.int64), return_inverse=True)
         self.numbers = np.array(numbers, np.int32)
         self._add_words(sizes, hashes, counts, folder)

@@ -1,7 +1,7 @@
 """Vector stores as rows: how they are read, counted, changed and deleted within a transaction. Synchronous."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -43,6 +43,16 @@ def find_store(connection: sa.Connection, project: str, store_id: str, *, locks:
     return found[0]
 
 
+def find_uncounted_store(connection: sa.Connection, project: str, store_id: str) -> VectorStore:
+    """Return a store without the numbers and size of its files, which take as long as it has files. Raises NotFound."""
+    query = sa.select(VECTOR_STORES).where(VECTOR_STORES.c.id == store_id, VECTOR_STORES.c.project == project)
+    row = connection.execute(query).mappings().first()
+    found = [] if row is None else _readable([row], {}, {})
+    if not found:
+        raise missing_store(store_id)
+    return found[0]
+
+
 def find_active_store(connection: sa.Connection, project: str, store_id: str) -> VectorStore:
     """Return a store to add to, locked. Raises NotFound, and InvalidRequest if it has expired."""
     store = find_store(connection, project, store_id, locks=True)
@@ -61,6 +71,12 @@ def stores_of(connection: sa.Connection, records: Sequence[sa.RowMapping]) -> li
     for store_id, status, n, n_bytes in connection.execute(query):
         counts.setdefault(store_id, {})[status] = int(n)
         sizes[store_id] = sizes.get(store_id, 0) + int(n_bytes)
+    return _readable(records, counts, sizes)
+
+
+def _readable(
+    records: Sequence[sa.RowMapping], counts: Mapping[str, Mapping[str, int]], sizes: Mapping[str, int]
+) -> list[VectorStore]:
     found = []
     for row in records:
         try:

@@ -18,6 +18,7 @@ from homeport.app.models import model_registry, served_store
 from homeport.domain.errors import Unavailable
 from homeport.domain.model_jobs import TaskEnd
 from homeport.domain.models import ModelFacts
+from homeport.domain.operations import WorkerReport
 from homeport.domain.text import TextRequest
 from homeport.domain.weight_layouts import Fidelity, OptimizeResult, Speed, Trial
 from homeport.models.manifest import Manifest, StoredFile, StoredLayout
@@ -114,6 +115,47 @@ async def test_models_are_loaded_and_unloaded(models: ModelApp) -> None:
     models.serving.refusal = Unavailable("there is no room for it")
     response = await models.ask("POST", "/tiny/load")
     assert (response.status, response.error["message"]) == (503, "there is no room for it")
+
+
+async def test_replicas_are_listed_with_their_nodes(models: ModelApp) -> None:
+    """In a cluster a model lists all its replicas, and its state is that of the best; on one machine it lists none."""
+    await models.ask("POST", "/tiny/load")
+    assert (await models.ask("GET", "/tiny")).json["replicas"] == []
+    models.serving.reports = [
+        WorkerReport("tiny", None, "unreachable", reason="the node is away", node="n1", replica="r1"),
+        WorkerReport("tiny", 7, "ready", 9, 2, 1, window=512, kernels="k", restarts=3, node="n2", replica="r2"),
+        WorkerReport("seeing", 8, "loading", node="n2", replica="r3"),
+    ]
+    tiny, seeing = [(await models.ask("GET", path)).json for path in ("/tiny", "/seeing")]
+    assert (tiny["loaded"], tiny["state"]) == (True, "ready")
+    assert (seeing["loaded"], seeing["state"]) == (False, "loading")
+    away, ready = tiny["replicas"]
+    assert (away["node"], away["state"], away["reason"]) == ("n1", "unreachable", "the node is away")
+    assert ready == {
+        "node": "n2",
+        "replica": "r2",
+        "state": "ready",
+        "running": 2,
+        "waiting": 1,
+        "memory_bytes": 9,
+        "device_bytes": 0,
+        "window": 512,
+        "device": "",
+        "kernels": "k",
+        "restarts": 3,
+        "reason": None,
+    }
+    assert [each["replica"] for each in seeing["replicas"]] == ["r3"]
+
+
+async def test_requests_that_wait_for_a_replica_are_in_use(models: ModelApp) -> None:
+    """A model that has requests, but no worker yet, is in use."""
+    tiny = served_store(models.settings).find("tiny")
+    assert tiny is not None
+    stream = await models.serving.open(tiny, TextRequest(()))
+    described = (await models.ask("GET", "/tiny")).json
+    assert (described["in_use"], described["state"]) == (1, None)
+    await stream.aclose()
 
 
 async def test_a_model_in_use_is_not_deleted(models: ModelApp) -> None:

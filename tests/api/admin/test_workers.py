@@ -6,6 +6,7 @@ from starlette.types import ASGIApp
 from homeport.api.access_policy import AccessPolicy
 from homeport.api.application import build_application
 from homeport.domain.models import EngineStats
+from homeport.domain.operations import WorkerReport
 from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeServing, loaded, services
 
@@ -36,6 +37,15 @@ async def test_an_admin_sees_and_stops_workers(keys: tuple[str, ...]) -> None:
     assert (response.status, response.error["code"]) == (404, "model_not_loaded")
     assert (await ask(app, "POST", f"{LIST}/nobody/stop")).error["code"] == "model_not_found"
     assert (await ask(app, "GET", LIST)).json["data"] == []
+
+
+async def test_every_replica_is_a_worker() -> None:
+    """In a cluster the list has each replica of a model, with its node."""
+    serving = FakeServing()
+    serving.reports = [WorkerReport("tiny", 7, "ready", node=node, replica=f"{node}-1") for node in ("n1", "n2")]
+    app = build_application(services(serving, access=AccessPolicy.from_keys((), admin_keys=(ADMIN,))))
+    workers = (await ask(app, "GET", LIST)).json["data"]
+    assert [(each["node"], each["replica"]) for each in workers] == [("n1", "n1-1"), ("n2", "n2-1")]
 
 
 @pytest.mark.parametrize("key", [KEY, "", "wrong-wrong-wrong"])

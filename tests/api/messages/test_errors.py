@@ -138,6 +138,7 @@ async def test_bodies_that_cannot_be_read_are_refused(
     app = build_application(services(limits=Limits(body_bytes=1000)))
     response = await call(app, "POST", PATH, body, headers)
     assert (response.status, error_of(response)["type"]) == (status, kind)
+    assert b"OpenAI" not in response.body
 
 
 @pytest.mark.parametrize(
@@ -184,6 +185,7 @@ async def test_without_a_valid_key_there_is_no_access(headers: Mapping[str, str]
     response = await _send(headers)
     assert (response.status, error_of(response)["type"]) == (401, "authentication_error")
     assert b"sk-wrong" not in response.body
+    assert (b"x-api-key" in response.body) == (not headers.get("x-api-key"))
 
 
 async def test_a_key_that_is_used_up_is_a_429() -> None:

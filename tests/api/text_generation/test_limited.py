@@ -61,6 +61,7 @@ class Exhausting(FakeServing):
         used, grant = 100, self.more
         assert grant is not None
         while n := grant(used, 10_000):
+            assert isinstance(n, int)
             used += n
         return stream
 

@@ -36,8 +36,10 @@ class RecordingEncoder:
         self.model = model
         self.batches: list[list[int]] = []
         self.breaks = False
-        self._encode = model.encode
+        self.at_once: list[int] = []
+        self._encode, self._encode_all = model.encode, model.encode_all
         model.encode = self.encode  # type: ignore[method-assign]
+        model.encode_all = self.encode_all  # type: ignore[method-assign]
 
     def encode(self, sequences: Sequence[Ids]) -> Rows:
         """Encode with the real encoder."""
@@ -45,6 +47,13 @@ class RecordingEncoder:
         if self.breaks:
             raise EngineFailed("fails on request")
         return self._encode(sequences)
+
+    def encode_all(self, batches: Sequence[Sequence[Ids]]) -> list[Rows]:
+        """Encode several batches with the real encoder."""
+        self.at_once.append(len(batches))
+        if len(batches) > 1 and self.breaks:
+            raise EngineFailed("fails on request")
+        return self._encode_all(batches)
 
 
 class BatcherDriver(RequestDriver):
@@ -75,9 +84,9 @@ Make = Callable[..., BatcherDriver]
 def make_driver(tmp_path: Path) -> Iterator[Make]:
     made: list[BatcherDriver] = []
 
-    def make(family: EmbeddingFamily | None = None, sequences: int = 8) -> BatcherDriver:
+    def make(family: EmbeddingFamily | None = None, sequences: int = 8, threads: int = 1) -> BatcherDriver:
         tiny.bert(tmp_path / "tiny.gguf")
-        options = EncoderOptions(batch=BATCH, sequences=sequences, threads=1)
+        options = EncoderOptions(batch=BATCH, sequences=sequences, threads=threads)
         made.append(BatcherDriver(encoder.load(tmp_path / "tiny.gguf", options), family or EmbeddingFamily()))
         return made[-1]
 
@@ -133,6 +142,33 @@ def test_two_long_requests_take_turns(make_driver: Make) -> None:
     driver.finish()
     assert {first, second} <= set(driver.events)
     assert driver.watched.batches == [[62], [52]] * 4 or driver.watched.batches == [[52], [62]] * 4
+
+
+def test_as_many_batches_as_threads_are_computed_at_once(make_driver: Make) -> None:
+    """A request whose inputs are in several batches of a step gets one event with its vectors in order."""
+    driver = make_driver(threads=2)
+    texts = [" ".join(["the", "cat", "dog"][at % 3] for _ in range(40 + at)) for at in range(5)]
+    id, other = driver.open(*texts), driver.open("the cat")
+    driver.finish()
+    assert driver.watched.at_once == [2, 2, 1]
+    kinds = [type(event) for event in driver.events[id]]
+    assert kinds == [Admitted, *[EmbeddingVectors] * kinds.count(EmbeddingVectors), Done]
+    alone = np.concatenate([driver.watched.model.encode([driver.watched.model.tokenize(text)]) for text in texts])
+    assert np.abs(driver.rows(id) - alone).max() < 2e-3
+    assert isinstance(driver.events[other][-1], Done)
+
+
+def test_batches_that_fail_at_once_fail_all_their_requests(make_driver: Make) -> None:
+    """Each request of the failed batches ends once, with the error, and the next one is computed."""
+    driver = make_driver(threads=2)
+    driver.watched.breaks = True
+    ids = [driver.open(" ".join(["the"] * 50)) for _ in range(2)]
+    driver.finish()
+    assert [[type(event) for event in driver.events[id]] for id in ids] == [[Admitted, Failed]] * 2
+    driver.watched.breaks = False
+    id = driver.open("the cat")
+    driver.finish()
+    assert isinstance(driver.events[id][-1], Done)
 
 
 def test_a_canceled_request_is_not_computed(make_driver: Make) -> None:

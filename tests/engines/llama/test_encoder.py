@@ -98,3 +98,42 @@ def test_a_file_without_pooling_is_refused(tmp_path: Path, pooling: int | None) 
     tiny.bert(tmp_path / "tiny.gguf", pooling=pooling)
     with pytest.raises(Unavailable, match="pooling"):
         opened(tmp_path / "tiny.gguf", None)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_batches_are_computed_side_by_side(tmp_path: Path, library: Path | None, count: int) -> None:
+    """Several batches give the vectors that each gives alone, also if they are brief, or one long sequence."""
+    tiny.bert(tmp_path / "tiny.gguf", window=4096)
+    model = encoder.load(tmp_path / "tiny.gguf", EncoderOptions(batch=64, sequences=8, threads=3, library=library))
+    assert model.batches_at_once == 3
+    batches = [
+        [tiny.tokens("the", "cat")],
+        [tiny.tokens("the", *["dog"] * 20), tiny.tokens(*["cat"] * 38)],
+        [tiny.tokens(*["dog", "cat"] * 60)],
+    ][:count]
+    for _ in range(2):
+        found = model.encode_all(batches)
+        assert [len(rows) for rows in found] == [1, 2, 1][:count]
+        for rows, batch in zip(found, batches, strict=True):
+            assert np.abs(rows - model.encode(batch)).max() < 2e-3
+    model.close()
+
+
+def test_long_sequences_are_computed_alone(tmp_path: Path, library: Path | None) -> None:
+    """If one of several batches needs the large context, they are computed one after the other."""
+    tiny.bert(tmp_path / "tiny.gguf", window=4096)
+    model = encoder.load(tmp_path / "tiny.gguf", EncoderOptions(batch=64, sequences=8, threads=2, library=library))
+    batches = [[tiny.tokens("cat")], [tiny.tokens(*["dog"] * 3000)]]
+    for rows, batch in zip(model.encode_all(batches), batches, strict=True):
+        assert np.abs(rows - model.encode(batch)).max() < 2e-3
+    model.close()
+
+
+def test_models_with_a_cache_compute_one_batch_at_a_time(tmp_path: Path, library: Path | None) -> None:
+    """A cache for each thread would take much memory; with llama.cpp's own choice of attention there is one, too."""
+    tiny.causal(tmp_path / "causal.gguf")
+    tiny.bert(tmp_path / "bert.gguf")
+    for name, options in (("causal", EncoderOptions(threads=2)), ("bert", EncoderOptions(threads=2, is_plain=True))):
+        model = encoder.load(tmp_path / f"{name}.gguf", structs.replace(options, library=library))
+        assert model.batches_at_once == 1
+        model.close()

@@ -95,7 +95,7 @@ class Kernels:
 def test_contexts_get_changes_only(monkeypatch: pytest.MonkeyPatch, library: Path | None) -> None:
     """A context gets the number of threads when it changes; with one thread the pool sleeps."""
     now = SimpleNamespace(count=3, close=lambda: None)
-    monkeypatch.setattr("homeport.engines.llama.threadpool.ProcessorMonitor", lambda _: now)
+    monkeypatch.setattr("homeport.engines.llama.threadpool.ProcessorMonitor", lambda *_: now)
     recording = Kernels(kernels(library))
     threadpool = LlamaThreadpool(cast(LlamaLibrary, recording), 3)
     threads = 0

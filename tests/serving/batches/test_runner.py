@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from homeport.domain.batches import Batch, DispatchedResponse, LineResult, NewBatch
 from homeport.domain.errors import StorageFull
@@ -24,6 +25,7 @@ from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
 from homeport.store.files import SqlFileRepository
 from homeport.store.project_storage import SqlProjectStorage
+from homeport.store.schema import BATCHES
 from tests.serving.conftest import until
 
 URL = "/v1/completions"
@@ -216,6 +218,20 @@ async def test_a_process_that_was_killed_is_taken_over(setup: RunnerFixture) -> 
     assert setup.asked == []
     assert (ended.status, ended.output_file_id) == ("completed", kept.output_file_id)
     assert ended.error_file_id is not None
+
+
+async def test_a_lost_batch_runs_no_line_on(setup: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server whose batch another one has taken over ends its lines as soon as it knows, and records nothing."""
+    monkeypatch.setattr(desks, "RENEW_INTERVAL_S", 0.01)
+    batch = setup.made([line(f"r{at}") for at in range(4)])
+    setup.going.clear()
+    async with setup.running_runner():
+        await until(lambda: setup.at_once == 4)
+        with setup.database.write_transaction() as connection:
+            connection.execute(sa.update(BATCHES).values(owner="thief", owned_until=setup.now + 100))
+        await until(lambda: setup.at_once == 0)
+    assert setup.repository.finished_lines(batch.id) == set()
+    assert setup.repository.renew("thief", batch.id, 100).status == "in_progress"
 
 
 async def test_a_cancelled_batch_keeps_its_results(setup: RunnerFixture) -> None:

@@ -26,6 +26,19 @@ async def test_a_short_text_is_one_chunk() -> None:
     assert await cut(" One. Two. \n", Chunking(100, 20), count_words) == (["One. Two."], None)
 
 
+async def test_a_short_text_is_counted_once() -> None:
+    """What is one chunk costs one question about tokens; what is too long for one is split."""
+    asked: list[Sequence[str]] = []
+
+    async def count(texts: Sequence[str]) -> TokenCounts:
+        asked.append(texts)
+        return await count_words(texts)
+
+    assert (await cut("One. Two. \n", Chunking(100, 20), count)).texts == ["One. Two."]
+    assert asked == [["One. Two."]]
+    assert (await cut("One. Two.", Chunking(1, 0), count)).texts == ["One.", "Two."]
+
+
 async def test_chunks_end_with_sentences_and_overlap() -> None:
     """Each chunk has whole sentences, as many as fit, and begins with the last sentences of the one before."""
     text = " ".join(f"Now s{at} ends." for at in range(100))

@@ -179,10 +179,10 @@ async def test_the_models_window_is_said(setup: IndexingFixture) -> None:
 
 async def test_several_files_are_indexed_at_once(setup: IndexingFixture) -> None:
     """While one file waits for the model, others are read; all are completed."""
-    ids = [setup.add(f"Text {at}.") for at in range(12)]
+    ids = [setup.add(f"Text {at}.") for at in range(runner.FILES_AT_ONCE + 4)]
     setup.going.clear()
     async with setup.running_runner() as running:
-        await until(lambda: len(setup.asked) > 1)
+        await until(lambda: len(setup.asked) > 1 and running.running >= runner.FILES_AT_ONCE)
         assert running.running == runner.FILES_AT_ONCE
         setup.going.set()
         assert {(await setup.ended(file_id)).status for file_id in ids} == {"completed"}
@@ -225,6 +225,20 @@ async def test_a_restart_continues(setup: IndexingFixture) -> None:
     assert 0 < first.total() < texts.total()
     assert setup.embedded.total() + first.total() <= texts.total() + 3 * CHUNKS_AT_ONCE
     assert setup.embedded + first >= texts
+
+
+async def test_a_restart_repeats_a_short_file(setup: IndexingFixture) -> None:
+    """Of a file that one request computes nothing is stored until that has answered; then it is stored once."""
+    file_id = setup.add("Some text.")
+    setup.going.clear()
+    async with setup.running_runner():
+        await until(lambda: bool(setup.asked))
+    assert (setup.shown(file_id).status, setup.shown(file_id).n_chunks) == ("in_progress", None)
+    setup.going.set()
+    async with setup.running_runner():
+        assert (await setup.ended(file_id)).n_chunks == 1
+    assert setup.files.texts(PROJECT, setup.store, file_id) == ["Some text."]
+    assert setup.embedded == Counter(["Some text."])
 
 
 async def test_a_busy_server_is_waited_for(setup: IndexingFixture) -> None:
@@ -286,15 +300,15 @@ async def test_a_deleted_upload_fails_its_file(setup: IndexingFixture) -> None:
 
 async def test_a_full_disk_is_waited_for(setup: IndexingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """If nothing can be written, indexing waits and goes on when there is room."""
-    add_vectors = setup.queue.add_vectors
+    add_complete = setup.queue.add_complete
     failures = [StorageFull("full"), StorageFull("full")]
 
     def failing(*args: Any) -> None:
         if failures:
             raise failures.pop()
-        add_vectors(*args)
+        add_complete(*args)
 
-    monkeypatch.setattr(setup.queue, "add_vectors", failing)
+    monkeypatch.setattr(setup.queue, "add_complete", failing)
     file_id = setup.add("Text.")
     async with setup.running_runner():
         assert (await setup.ended(file_id)).status == "completed"

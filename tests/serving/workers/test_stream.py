@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from homeport.domain.errors import EngineFailed
+from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.domain.events import (
     Admitted,
     ChoiceFinished,
@@ -54,6 +54,28 @@ async def test_a_cancelled_reader_may_wait_again() -> None:
     stream.push(TextDelta(0, "a"))
     stream.push(TextDelta(0, "b"))
     assert await anext(stream) == [TextDelta(0, "a"), TextDelta(0, "b")]
+
+
+async def test_more_quota_may_come_from_another_machine() -> None:
+    """A quota that is awaited is granted when it is known, unless the request has ended; an error of it ends that."""
+    loop = asyncio.get_running_loop()
+    streams = [_stream() for _ in range(3)]
+    answers = [loop.create_future() for _ in streams]
+    for (stream, _), answer in zip(streams, answers, strict=True):
+        stream.more = lambda _, __, answer=answer: answer
+        stream.push(Admitted(3))
+        stream.push(QuotaLow(5, 90))
+    await asyncio.sleep(0)  # all of them wait
+    assert all(line.grants == [] for _, line in streams)
+    await streams[1][0].aclose()
+    answers[0].set_result(7)
+    answers[2].set_exception(Unavailable("The database is gone."))
+    await asyncio.gather(*answers, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert [line.grants for _, line in streams] == [[7], [], []]
+    assert answers[1].cancelled()
+    with pytest.raises(Unavailable, match="gone"):
+        await anext(streams[2][0])
 
 
 async def test_more_quota_is_requested_at_once() -> None:

@@ -13,7 +13,8 @@ from homeport.api.json_response import JsonResponse
 from homeport.api.request_context import context_of
 from homeport.api.services import caller, services
 from homeport.domain.keys import Key, KeyLimits
-from homeport.serving.rate_limits import RateLimitTicket, TokensUsed
+from homeport.serving.rate_limit_ticket import TokensUsed
+from homeport.serving.request_tickets import RequestTicket
 
 CALL, ADMIN = "call", "admin"
 
@@ -70,7 +71,7 @@ async def describe(request: Request) -> Response:
             requires_key=not found.access.is_keyless,
             project=caller(request).project if is_caller else None,
             hint=caller(request).key,
-            key=None if key is None else _render_key(key, found.rate_limiter.tokens_used(key.id)),
+            key=None if key is None else _render_key(key, await found.rate_limiter.read_tokens_used(key.id)),
             models=key.models or None if key is not None else None,
             rates=_render_rates(context_of(request.scope).rate_ticket),
             features=[name for name, part in parts.items() if part is not None],
@@ -91,5 +92,5 @@ def _render_key(key: Key, used: TokensUsed) -> OwnKeyObject:
     )
 
 
-def _render_rates(ticket: RateLimitTicket) -> Mapping[str, RateObject]:
+def _render_rates(ticket: RequestTicket) -> Mapping[str, RateObject]:
     return {name: RateObject(**status._asdict()) for name, status in ticket.limit_status().items()}

@@ -16,7 +16,7 @@ from homeport.api.request_context import context_of, internal_caller_of
 from homeport.api.unknown_paths import unknown_url
 from homeport.domain.errors import Unauthenticated
 from homeport.domain.security import is_loopback
-from homeport.serving.rate_limits import RateLimiter
+from homeport.serving.request_tickets import RequestLimiter
 
 _UNCOUNTED_METHODS = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing and use no model. They do not count towards rate limits."""
@@ -29,7 +29,7 @@ _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forw
 class AuthenticationMiddleware:
     """Middleware that sets the caller of a request and counts the request, or raises the reason to refuse it."""
 
-    def __init__(self, app: ASGIApp, access: AccessPolicy, rate_limiter: RateLimiter) -> None:
+    def __init__(self, app: ASGIApp, access: AccessPolicy, rate_limiter: RequestLimiter) -> None:
         self._app = app
         self._access = access
         self._rate_limiter = rate_limiter
@@ -44,7 +44,7 @@ class AuthenticationMiddleware:
         ticket = context.rate_ticket
         # A background response was counted when it was accepted, and its caller's stream may still be open.
         if scope["method"] not in _UNCOUNTED_METHODS and not context.response_id:
-            ticket.acquire()
+            await ticket.acquire()
         try:
             await self._app(scope, receive, send)
         finally:
@@ -58,7 +58,7 @@ class AuthenticationMiddleware:
             context.is_background = is_background = not internal_caller.response_id
             context.caller = caller = self._access.authenticate_internal(internal_caller)
             if caller.stored_key is not None:
-                context.rate_ticket = self._rate_limiter.ticket(caller.stored_key, is_background=is_background)
+                context.rate_ticket = self._rate_limiter.request_ticket(caller.stored_key, is_background=is_background)
             return
         headers = Headers(scope=scope)
         path = scope["path"]
@@ -82,7 +82,7 @@ class AuthenticationMiddleware:
             return
         context.caller = caller = self._access.authenticate(headers)
         if caller.stored_key is not None:
-            context.rate_ticket = self._rate_limiter.ticket(caller.stored_key)
+            context.rate_ticket = self._rate_limiter.request_ticket(caller.stored_key)
 
 
 def _is_hostless_probe(scope: Scope, headers: Headers) -> bool:

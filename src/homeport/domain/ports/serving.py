@@ -1,6 +1,6 @@
 """The interface of what runs requests on models. `app` chooses the implementation."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from homeport.domain.events import Admitted, Event
@@ -9,11 +9,14 @@ from homeport.domain.models import (
     InstalledModel,
     LoadedModel,
 )
-from homeport.domain.operations import WorkerReport
+from homeport.domain.operations import ClusterStats, WorkerReport
 from homeport.domain.worker_messages import EngineRequest
 
-More = Callable[[int, int], int]
-"""Returns how many more tokens a request gets, given those used so far and how many it can still use; 0: none."""
+More = Callable[[int, int], int | Awaitable[int]]
+"""Returns how many more tokens a request gets, given those used so far and how many it can still use; 0: none.
+
+If another machine has the answer, it is awaited, and the request pauses once it has used what it has.
+"""
 
 
 class RequestStream(Protocol):
@@ -102,6 +105,10 @@ class Serving(Protocol):
 
     def worker_status(self) -> Sequence[WorkerReport]:
         """Return the state of every worker, for operators."""
+        ...
+
+    def cluster_stats(self) -> ClusterStats | None:
+        """Return what is known of the cluster; None: all workers run on this machine."""
         ...
 
     async def stop(self, model: str, wait_s: float = 0.0) -> bool:

@@ -111,7 +111,10 @@ class IndexingQueue(Protocol):
     """
 
     def claim(self, owner: str, lease_s: float) -> tuple[StoreFile, VectorStore] | None:
-        """Take ownership of the oldest file that is neither indexed nor owned; None: there is none."""
+        """Take ownership of the oldest file that is neither indexed nor owned; None: there is none.
+
+        The store is without the numbers and size of its files.
+        """
         ...
 
     def renew(self, owner: str, lease_s: float) -> Sequence[int]:
@@ -124,6 +127,13 @@ class IndexingQueue(Protocol):
 
     def add_chunks(self, owner: str, seq: int, texts: Sequence[str], window: int | None) -> None:
         """Store the texts of a file, cut into chunks, and `StoreFile.window`.
+
+        Raises InvalidRequest over the project's storage limit.
+        """
+        ...
+
+    def add_complete(self, owner: str, seq: int, chunks: Sequence[TextChunk], window: int | None) -> None:
+        """Store all chunks of a file with their vectors, and record that it is indexed.
 
         Raises InvalidRequest over the project's storage limit.
         """

@@ -10,6 +10,8 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import EngineFailed, HomeportError
 from homeport.domain.events import (
@@ -23,7 +25,7 @@ from homeport.domain.events import (
 )
 from homeport.engines.embeddings.dimensions import truncate
 from homeport.engines.embeddings.tokenization import InputTokenizer, TokenIds
-from homeport.engines.llama.encoder import EmbeddingEncoder
+from homeport.engines.llama.encoder import EmbeddingEncoder, Vectors
 from homeport.engines.round_robin import ActiveRequest
 
 _TOKENIZING_S = 0.02  # per step, for all requests
@@ -33,7 +35,7 @@ EventList = list[tuple[int, Event]]
 
 
 class _ActiveRequest:
-    """One open request. `waiting`: the ids of tokenized inputs that are not computed yet; `done`: number computed.
+    """One open request. `waiting`: the ids of tokenized inputs that no batch has yet; `done`: number computed.
 
     `counts_only`: nothing is computed.
     """
@@ -46,6 +48,7 @@ class _ActiveRequest:
         self.inputs: Iterator[TokenIds | None] | None = inputs
         self.dimensions = dimensions
         self.waiting: deque[TokenIds] = deque()
+        self.n_inputs = 0
         self.done = 0
         self.tokens = 0
 
@@ -54,10 +57,14 @@ class _ActiveRequest:
         for ids in self.inputs or ():
             if ids is not None:
                 self.waiting.append(ids)
+                self.n_inputs += 1
                 self.tokens += len(ids)
             return False
         self.inputs = None
         return True
+
+
+Batch = list[tuple[_ActiveRequest, list[TokenIds]]]
 
 
 class EmbeddingBatcher:
@@ -71,7 +78,7 @@ class EmbeddingBatcher:
         self._last_tokenized = 0
 
     def step(self, requests: Sequence[ActiveRequest[EmbeddingRequest]]) -> Iterable[tuple[int, Event]]:
-        """Tokenize a little, then compute a batch."""
+        """Tokenize a little, then compute a batch, or as many as the model computes at once."""
         events: EventList = []
         for active in requests:
             if active.id not in self._open:
@@ -80,7 +87,7 @@ class EmbeddingBatcher:
         self._tokenize([each for each in current if each.inputs is not None], events)
         ready = [each for each in current if each.inputs is None and each.id in self._open]
         if ready:
-            self._compute(self._build_batch(ready), events)
+            self._compute(self._build_batches(ready), events)
         return events
 
     def drop(self, id: int) -> None:
@@ -129,44 +136,56 @@ class EmbeddingBatcher:
         counts = TokenCounts(tuple(map(len, request.waiting)), self._tokenizer.most_tokens)
         events += [(request.id, event) for event in (Admitted(0), counts, Done(Usage(0)))]
 
-    def _build_batch(self, ready: list[_ActiveRequest]) -> list[tuple[_ActiveRequest, list[TokenIds]]]:
-        """Return a batch: requests, each with the inputs that the batch takes, in order; at least one."""
+    def _build_batches(self, ready: list[_ActiveRequest]) -> list[Batch]:
+        """Take inputs from requests for as many batches as the model computes at once; at least one."""
+        batches: list[Batch] = []
+        while len(batches) < self._model.batches_at_once and any(each.waiting for each in ready):
+            batches.append(self._build_batch(ready))
+            if sum(len(ids) for _, inputs in batches[-1] for ids in inputs) > self._model.tokens_at_once:
+                break  # it is computed alone, and takes long
+        return batches
+
+    def _build_batch(self, ready: list[_ActiveRequest]) -> Batch:
+        """Take inputs for a batch: return requests, each with the inputs that the batch has, in order; at least one."""
         first = next((at for at, each in enumerate(ready) if each.id >= self._next), 0)
         order = deque([*ready[first:], *ready[:first]])
         chosen: dict[int, list[TokenIds]] = {each.id: [] for each in order}
         tokens = count = 0
         while order and count < self._model.sequences:
             each = order[0]
-            at = len(chosen[each.id])
-            size = len(each.waiting[at]) if at < len(each.waiting) else 0
+            size = len(each.waiting[0]) if each.waiting else 0
             if count and tokens + size > self._model.batch:
                 self._next = each.id
                 break
             order.popleft()
             if size:
-                chosen[each.id].append(each.waiting[at])
+                chosen[each.id].append(each.waiting.popleft())
                 tokens, count = tokens + size, count + 1
                 order.append(each)
         else:
             self._next = order[0].id if order else 0
         return [(each, chosen[each.id]) for each in ready if chosen[each.id]]
 
-    def _compute(self, batch: list[tuple[_ActiveRequest, list[TokenIds]]], events: EventList) -> None:
+    def _compute(self, batches: list[Batch], events: EventList) -> None:
+        requests = {each.id: each for batch in batches for each, _ in batch}
         try:
-            rows = self._model.encode([ids for _, inputs in batch for ids in inputs])
+            computed = self._model.encode_all([[ids for _, inputs in batch for ids in inputs] for batch in batches])
         except EngineFailed as error:
-            logger.exception("a batch of %d requests failed", len(batch))
-            for each, _ in batch:
-                self.drop(each.id)
-                events.append((each.id, Failed(error.info)))
+            logger.exception("batches of %d requests failed", len(requests))
+            for id in requests:
+                self.drop(id)
+                events.append((id, Failed(error.info)))
             return
-        start = 0
-        for each, inputs in batch:
-            data = truncate(rows[start : start + len(inputs)], each.dimensions).astype("<f4").tobytes()
-            events.append((each.id, EmbeddingVectors(each.done, len(inputs), each.dimensions, data)))
-            start += len(inputs)
-            each.done += len(inputs)
-            for _ in inputs:
-                each.waiting.popleft()
-            if not each.waiting:
+        found: dict[int, list[Vectors]] = {id: [] for id in requests}  # a request's inputs are in the batches in order
+        for batch, rows in zip(batches, computed, strict=True):
+            start = 0
+            for each, inputs in batch:
+                found[each.id].append(rows[start : start + len(inputs)])
+                start += len(inputs)
+        for each in requests.values():
+            vectors = np.concatenate(found[each.id])
+            data = truncate(vectors, each.dimensions).astype("<f4").tobytes()
+            events.append((each.id, EmbeddingVectors(each.done, len(vectors), each.dimensions, data)))
+            each.done += len(vectors)
+            if each.done == each.n_inputs:
                 events.append((each.id, Done(Usage(each.tokens))))

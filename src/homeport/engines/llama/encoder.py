@@ -1,13 +1,15 @@
 """Embeds texts with llama.cpp: one loaded embedding model that computes batches of token sequences.
 
 Each sequence of a batch gives one vector, pooled as the model's file defines. Sequences longer than most models'
-windows use a context of their own, opened for the first one. Only `tokenize` is thread-safe. Knows nothing of requests
-or of the use of vectors.
+windows use a context of their own, opened for the first one. Several batches are computed by a thread and a context
+each, which never wait for each other, unlike the threads that share a batch. Only `tokenize` is thread-safe. Knows
+nothing of requests or of the use of vectors.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -19,7 +21,7 @@ from homeport.engines.llama.c_api import CONTROL
 from homeport.engines.llama.library import kernels
 from homeport.engines.llama.model import LlamaModel
 from homeport.engines.llama.threadpool import LlamaThreadpool
-from homeport.engines.processors import cores
+from homeport.engines.processors import FEW_BARRIERS, cores
 
 Vectors = NDArray[np.float32]
 Ids = Sequence[int] | NDArray[np.int32]
@@ -32,6 +34,7 @@ _SEQUENCES = 64
 _TILE = 64  # tokens per tile of flash attention in the CPU kernels; fewer are computed one by one, slowly
 _BRIEF = 48  # up to this many tokens, plain attention is faster than flash attention over a whole tile
 _SHORT = 2048  # tokens of the context that is always open, if the window is at least as long
+_AT_ONCE, _TOKENS_AT_ONCE = 4, 512  # measured with two: each batch has a context, whose memory grows with its tokens
 _WINDOW = 8192  # memory of attention without a cache grows with the square of this
 
 
@@ -55,6 +58,7 @@ class EncoderOptions(msgspec.Struct, frozen=True):
 class EmbeddingEncoder:
     """One loaded model. `window`: tokens of one sequence, those around a text included; `dimensions`: of a vector.
 
+    `batches_at_once`: how many batches of at most `tokens_at_once` are computed at the same time.
     Owns the model and the thread pool that it receives. Raises Unavailable if the file defines no pooling or the
     context does not fit in memory.
     """
@@ -75,9 +79,13 @@ class EmbeddingEncoder:
         self._short_tokens = max(self.batch, min(self.window, _SHORT))
         self._short = self._open(self._short_tokens)
         self._long: _Context | None = None
+        self._more: list[_Contexts] = []
         # Measured for models without a cache on CPUs; for all others llama.cpp chooses.
         self._is_tiled = not (options.is_plain or self._short.has_cache) and model.is_on_cpu
         self._brief = self._open(_BRIEF, flash=False) if self._is_tiled else None
+        self.batches_at_once = threadpool.threads if self._is_tiled and threadpool.threads <= _AT_ONCE else 1
+        self.tokens_at_once = min(self._short_tokens, _TOKENS_AT_ONCE)
+        self._executor = ThreadPoolExecutor(self.batches_at_once, "encoder")
         if self._short.pooling not in POOLINGS:
             self.close()
             raise Unavailable("This model's file does not define a supported pooling (mean, cls or last).")
@@ -90,7 +98,7 @@ class EmbeddingEncoder:
     @property
     def device_bytes(self) -> int:
         """The memory on GPUs now: weights and contexts."""
-        contexts = (self._brief, self._short, self._long)
+        contexts = (self._brief, self._short, self._long)  # of models on GPUs there are no more
         return self._model.device_bytes + sum(context.device_bytes for context in contexts if context is not None)
 
     def tokenize(self, text: str, *, whole: bool = True) -> list[int]:
@@ -117,8 +125,30 @@ class EmbeddingEncoder:
         Raises EngineFailed if llama.cpp fails.
         """
         tokens = sum(map(len, sequences))
+        if tokens > self._short_tokens and self._long is None:
+            self._long = self._open(self.window)
+        return self._encode(sequences, _Contexts(self._brief, self._short, self._long), is_alone=True)
+
+    def encode_all(self, batches: Sequence[Sequence[Ids]]) -> list[Vectors]:
+        """Return the rows of up to `batches_at_once` batches, each as `encode` returns them. Raises EngineFailed."""
+        if len(batches) < 2 or any(sum(map(len, batch)) > self.tokens_at_once for batch in batches):
+            return [self.encode(batch) for batch in batches]
+        while len(self._more) < len(batches) - 1:
+            self._more.append(_Contexts(self._open(_BRIEF, flash=False), self._open(self.tokens_at_once), None))
+        others = [
+            self._executor.submit(self._encode, batch, contexts, is_alone=False)
+            for batch, contexts in zip(batches[1:], self._more, strict=False)
+        ]
+        try:
+            first = self._encode(batches[0], _Contexts(self._brief, self._short, None), is_alone=False)
+        finally:
+            wait(others)
+        return [first, *(each.result() for each in others)]
+
+    def _encode(self, sequences: Sequence[Ids], contexts: "_Contexts", *, is_alone: bool) -> Vectors:
+        tokens = sum(map(len, sequences))
         padded = [*sequences, *self._padding(tokens, len(sequences))]
-        rows = self._context_for(tokens).encode(padded)[: len(sequences)]
+        rows = self._choose(contexts, tokens).encode(padded, is_alone=is_alone)[: len(sequences)]
         lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))[:, None]
         if not np.isfinite(lengths).all() or not lengths.all():
             raise EngineFailed("The model returned a vector of length 0.")
@@ -129,14 +159,12 @@ class EmbeddingEncoder:
         has_room = count < self.sequences and self._short_tokens >= _TILE
         return [[0] * (_TILE - tokens)] if self._is_tiled and has_room and _BRIEF < tokens < _TILE else []
 
-    def _context_for(self, tokens: int) -> "_Context":
-        if self._brief is not None and tokens <= _BRIEF:
-            return self._brief
-        if tokens <= self._short_tokens:
-            return self._short
-        if self._long is None:
-            self._long = self._open(self.window)
-        return self._long
+    def _choose(self, contexts: "_Contexts", tokens: int) -> "_Context":
+        if contexts.brief is not None and tokens <= _BRIEF:
+            return contexts.brief
+        if contexts.long is not None and tokens > self._short_tokens:
+            return contexts.long
+        return contexts.short
 
     def release_large_contexts(self) -> None:
         """Free the context of long sequences: it is large and rarely needed."""
@@ -146,7 +174,11 @@ class EmbeddingEncoder:
 
     def close(self) -> None:
         """Free contexts and model; the kernels stay loaded. May be called twice."""
+        self._executor.shutdown()
         self.release_large_contexts()
+        for more in self._more:
+            more.close()
+        self._more.clear()
         for each in (self._brief, self._short):
             if each is not None:
                 each.close()
@@ -157,7 +189,7 @@ class EmbeddingEncoder:
 def load(weights: Path, options: EncoderOptions) -> EmbeddingEncoder:
     """Load a GGUF file. Raises Unavailable if the file or the kernels cannot be used, or memory is too small."""
     model = LlamaModel(kernels(options.library), weights, options.gpu_layers)
-    threadpool = LlamaThreadpool(model.library, options.threads or cores())
+    threadpool = LlamaThreadpool(model.library, options.threads or cores(), FEW_BARRIERS)
     try:
         return EmbeddingEncoder(model, threadpool, options)
     except BaseException:
@@ -171,6 +203,20 @@ class _Size(msgspec.Struct, frozen=True):
     sequences: int
     threadpool: LlamaThreadpool
     flash: bool | None = None  # None: llama.cpp chooses
+
+
+class _Contexts(NamedTuple):
+    """The contexts of one thread, by the size of a batch."""
+
+    brief: "_Context | None"
+    short: "_Context"
+    long: "_Context | None"
+
+    def close(self) -> None:
+        """Free them. May be called twice."""
+        for each in self:
+            if each is not None:
+                each.close()
 
 
 class _Context:
@@ -203,9 +249,9 @@ class _Context:
         self._memory = self._api.llama_get_memory(self._context)
         self.has_cache = self._memory != self._ffi.NULL
 
-    def encode(self, sequences: Sequence[Ids]) -> Vectors:
-        """Return the pooled rows of llama.cpp, copied."""
-        self._threads = self._threadpool.prepare(self._context, self._threads)
+    def encode(self, sequences: Sequence[Ids], *, is_alone: bool) -> Vectors:
+        """Return the pooled rows of llama.cpp, copied. `is_alone`: no other context computes meanwhile."""
+        self._threads = self._threadpool.prepare(self._context, self._threads, is_alone=is_alone)
         batch, arrays = self._batch(sequences)
         if self.has_cache:
             self._api.llama_memory_clear(self._memory, False)

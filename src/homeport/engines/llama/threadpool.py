@@ -10,7 +10,7 @@ import logging
 from typing import Any
 
 from homeport.engines.llama.library import LlamaLibrary
-from homeport.engines.processors import ProcessorMonitor
+from homeport.engines.processors import MANY_BARRIERS, ProcessorMonitor, Tolerance
 
 logger = logging.getLogger("homeport.llama")
 
@@ -30,28 +30,29 @@ _POLL = 50  # ggml's default, by which the struct layout is recognized
 
 
 class LlamaThreadpool:
-    """At most `threads` threads for the contexts of one model, of which one computes at a time. Free these first.
+    """At most `threads` threads for the contexts of one model, of which one has several at a time. Free these first.
 
-    If a build lacks the functions for this, it keeps starting threads of its own.
+    `tolerance`: of other programs. If a build lacks the functions for this, it keeps starting threads of its own.
     """
 
-    def __init__(self, library: LlamaLibrary, threads: int) -> None:
+    def __init__(self, library: LlamaLibrary, threads: int, tolerance: Tolerance = MANY_BARRIERS) -> None:
         self.threads = threads
         self._library = library
         self._pool = 0 if threads == 1 or "OPENMP" in library.features else self._ensure_started()
-        self._monitor = ProcessorMonitor(threads)
+        self._monitor = ProcessorMonitor(threads, tolerance)
 
     @property
     def count(self) -> int:
         """The number of threads that compute now."""
         return self._monitor.count
 
-    def prepare(self, context: object, threads: int) -> int:
+    def prepare(self, context: object, threads: int, *, is_alone: bool = True) -> int:
         """Set a context's number of threads to the current one and return it; `threads`: the former one, 0 if new.
 
-        Called before each batch, by the thread that computes it.
+        Called before each batch, by the thread that computes it. `is_alone`: no other context computes meanwhile;
+        otherwise only the calling thread computes.
         """
-        count = self._monitor.count
+        count = self._monitor.count if is_alone else 1
         if count != threads:
             api = self._library.api
             api.llama_set_n_threads(context, count, count)

@@ -61,8 +61,12 @@ class BatchRun:
         self._is_full = False
 
     async def renew(self) -> None:
-        """Extend the ownership of the batch, and read its state. Raises NotFound if it is lost."""
-        self._latest = await asyncio.to_thread(self._batches.renew, self._owner, self._batch.id, LEASE_S)
+        """Extend the ownership of the batch, and read its state. Raises NotFound if it is lost; then all lines end."""
+        try:
+            self._latest = await asyncio.to_thread(self._batches.renew, self._owner, self._batch.id, LEASE_S)
+        except NotFound:
+            self._ended.set()  # the next change of the batch raises NotFound too, and ends the run
+            raise
         if self._latest.status != "in_progress" or self._left_s <= 0:
             self._ended.set()
 

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
-import psutil
-
-from homeport.domain.models import EngineStats, InstalledModel
+from homeport.domain.models import InstalledModel
 from homeport.domain.operations import WorkerReport
 from homeport.serving.pool.eviction import EvictionCandidate
 from homeport.serving.pool.leases import LeaseCounter
+from homeport.serving.workers.reports import report_worker, rss_bytes
 from homeport.serving.workers.supervisor import WorkerSupervisor
 
 
@@ -39,25 +38,8 @@ class PooledModel:
     @property
     def report(self) -> WorkerReport:
         """This model as an operator sees it."""
-        session = self.supervisor.current
-        stats = session.gauges if session else EngineStats()
-        return WorkerReport(
-            model=self.name,
-            pid=session.pid if session else None,
-            state="stopping" if self.is_leaving else self.supervisor.phase.value,
-            memory_bytes=self.rss_bytes(),
-            running=stats.running,
-            waiting=stats.waiting,
-            cells_used=stats.cells_used,
-            cells=stats.cells,
-            window=(session.loaded.window or 0) if session else 0,
-            kernels=session.loaded.kernels if session else "",
-            prompts=stats.prompts,
-            device=session.loaded.device if session else "",
-            device_bytes=stats.device_bytes,
-            idle_s=self.leases.idle_s,
-            restarts=self.supervisor.restarts,
-            reason=self.supervisor.reason,
+        return report_worker(
+            self.supervisor, self.rss_bytes(), self.leases.idle_s, "stopping" if self.is_leaving else ""
         )
 
     def measure(self) -> None:
@@ -67,18 +49,4 @@ class PooledModel:
 
     def rss_bytes(self) -> int:
         """Return the resident memory of the worker and its children; 0 if it does not run."""
-        session = self.supervisor.current
-        if session is None or session.pid is None:
-            return 0
-        try:
-            worker = psutil.Process(session.pid)
-            return sum(_rss_bytes(process) for process in (worker, *worker.children(recursive=True)))
-        except psutil.NoSuchProcess:
-            return 0
-
-
-def _rss_bytes(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
+        return rss_bytes(self.supervisor)

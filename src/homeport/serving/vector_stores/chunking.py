@@ -16,6 +16,8 @@ _SENTENCE = re.compile(r"[^\n.!?。！？；]*(?:[\n.!?。！？；]+\s*|$)")
 _WORDS = re.compile(r"\s*(?:\S{1,40}\s*)(?:\S{1,39}\s+){0,7}")
 _COUNT_TEXTS, _COUNT_CHARS = 2_000, 100_000
 """How much is counted at once: some tens of milliseconds of tokenizing."""
+_SHORT_CHARS = 8_000
+"""Texts up to this length are counted as a whole first: most of them are one chunk, which is then known at once."""
 
 Count = Callable[[Sequence[str]], Awaitable[TokenCounts]]
 """Counts the tokens of texts."""
@@ -35,8 +37,13 @@ class _Piece(NamedTuple):
 
 async def cut(text: str, chunking: Chunking, count: Count) -> Chunks:
     """Cut a text. Raises what `count` raises."""
-    most_allowed = (await count([""])).most
+    whole = text.strip() if len(text) <= _SHORT_CHARS else ""
+    counted = await count([whole])
+    most_allowed = counted.most
     most = min(chunking.max_tokens, most_allowed)
+    window = most if most < chunking.max_tokens else None
+    if whole and counted.counts[0] <= most:
+        return Chunks([whole] if counted.counts[0] else [], window)
     overlap = min(chunking.overlap_tokens, most // 2)
     pieces: list[_Piece] = []
     for section in _sections(text):
@@ -46,9 +53,9 @@ async def cut(text: str, chunking: Chunking, count: Count) -> Chunks:
     joined = await asyncio.to_thread(_join, pieces, most, overlap)
     texts = [each for each in map(str.strip, joined) if each]
     # The tokens of a text can be more than those of its pieces together.
-    whole = await _count_all(texts, count)
-    fitting = [part for piece in whole if piece.tokens for part in await _halve(piece, most_allowed, count)]
-    return Chunks(fitting, most if most < chunking.max_tokens else None)
+    joined_pieces = await _count_all(texts, count)
+    fitting = [part for piece in joined_pieces if piece.tokens for part in await _halve(piece, most_allowed, count)]
+    return Chunks(fitting, window)
 
 
 def _sections(text: str) -> Iterator[str]:

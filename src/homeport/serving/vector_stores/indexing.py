@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 CHUNKS_AT_ONCE = 16
 """Of one request: few enough that little is computed again after a restart."""
-REQUESTS_AT_ONCE = 6
+REQUESTS_AT_ONCE = 12
 """Of all files together: while one is computed, the next ones are tokenized and stored."""
 _REQUESTS_OF_FILE = 3
 MAX_CHUNKS = 50_000
@@ -79,8 +79,8 @@ class IndexingRun:
                 self._store,
                 self._file,
             )
-            if self._file.n_chunks is None:
-                await self._add_chunks(embedder)
+            if self._file.n_chunks is None and await self._add_chunks(embedder):
+                return
             await self._add_vectors(embedder)
         except EmbeddingFailed as failure:
             error = IndexingError(SERVER_ERROR, str(failure))
@@ -89,14 +89,25 @@ class IndexingRun:
             error = IndexingError(code or SERVER_ERROR, failure.message)
         await self._retry_forever(self._deps.queue.finish, self._owner, self._file.seq, error)
 
-    async def _add_chunks(self, embedder: StoreEmbedder) -> None:
+    async def _add_chunks(self, embedder: StoreEmbedder) -> bool:
+        """Cut the file into chunks and store these; return whether that was all, because the file is short."""
         text = await self._read()
         chunks = await chunking.cut(text, self._file.chunking, embedder.count)
         if len(chunks.texts) > MAX_CHUNKS:
             raise InvalidRequest(f"The file has more than {MAX_CHUNKS} chunks.", code=INVALID_FILE)
         if not chunks.texts:
             raise InvalidRequest("The file has no text that the embeddings model can read.", code=INVALID_FILE)
-        await self._retry_forever(self._deps.queue.add_chunks, self._owner, self._file.seq, chunks.texts, chunks.window)
+        owned = (self._owner, self._file.seq)
+        if len(chunks.texts) > CHUNKS_AT_ONCE:
+            await self._retry_forever(self._deps.queue.add_chunks, *owned, chunks.texts, chunks.window)
+            return False
+        vectors = await embedder.embed(chunks.texts)
+        embedded = [
+            TextChunk(number=number, text=text, vector=vector)
+            for number, (text, vector) in enumerate(zip(chunks.texts, vectors, strict=True))
+        ]
+        await self._retry_forever(self._deps.queue.add_complete, *owned, embedded, chunks.window)
+        return True
 
     async def _read(self) -> str:
         """Return the text of the file. Raises InvalidRequest if it has none."""

@@ -14,8 +14,8 @@ from homeport.serving.vector_stores.extraction import DocumentProcess
 from homeport.serving.vector_stores.indexing import IndexingDeps, IndexingRun
 
 LEASE_S, RENEW_INTERVAL_S = 6.0, 1.0
-FILES_AT_ONCE = 8
-"""Enough that the model has work while other files are read."""
+FILES_AT_ONCE = 16
+"""Enough that the model has work while other files are read, counted and stored, most of them short."""
 _POLL_INTERVAL_S = 0.5
 _RETRY_INTERVAL_S = 10.0
 

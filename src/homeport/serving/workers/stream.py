@@ -5,7 +5,7 @@ Knows nothing of processes: `push` and `fail` feed it, a `StreamLink` sends its 
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, Self
 
 from homeport.domain.errors import (
@@ -74,11 +74,17 @@ class WorkerStream:
         self._is_paused = False
         self.on_first: Callable[[], None] | None = None
         self.more: More | None = None
+        self._granting: asyncio.Task[None] | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether it is done, failed or closed."""
         return self._is_over
+
+    @property
+    def error(self) -> HomeportError | None:
+        """The error that it ended with, if it did."""
+        return self._error
 
     def initial_credit(self, *, paused: bool) -> int:
         """Return the credit to send the request with; a paused one starts without any."""
@@ -132,7 +138,7 @@ class WorkerStream:
         elif isinstance(event, Admitted):
             self._admitted = event
         elif isinstance(event, QuotaLow):
-            self._link.grant(self._id, self.more(event.used, event.wanted) if self.more else event.wanted)
+            self._grant_more(event)
             return
         elif isinstance(event, Failed):
             self.fail(error_from_info(event.fault), cancel=False)
@@ -153,6 +159,23 @@ class WorkerStream:
         if self._events and not self._is_over and now - self._read_at > limit_s:
             self._events.clear()
             self.fail(Unavailable(f"The stream was closed: nothing was read from it for {limit_s:g} s."), cancel=True)
+
+    def _grant_more(self, event: QuotaLow) -> None:
+        """Grant the tokens that the limits allow, at once or when another machine has answered."""
+        n = self.more(event.used, event.wanted) if self.more else event.wanted
+        if isinstance(n, int):
+            self._link.grant(self._id, n)
+        else:
+            self._granting = asyncio.create_task(self._grant_later(n))
+
+    async def _grant_later(self, answer: Awaitable[int]) -> None:
+        try:
+            n = await answer
+        except HomeportError as error:
+            self.fail(error, cancel=True)
+            return
+        if not self._is_over:
+            self._link.grant(self._id, n)
 
     def _buffer(self, event: Event) -> None:
         self._buffered += 1
@@ -180,6 +203,8 @@ class WorkerStream:
     def _end(self, *, cancel: bool) -> None:
         if not self._is_over:
             self._is_over = True
+            if self._granting is not None:
+                self._granting.cancel()
             self._link.forget_stream(self._id, cancel=cancel)
             self._wake()
             self._on_end()

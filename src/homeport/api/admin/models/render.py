@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from homeport.api.admin.models.replicas import ReplicaObject, best_state, render_replicas
 from homeport.domain.model_jobs import ModelJob
 from homeport.domain.model_library import AliasEntry, InstalledDetails, LibraryModel, LibraryOverview
 from homeport.domain.operations import WorkerReport
@@ -34,8 +35,8 @@ class LibraryModelObject(msgspec.Struct, kw_only=True):
     """A model that is installed or can be pulled. Sizes are in bytes, windows in tokens; null is unknown.
 
     `memory_bytes`: for the files and a full window; `fitting_window`: what fits into the memory that is available now,
-    0: it does not fit. `tested`: the maintainers have fetched it. `state`: of its worker, null if it is not loaded.
-    `job`: the id of the job that works on it.
+    0: it does not fit. `tested`: the maintainers have fetched it. `state`: of its worker, null if it is not loaded; of
+    several replicas the best. `replicas`: in a cluster. `job`: the id of the job that works on it.
     """
 
     id: str
@@ -65,6 +66,7 @@ class LibraryModelObject(msgspec.Struct, kw_only=True):
     project: str | None
     loaded: bool
     state: str | None
+    replicas: Sequence[ReplicaObject]
     in_use: int
     aliases: Sequence[str]
     job: str | None
@@ -144,11 +146,11 @@ class AliasObject(msgspec.Struct, kw_only=True):
 
 def render_library(
     overview: LibraryOverview,
-    reports: Mapping[str, WorkerReport],
+    reports: Mapping[str, Sequence[WorkerReport]],
     in_use: Mapping[str, int],
     jobs: Mapping[str, str],
 ) -> LibraryBody:
-    """Render all models. `reports`, `in_use` and `jobs`: the worker, the requests and the job by the model's name."""
+    """Render all models. `reports`, `in_use` and `jobs`: the workers, the requests and the job by the model's name."""
     return LibraryBody(
         data=[_render_model(model, reports, in_use, jobs) for model in overview.models],
         memory=MemoryObject(available_bytes=overview.available_bytes, total_bytes=overview.total_bytes),
@@ -156,12 +158,16 @@ def render_library(
 
 
 def _render_model(
-    model: LibraryModel, reports: Mapping[str, WorkerReport], in_use: Mapping[str, int], jobs: Mapping[str, str]
+    model: LibraryModel,
+    reports: Mapping[str, Sequence[WorkerReport]],
+    in_use: Mapping[str, int],
+    jobs: Mapping[str, str],
 ) -> LibraryModelObject:
     choice, details = model.choice, model.installed
     facts = details.model.facts if details else None
     runs_as = (details.model.parent if details else None) or model.name
-    report = reports.get(runs_as)
+    workers = reports.get(runs_as, ())
+    state = best_state(workers)
     fitting = choice.fitting_window if choice else None
     return LibraryModelObject(
         id=model.name,
@@ -188,8 +194,9 @@ def _render_model(
         revision=details.revision if details else None,
         parent=details.model.parent if details else None,
         project=details.model.project if details else None,
-        loaded=report is not None and report.state == "ready",
-        state=report.state if report else None,
+        loaded=state == "ready",
+        state=state,
+        replicas=render_replicas(workers),
         in_use=in_use.get(runs_as, 0),
         aliases=model.aliases,
         job=jobs.get(model.name),

@@ -17,6 +17,7 @@ from homeport.api.query_params import read_query
 from homeport.api.services import services
 from homeport.domain.errors import Conflict, ModelNotFound, NotFound, excerpt
 from homeport.domain.models import InstalledModel
+from homeport.domain.operations import WorkerReport
 
 _WAIT_S = 30.0
 """How long a model's requests may take to end before it is unloaded."""
@@ -94,8 +95,10 @@ async def delete(request: Request) -> Response:
 async def _overview(request: Request) -> LibraryBody:
     serving, jobs = services(request).serving, model_jobs(request)
     overview = await asyncio.to_thread(model_library(request).overview)
-    reports = {report.model: report for report in serving.worker_status()}
-    in_use = {name: serving.in_use(name) for name in reports}
+    reports: dict[str, list[WorkerReport]] = {}
+    for report in serving.worker_status():
+        reports.setdefault(report.model, []).append(report)
+    in_use = {model.name: serving.in_use(model.name) for model in overview.models}
     active = {model.name: job.id for model in overview.models if (job := jobs.active_on(model.name))}
     return render_library(overview, reports, in_use, active)
 

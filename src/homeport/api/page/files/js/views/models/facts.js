@@ -27,6 +27,16 @@ export function kindName(kind) {
   return names[kind] ?? kind;
 }
 
+/** @param {string} state of a worker */
+export function stateName(state) {
+  const names = {
+    ready: t("models.state_ready"), loading: t("models.state_loading"), queued: t("models.state_queued"),
+    paused: t("models.state_paused"), stopping: t("models.state_unloading"),
+    unreachable: t("models.state_unreachable"),
+  };
+  return names[state] ?? state;
+}
+
 /**
  * Whether a model fits into the memory that is available now. `level`: null if it is not known.
  *

@@ -12,10 +12,11 @@ import {formatBytes, formatNumber} from "../../format.js";
 import {html, useEffect, useRef, useState} from "../../html.js";
 import {t} from "../../i18n.js";
 import {Details} from "./details.js";
-import {formatRate, KINDS, kindName, matches, speedOf, windowOf} from "./facts.js";
+import {formatRate, KINDS, kindName, matches, speedOf, stateName, windowOf} from "./facts.js";
 import {Fit} from "./fit.js";
 import {changeModel, deleteModel} from "./library.js";
 import {OptimizeDialog} from "./optimize_dialog.js";
+import {Replicas} from "./replicas.js";
 
 const SOME = 6;
 
@@ -128,6 +129,7 @@ function InstalledRow({model, memory, actions, onShow}) {
         </span>
         ${model.summary && html`<span>${model.summary}</span>`}
         <span class="muted small">${notes.join(" · ")}</span>
+        <${Replicas} model=${model} />
       </div>
       <${State} model=${model} doing=${doing} />
       <div class="row-actions">
@@ -142,12 +144,8 @@ function InstalledRow({model, memory, actions, onShow}) {
 
 /** A model's state: what is done with it now, or what its worker says. */
 function State({model, doing}) {
-  const states = {
-    ready: t("models.state_ready"), loading: t("models.state_loading"), queued: t("models.state_queued"),
-    paused: t("models.state_paused"),
-  };
   const tasks = {load: t("models.state_loading"), unload: t("models.state_unloading"), delete: t("models.deleting")};
-  const text = tasks[doing] ?? states[model.state] ?? model.state ?? t("models.state_none");
+  const text = tasks[doing] ?? (model.state ? stateName(model.state) : t("models.state_none"));
   const level = doing ? "loading" : (model.state ?? "none");
   const requests = model.in_use ? t("models.in_use", {count: formatNumber(model.in_use)}) : "";
   return html`

@@ -34,10 +34,22 @@ const ACTIVE = ["queued", "running"];
  * @property {string | null} source
  * @property {string | null} parent
  * @property {boolean} loaded
- * @property {string | null} state of its worker
+ * @property {string | null} state of its worker; of several replicas the best
+ * @property {Replica[]} replicas in a cluster
  * @property {number} in_use
  * @property {string[]} aliases
  * @property {string | null} job
+ *
+ * @typedef {object} Replica
+ * @property {string} node
+ * @property {string} replica
+ * @property {string} state
+ * @property {number} running
+ * @property {number} waiting
+ * @property {number} memory_bytes
+ * @property {number} device_bytes
+ * @property {number} restarts
+ * @property {string | null} reason
  *
  * @typedef {{prefill: number, decode_1: number, decode_16: number}} Speed tokens per second
  * @typedef {{available_bytes: number, total_bytes: number}} Memory

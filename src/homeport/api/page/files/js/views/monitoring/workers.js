@@ -1,5 +1,6 @@
 /**
- * The workers: the loaded models, each a process of its own, with its state, and a button that unloads it.
+ * The workers: the loaded models, each a process of its own (in a cluster: each replica), with its state, and a button
+ * that unloads the model.
  */
 import {Button} from "../../components/button.js";
 import {ConfirmDialog} from "../../components/dialog.js";
@@ -47,10 +48,16 @@ export function Workers({loaded}) {
       <${Content} workers=${workers} error=${error} reload=${reload} stopping=${stopping} onStop=${setAsked} />
       ${asked && html`
         <${ConfirmDialog} title=${t("monitoring.stop_title", {model: asked.model})}
-          text=${asked.running + asked.waiting ? t("monitoring.stop_busy") : t("monitoring.stop_text")}
+          text=${describeStop(asked)}
           confirm=${t("monitoring.stop")} cancel=${t("shell.cancel")} onConfirm=${() => stop(asked.model)}
           onClose=${() => setAsked(null)} />`}
     </section>`;
+}
+
+/** What stopping a model does. */
+function describeStop({running, waiting, replica}) {
+  const text = running + waiting ? t("monitoring.stop_busy") : t("monitoring.stop_text");
+  return replica ? `${t("monitoring.stop_replicas")} ${text}` : text;
 }
 
 function Content({workers, error, reload, stopping, onStop}) {
@@ -72,7 +79,7 @@ function Content({workers, error, reload, stopping, onStop}) {
     {name: "restarts", title: t("monitoring.restarts"), isNumber: true,
       cell: (worker) => formatNumber(worker.restarts)},
     {name: "idle", title: t("monitoring.idle"), isNumber: true,
-      cell: (worker) => (worker.running ? "–" : formatIdle(worker.idle_s))},
+      cell: (worker) => (worker.running || worker.replica ? "–" : formatIdle(worker.idle_s))},
     {name: "stop", title: html`<span class="only-read">${t("monitoring.stop")}</span>`, isNumber: true,
       cell: (worker) => html`
         <${Button} icon="stop" isBusy=${stopping.includes(worker.model) || worker.state === "stopping"}
@@ -80,13 +87,14 @@ function Content({workers, error, reload, stopping, onStop}) {
           ${t("monitoring.stop")}
         <//>`},
   ];
-  const rowKey = (worker) => worker.model;
+  const rowKey = (worker) => worker.replica || worker.model;
   return html`<${Table} label=${t("monitoring.workers")} columns=${columns} rows=${workers} rowKey=${rowKey} />`;
 }
 
-/** The name, and below it what computes in which process, and why it ended last. */
-function Name({worker: {model, device, pid, reason, state}}) {
-  const notes = [device, pid && t("monitoring.pid", {pid})].filter(Boolean).join(" · ");
+/** The name, and below it where it runs, what computes in which process, and why it ended last. */
+function Name({worker: {model, node, replica, device, pid, reason, state}}) {
+  const place = replica && t("monitoring.place", {node, replica});
+  const notes = [place, device, pid && t("monitoring.pid", {pid})].filter(Boolean).join(" · ");
   return html`
     <div class="worker-name">
       <span class="name" title=${model}>${model}</span>
@@ -108,6 +116,7 @@ function State({worker}) {
   const names = {
     queued: t("monitoring.queued"), loading: t("monitoring.loading"), ready: t("monitoring.ready"),
     paused: t("monitoring.paused_state"), stopping: t("monitoring.stopping"), stopped: t("monitoring.stopped_state"),
+    unreachable: t("monitoring.unreachable"),
   };
   return html`<span class="tag worker-${worker.state}">${names[worker.state] ?? worker.state}</span>`;
 }

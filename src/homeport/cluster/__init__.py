@@ -1,0 +1,1 @@
+"""Several machines: replicas of models on nodes, and the gateways' links to them. Never imported on one machine."""

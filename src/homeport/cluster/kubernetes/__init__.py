@@ -1,0 +1,1 @@
+"""A cluster on Kubernetes: the manifest that its operators apply. Knows nothing of Ray but the names of settings."""
