@@ -4,7 +4,7 @@ HOMEPORT := $(PY) -m homeport
 # Test processes. All tests of a file run in one of them.
 WORKERS := 2
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-.PHONY: help setup kernels gpu-kernels page-test page-libraries serve prompts documents cluster cluster-test train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-names image-scenes image-blind image-test
+.PHONY: help setup kernels gpu-kernels page-test page-libraries serve prompts documents cluster cluster-test cluster-soak train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-names image-scenes image-blind image-test
 .DEFAULT_GOAL := help
 ENVIRONMENTS := .venv .venv-clients .venv-cluster
 # `make test T=tests/api` runs the tests of one folder or file; without T all of them run.
@@ -73,8 +73,10 @@ coverage: .venv/.dev ## Run the fast tests and show which lines of src they run;
 	@$(PY) -m coverage combine --quiet 2>/dev/null; $(PY) -m coverage report
 train-test: setup .venv/.train ## The tests of fine-tuning, some minutes
 	@$(PY) -m pytest -m training
-cluster-test: setup .venv-cluster/.cluster ## The tests on a cluster of three nodes on this machine, four minutes
-	@.venv-cluster/bin/python -m pytest --durations=10 tests/cluster/ray
+cluster-test: setup .venv-cluster/.cluster ## The tests on a cluster of three nodes on this machine, three minutes
+	@.venv-cluster/bin/python -m pytest --durations=10 -m "not soak" tests/cluster/ray
+cluster-soak: setup .venv-cluster/.cluster ## The tests of a cluster whose node hangs and whose head is killed
+	@.venv-cluster/bin/python -m pytest --durations=10 -m soak tests/cluster/ray
 page-test: setup ## The tests of the page in Chromium, where that is installed
 	@$(PY) -m pytest -m "not (alone or training)" --durations=10 tests/api/page tests/system/page
 page-libraries: .venv/.dev ## Fetch the page's libraries again from npm, as their lock says

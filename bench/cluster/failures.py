@@ -61,7 +61,9 @@ async def _lose_worker(plan: Plan, running: list[Replica]) -> Failure:
             await asyncio.sleep(_AFTER_S)
             return capacity_s
 
-        return await observe("a worker is killed", serving, traffic, happen, "1 of 3; its host starts it again")
+        return await observe(
+            "a worker is killed", serving, traffic, happen, "1 of 3; its host starts it again, with nothing to load"
+        )
 
 
 async def _lose_gateway(plan: Plan, running: list[Replica]) -> Failure:

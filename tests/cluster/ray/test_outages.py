@@ -79,6 +79,7 @@ async def test_files_are_replaced_under_load(gateway: Gateway, model: InstalledM
     await gateway.scale(new, 0, 1)
 
 
+@pytest.mark.soak
 async def test_node_hangs(cluster: "LocalCluster", gateway: Gateway, model: InstalledModel) -> None:
     """When all processes of a node hang, requests are answered at others, and its replica is placed elsewhere."""
     while len(cluster.nodes) < 4:
@@ -96,6 +97,7 @@ async def test_node_hangs(cluster: "LocalCluster", gateway: Gateway, model: Inst
     await gateway.scale(model, 0, 1)
 
 
+@pytest.mark.soak
 async def test_head_is_killed(cluster: "LocalCluster", gateway: Gateway, model: InstalledModel) -> None:
     """Without the head, replicas of other nodes answer, also those requests that were on the head's replica."""
     await gateway.scale(model, 3, 3)
