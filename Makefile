@@ -75,7 +75,7 @@ train-test: setup .venv/.train ## The tests of fine-tuning, some minutes
 	@$(PY) -m pytest -m training
 cluster-test: setup .venv-cluster/.cluster ## The tests on a cluster of three nodes on this machine, three minutes
 	@.venv-cluster/bin/python -m pytest --durations=10 -m "not soak" tests/cluster/ray
-cluster-soak: setup .venv-cluster/.cluster ## The tests of a cluster whose node hangs and whose head is killed
+cluster-soak: setup .venv-cluster/.cluster ## The tests of outages of a cluster: files replaced under load, a node that hangs, the head killed
 	@.venv-cluster/bin/python -m pytest --durations=10 -m soak tests/cluster/ray
 page-test: setup ## The tests of the page in Chromium, where that is installed
 	@$(PY) -m pytest -m "not (alone or training)" --durations=10 tests/api/page tests/system/page

@@ -17,7 +17,7 @@ from tests.serving.conftest import until
 if TYPE_CHECKING:
     from tests.cluster.ray.local_cluster import LocalCluster
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.soak]
 
 CLIENTS = 4
 
@@ -79,7 +79,6 @@ async def test_files_are_replaced_under_load(gateway: Gateway, model: InstalledM
     await gateway.scale(new, 0, 1)
 
 
-@pytest.mark.soak
 async def test_node_hangs(cluster: "LocalCluster", gateway: Gateway, model: InstalledModel) -> None:
     """When all processes of a node hang, requests are answered at others, and its replica is placed elsewhere."""
     while len(cluster.nodes) < 4:
@@ -97,7 +96,6 @@ async def test_node_hangs(cluster: "LocalCluster", gateway: Gateway, model: Inst
     await gateway.scale(model, 0, 1)
 
 
-@pytest.mark.soak
 async def test_head_is_killed(cluster: "LocalCluster", gateway: Gateway, model: InstalledModel) -> None:
     """Without the head, replicas of other nodes answer, also those requests that were on the head's replica."""
     await gateway.scale(model, 3, 3)
