@@ -4,7 +4,7 @@ HOMEPORT := $(PY) -m homeport
 # Test processes. All tests of a file run in one of them.
 WORKERS := 2
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-.PHONY: help setup kernels gpu-kernels serve prompts train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-names image-scenes image-blind image-test
+.PHONY: help setup kernels gpu-kernels page-test page-libraries serve prompts documents train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-names image-scenes image-blind image-test
 .DEFAULT_GOAL := help
 ENVIRONMENTS := .venv .venv-clients
 # `make test T=tests/api` runs the tests of one folder or file; without T all of them run.
@@ -30,13 +30,20 @@ kernels: .venv/.run
 gpu-kernels: .venv/.run
 	@if $(PY) -c "import ctypes; ctypes.CDLL('libvulkan.so.1')" 2>/dev/null; then \
 		HOMEPORT_HOME=.gpu $(HOMEPORT) kernels install vulkan --if-missing || echo "No kernels for Vulkan: their tests are skipped."; fi
-setup: .venv/.dev .venv-clients/.clients kernels gpu-kernels ## Both environments, the kernels, the weights that tests use
+# The client that drives Debian's Chromium in the tests of the page, which are skipped without both.
+.venv/.browser: requirements/browser.txt | .venv/.dev
+	@if command -v chromium >/dev/null; then \
+		$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $< && touch $@; fi
+setup: .venv/.dev .venv-clients/.clients kernels gpu-kernels .venv/.browser ## Both environments, the kernels, the weights that tests use
 	@HOMEPORT_OPTIMIZE=off $(HOMEPORT) pull smollm2-135m $$($(PY) -c "from homeport.domain.kinds import STARTERS; print(*STARTERS)")
 serve: .venv/.run kernels ## Serve the API on 127.0.0.1:8080, fetching the starter models first
 	@exec $(HOMEPORT) serve
 .venv/.prompts: requirements/prompts.txt | .venv/.run
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $< && touch $@
 prompts: .venv/.prompts ## Install OpenVINO, which computes prompts and several streams faster on Linux, x86-64
+.venv/.documents: requirements/documents.txt | .venv/.run
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $< && touch $@
+documents: .venv/.documents ## Install what reads PDF, Word, PowerPoint and Excel files, for vector stores
 train: .venv/.train ## Install PyTorch, which `homeport finetune` needs
 lint: .venv/.dev ## Style, formatting, sizes, imports between rooms
 	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/lint-imports --no-logo && $(PY) -m scripts.check_sizes
@@ -59,6 +66,10 @@ coverage: .venv/.dev ## Run the fast tests and show which lines of src they run;
 	@$(PY) -m coverage combine --quiet 2>/dev/null; $(PY) -m coverage report
 train-test: setup .venv/.train ## The tests of fine-tuning, some minutes
 	@$(PY) -m pytest -m training
+page-test: setup ## The tests of the page in Chromium, where that is installed
+	@$(PY) -m pytest -m "not (alone or training)" --durations=10 tests/api/page tests/system/page
+page-libraries: .venv/.dev ## Fetch the page's libraries again from npm, as their lock says
+	@$(PY) -m scripts.vendor_page
 soak: setup ## The soak tests at full length; the result goes to docs/soak.md
 	@scripts/soak
 wheel: .venv/.dev ## Build the wheel, install it into a bare environment and ask its server one question

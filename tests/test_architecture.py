@@ -21,8 +21,8 @@ FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc
 # Which rooms may import which libraries. A room is the first part of a module's name inside `homeport`.
 TOOLKITS = {
     ("starlette", "uvicorn"): {"api", "app"},
+    ("numpy",): {"engines", "training", "store"},
     (
-        "numpy",
         "cffi",
         "xllamacpp",
         "onnxruntime",
@@ -37,7 +37,7 @@ TOOLKITS = {
         "engines",
         "training",
     },
-    ("llguidance",): {"engines"},
+    ("llguidance", "pypdf", "docx", "openpyxl", "pptx", "lxml"): {"engines"},
     ("torch",): {"training"},
     ("sqlalchemy", "alembic", "psycopg", "obstore"): {"store"},
     ("mcp", "mcp_types"): {"serving"},

@@ -159,6 +159,7 @@ class Settings:
     cors_origins: Annotated[
         tuple[str, ...], SettingSpec("Web origins whose pages may call the server; default: none.")
     ] = ()
+    page: Annotated[bool, SettingSpec("Serve the page in the browser at `/`.")] = True
     organization: Annotated[str, SettingSpec("Value of the header `openai-organization`.")] = "homeport"
     max_body_bytes: Annotated[int, SettingSpec("Largest request body.", parse_size, minimum=1)] = 20_000_000
     max_file_bytes: Annotated[

@@ -125,13 +125,21 @@ class FakeServing:
         """Do nothing."""
 
     async def preload(self, models: Sequence[InstalledModel]) -> None:
-        """Do nothing."""
+        """Put the models into `running`, or raise `refusal` if it is set."""
+        if self.refusal:
+            raise self.refusal
+        for model in models:
+            self.running[model.facts.name] = (loaded(model.facts.name), EngineStats())
 
     async def drain(self, timeout_s: float) -> None:
         """Do nothing."""
 
     async def close(self) -> None:
         """Do nothing."""
+
+    def worker_bytes(self) -> dict[str, int]:
+        """Return a size for each model in `running`."""
+        return dict.fromkeys(self.running, 1000)
 
     def worker_status(self) -> Sequence[WorkerReport]:
         """Return a report for each model in `running`."""
@@ -165,6 +173,10 @@ class FakeServing:
     def loaded(self, model: str) -> LoadedModel | None:
         """Return a model's entry in `running`."""
         return self.running[model][0] if model in self.running else None
+
+    def in_use(self, model: str) -> int:
+        """Return the number of the model's streams that are open."""
+        return sum(stream.model == model and not stream.closed.is_set() for stream in self.streams)
 
     def stats(self) -> dict[str, EngineStats]:
         """Return the statistics in `running`."""

@@ -27,6 +27,14 @@ async def test_unknown_paths_are_missing(method: str, path: str) -> None:
     assert (response.status, response.error["message"]) == (404, f"Invalid URL ({method} {path})")
 
 
+@pytest.mark.parametrize("path", ["/v1/assistants", "/v1/threads/runs", "/v1/threads/thread_1/messages"])
+async def test_assistants_are_directed_to_responses(path: str) -> None:
+    """The paths of the Assistants API are a 404 that says what to use instead."""
+    response = await call(build_application(services()), "POST", path)
+    assert (response.status, response.error["code"]) == (404, "unknown_url")
+    assert "use /v1/responses" in response.error["message"]
+
+
 @pytest.mark.parametrize(
     ("path", "meant"),
     [
@@ -53,6 +61,12 @@ async def test_a_similar_path_is_suggested(path: str, meant: str) -> None:
         assert (response.status, response.error["code"]) == (404, "unknown_url")
         assert f"Did you mean {meant}? " in response.error["message"]
         assert "location" not in response.headers
+
+
+async def test_the_base_url_of_anthropics_clients_is_explained() -> None:
+    """Their base URL has no version, unlike that of OpenAI's clients."""
+    response = await call(build_application(services()), "POST", "/v1/v1/messages")
+    assert "Did you mean /v1/messages? A client's base URL has no /v1" in response.error["message"]
 
 
 @pytest.mark.parametrize("path", ["/keys", "/v1/admin/v1/keys", "//admin/v1/keys", "/v1/v1/organization/usage/x"])

@@ -20,6 +20,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "/v1/chat/completions": ('"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3', "messages"),
     "/v1/edits": ('"input": "a", "instruction": "b"', "input"),
     "/v1/responses": ('"input": "Hi", "max_output_tokens": 3', "input"),
+    "/v1/messages": ('"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3', "messages"),
 }
 OTHERS: dict[str, str] = {
     "/v1/embeddings": '"input": "a"',
@@ -49,6 +50,10 @@ FIELDS: dict[str, Sequence[str]] = {
     "/v1/responses": (
         *("input", "max_output_tokens", "temperature", "metadata", "include", "text", "reasoning", "tools", "stream"),
         *("tool_choice", "previous_response_id", "conversation", "top_logprobs", "instructions", "store", "background"),
+    ),
+    "/v1/messages": (
+        *("messages", "system", "max_tokens", "temperature", "top_p", "top_k", "stop_sequences", "stream", "tools"),
+        *("tool_choice", "thinking", "output_config", "metadata", "context_management", "cache_control", "diagnostics"),
     ),
     "/v1/embeddings": ("input", "messages", "dimensions", "encoding_format", "user"),
     "/v1/moderations": ("input", "model"),
@@ -120,7 +125,8 @@ def _path(kind: type, value: Any) -> Any:
 
 def is_well(response: AsgiResponse) -> bool:
     """Return whether a response is an answer, or blames the request."""
-    return (response.status == 200 and b'"server_error"' not in response.body) or 400 <= response.status < 500
+    has_error = any(kind in response.body for kind in (b'"server_error"', b'"api_error"'))
+    return (response.status == 200 and not has_error) or 400 <= response.status < 500
 
 
 @pytest.mark.parametrize(("path", "field"), [(path, field) for path, fields in FIELDS.items() for field in fields])

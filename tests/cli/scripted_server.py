@@ -100,6 +100,8 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
             self._answer(200, self._images(json.loads(body)), "text/event-stream")
         elif self.path.startswith("/v1/batches"):
             self._answer(200, json.dumps(BATCH).encode())
+        elif self.path == "/admin/v1/page_links":
+            self._answer(200, b'{"object": "page.link", "token": "link-token", "expires_in_s": 120}')
         elif self.path == "/admin/v1/workers/small/stop":
             self._answer(200, b"{}")
         elif self.path.endswith("/stop"):

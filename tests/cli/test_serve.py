@@ -52,6 +52,7 @@ def test_server_announces_itself_and_is_managed(home: Path) -> None:
         assert running is not None
         assert f"export OPENAI_BASE_URL={running.url}/v1" in lines
         assert any(line.startswith("models") and MODEL in line for line in lines)
+        assert f"page     {running.url}  (signed in: homeport open)" in lines
         assert [(worker.model, worker.window > 0) for worker in http_client.list_workers(running)] == [(MODEL, True)]
         http_client.stop(running, MODEL)
         assert http_client.list_workers(running) == ()

@@ -47,8 +47,10 @@ def test_usage_refuses_invalid_values(program: FakeApplication, flags: tuple[str
 def test_storage_prints_the_bytes_of_projects(program: FakeApplication) -> None:
     """Bytes by kind, the total and the limit are printed as a table, CSV or JSON."""
     table = run(program, "--storage").stdout.splitlines()
-    assert table[0].split() == ["PROJECT", "FILES", "PARTS", "PICTURES", "MODELS", "RESPONSES", "TOTAL", "LIMIT"]
-    assert table[1].split() == ["team", "7", "0", "2", "0", "0", "9", "1000"]
-    assert run(program, "--storage", "--csv").stdout.splitlines()[1] == "team,7,0,2,0,0,9,1000"
+    assert table[0].split() == [
+        *("PROJECT", "FILES", "PARTS", "PICTURES", "MODELS", "RESPONSES", "VECTOR", "STORES", "TOTAL", "LIMIT")
+    ]
+    assert table[1].split() == ["team", "7", "0", "2", "0", "0", "0", "9", "1000"]
+    assert run(program, "--storage", "--csv").stdout.splitlines()[1] == "team,7,0,2,0,0,0,9,1000"
     assert json.loads(run(program, "--storage", "--json").stdout)[0]["total"] == 9
     assert program.calls == [("list_project_storage", None)] * 3

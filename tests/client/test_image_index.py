@@ -61,7 +61,7 @@ def test_unchanged_images_are_not_read_again(tmp_path: Path, folder: Path, monke
     """A saved index knows its images by size and time, without reading them."""
     filled(tmp_path, folder)
     again = index(tmp_path, folder)
-    monkeypatch.setattr("homeport.client.image_index._hash", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr("homeport.client.image_index.hash_file", lambda path: pytest.fail(f"{path} was read"))
     assert paths(again) == []
     assert len(again) == 3
     assert again.removed == 0

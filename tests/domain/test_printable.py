@@ -33,3 +33,12 @@ def test_json_keeps_its_value() -> None:
     written = json.dumps(STEERING, ensure_ascii=False)
     assert json.loads(printable.json(written)) == STEERING
     assert not set(printable.json(written)) & set(STEERING) - set("]0;mine[2J31mback")
+
+
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-", "@a", " =1", "\u3000=1", "|a", "%a", "\uff1da"])
+def test_a_cell_is_no_formula(formula: str) -> None:
+    """Text that a spreadsheet may take for a formula begins with an apostrophe; other text stays as it is."""
+    assert printable.cell(formula) == f"'{formula}"
+    assert printable.cell("a=1") == "a=1"
+    assert printable.cell("") == ""
+    assert printable.cell("a\nb") == "a\\x0ab"

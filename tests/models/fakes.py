@@ -195,13 +195,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, data: bytes) -> None:
         hub = self.server.hub
-        if hub.stalls:
-            self.wfile.write(data[: len(data) // 2])
-            self.wfile.flush()
-            hub.stalled.set()
-            hub.stalls.wait(30)
-            data = data[len(data) // 2 :]
         try:
+            if hub.stalls:
+                self.wfile.write(data[: len(data) // 2])
+                self.wfile.flush()
+                hub.stalled.set()
+                hub.stalls.wait(30)
+                data = data[len(data) // 2 :]
             self.wfile.write(data[: hub.cut_after])
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True

@@ -76,3 +76,20 @@ def test_a_name_never_leaves_the_store(store: ModelStore, name: str) -> None:
     with pytest.raises(InvalidRequest):
         store.folder(name)
     assert store.find(name) is None
+
+
+def test_partial_files_are_discarded_and_nothing_else(filled: ModelStore) -> None:
+    """Of an installed model only partial files are deleted, of another everything, unless it is being pulled."""
+    for name in ("tiny", "other"):
+        filled.folder(name).mkdir(exist_ok=True)
+        (filled.folder(name) / "tiny.gguf.abc.part").write_bytes(b"1")
+        (filled.folder(name) / "tmp.part").mkdir()
+    (filled.folder("other") / "first-of-2.gguf").write_bytes(b"1")
+    with ModelStore(filled.home).lock_model("other"):
+        filled.discard_partial("other")
+        assert (filled.folder("other") / "first-of-2.gguf").exists()
+    for name in ("tiny", "other", "never-pulled"):
+        filled.discard_partial(name)
+    assert sorted(path.name for path in filled.folder("tiny").iterdir()) == [FILE_NAME, "tiny.gguf"]
+    assert not filled.folder("other").exists()
+    filled.verify("tiny")

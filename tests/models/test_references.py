@@ -1,9 +1,19 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from homeport.domain.errors import InvalidRequest
-from homeport.models.references import CatalogueName, FileReference, HubReference, Reference, local_name, parse
+from homeport.models.references import (
+    CatalogueName,
+    FileReference,
+    HubReference,
+    Reference,
+    check_name,
+    folder_name,
+    local_name,
+    parse,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,3 +45,12 @@ def test_names_are_made_safe() -> None:
     assert local_name("../../x") == "x"
     with pytest.raises(InvalidRequest, match="--name"):
         local_name("模型")
+
+
+@pytest.mark.parametrize("check", [check_name, folder_name, local_name])
+@pytest.mark.parametrize("name", ["Ä" * 5_000, "Ä:" * 5_000, "\x00" * 5_000])
+def test_long_names_are_shortened_in_errors(check: Callable[[str], str], name: str) -> None:
+    """A name that is no name is repeated in part only."""
+    with pytest.raises(InvalidRequest) as refused:
+        check(name)
+    assert len(str(refused.value)) < 450

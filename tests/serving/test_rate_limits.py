@@ -115,6 +115,20 @@ def test_a_refusal_has_a_time_to_retry(quotas: RateLimiter, clock: FakeClock) ->
     assert admitted(quotas, asked)
 
 
+def test_used_tokens_are_those_of_this_day_and_month(quotas: RateLimiter, clock: FakeClock) -> None:
+    """What a key has used counts in its day and its month, without what is only reserved."""
+    asked = key(tokens_per_day=1000)
+    assert quotas.tokens_used(asked.id) == (0, 0)
+    quotas.seed(asked.id, 5, 50)
+    assert admitted(quotas, asked, 10)
+    running = quotas.ticket(asked)
+    running.reserve(20)
+    assert quotas.tokens_used(asked.id) == (15, 60)
+    clock.now += 86_400
+    assert quotas.tokens_used(asked.id).day == 0
+    running.settle(20)
+
+
 def test_keys_do_not_share_limits(quotas: RateLimiter) -> None:
     """What one key uses does not count for another."""
     one, other = key("one", requests_per_minute=1), key("other", requests_per_minute=1)

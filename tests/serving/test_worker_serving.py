@@ -123,9 +123,10 @@ async def test_leaving_cancels_once(serve: Serve) -> None:
     await first.admitted()
     await second.admitted()
     await until(lambda: running(serving) == 2)
+    assert (serving.in_use("m"), serving.in_use("other")) == (2, 0)
     await first.aclose()
     await first.aclose()
-    assert n_leases(serving) == 1
+    assert n_leases(serving) == serving.in_use("m") == 1
     await until(lambda: running(serving) == 1)
     assert serving.stats()["m"].preemptions == 1
     await second.aclose()

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
-from homeport.domain.keys import KeyLimits, NewKey
+from homeport.domain.keys import KeyChanges, KeyLimits, LimitChanges, NewKey
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.store.database import Database
 from homeport.store.key_cache import SqlKeyCache
@@ -114,6 +114,45 @@ def test_a_revoked_key_opens_nothing_and_stays_so(repository: SqlKeyRepository, 
     assert cache.find(issued.secret) is None
     with pytest.raises(InvalidRequest, match="revoked"):
         repository.rotate(issued.key.id)
+
+
+def test_a_key_is_changed(repository: SqlKeyRepository, cache: SqlKeyCache, clock: FakeClock) -> None:
+    """What a change names is changed, a limit of None is removed, and the secret stays valid for the changed key."""
+    limits = KeyLimits(requests_per_minute=5, tokens_per_day=7)
+    issued = repository.create(NewKey(name="bot", project="team", models=("a",), limits=limits))
+    cache.load()
+    limit_changes = LimitChanges(requests_per_minute=None, tokens_per_month=9)
+    changed = repository.update(issued.key.id, KeyChanges(name="new", limits=limit_changes, expires_in_s=60))
+    assert (changed.name, changed.project, changed.models) == ("new", "team", ("a",))
+    assert changed.limits == KeyLimits(tokens_per_day=7, tokens_per_month=9)
+    assert changed.expires_at == int(clock.now) + 60
+    cache.load()
+    assert cache.find(issued.secret) == changed == repository.get(issued.key.id)
+    same = repository.update(issued.key.id, KeyChanges())
+    assert same == changed
+    assert repository.update(issued.key.id, KeyChanges(models=(), expires_in_s=None)).expires_at is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        (KeyChanges(name=" "), "name"),
+        (KeyChanges(expires_in_s=0), "expires_in_s"),
+        (KeyChanges(limits=LimitChanges(tokens_per_day=0)), "limits.tokens_per_day"),
+    ],
+)
+def test_a_change_that_cannot_be_is_named(repository: SqlKeyRepository, changes: KeyChanges, param: str) -> None:
+    """An invalid change is refused, naming the field, and changes nothing; so is any change of a revoked key."""
+    key = repository.create(NewKey(name="bot")).key
+    with pytest.raises(InvalidRequest) as refused:
+        repository.update(key.id, changes)
+    assert refused.value.param == param
+    assert repository.get(key.id) == key
+    repository.revoke(key.id)
+    with pytest.raises(InvalidRequest, match="revoked"):
+        repository.update(key.id, KeyChanges(name="new"))
+    with pytest.raises(NotFound):
+        repository.update("key_nowhere", KeyChanges(name="new"))
 
 
 def test_a_rotated_key_is_the_same_with_another_secret(repository: SqlKeyRepository, cache: SqlKeyCache) -> None:

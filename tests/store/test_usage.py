@@ -254,6 +254,13 @@ def test_sums_by_group_and_day(filled: SqlUsageRepository) -> None:
     assert both[1].cached_tokens == 4
 
 
+def test_sums_are_limited(filled: SqlUsageRepository) -> None:
+    """A limit and an offset select some of the sums, which keep their order."""
+    every = filled.sum_usage(UsageQuery(width_s=DAY, by=("key", "model")))
+    pages = [filled.sum_usage(UsageQuery(width_s=DAY, by=("key", "model"), limit=2, offset=at)) for at in (0, 2, 4)]
+    assert pages == [every[:2], every[2:], []]
+
+
 @pytest.mark.parametrize(
     ("question", "n_requests"),
     [

@@ -104,12 +104,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(log: Path, *flags: str, under: Sequence[str] = (), **settings: str) -> Iterator[ServerProcess]:
+def running(
+    log: Path, *flags: str, under: Sequence[str] = (), port: int | str | None = None, **settings: str
+) -> Iterator[ServerProcess]:
     """Start `homeport serve` with flags and HOMEPORT_* settings; stop it at the end in any case.
 
-    `under`: a program and its flags that run it.
+    `under`: a program and its flags that run it. `port`: the port to listen on instead of a free one.
     """
-    port = free_port()
+    port = int(port or free_port())
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "OPENAI_"))}
     # Test servers share the models; each has a database and blobs of its own.
     if "--home" not in flags:

@@ -8,8 +8,6 @@ import base64
 import http.server
 import io
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,14 +19,14 @@ from PIL import Image
 
 from homeport.api.image_inputs.vision import SUGGESTED_MODEL
 from homeport.domain.kinds import VISION
-from homeport.engines.text.executors.llama.executor import LlamaOptions, load
 from homeport.models import catalogue
 from homeport.models.model_store import ModelStore
 from tests.api.image_inputs.vision_app import huge_png
 from tests.samples import colour_eye
+from tests.system.seeing_model import NAME, install_seeing_model
 from tests.system.server import ServerProcess, running
 
-EYE, BLIND = "colour-eye", "smollm2-135m"
+EYE, BLIND = NAME, "smollm2-135m"
 SQUARES = (" red", " blue", " green", " white")
 QUESTION = "\nRepeat the names of these colours."
 
@@ -67,28 +65,11 @@ def seeing_server(
 ) -> Iterator[ServerProcess]:
     """A server with a model that sees and one that does not, in a home of its own, which may fetch from one host."""
     folder = tmp_path_factory.mktemp("seeing_server")
-    executor = load(qwen, LlamaOptions(window=64, cells=64, sequences=1, batch=64, threads=1))
-    ids = [executor.tokenize(word, special=False)[0] for word in colour_eye.COLORS]
-    executor.close()
-    eye = colour_eye.write_eye(folder / "mmproj-eye.gguf", qwen, ids)
-    (folder / f"{EYE}.gguf").symlink_to(qwen)
-    source = f"file:{folder / EYE}.gguf"
-    command = [
-        sys.executable,
-        "-m",
-        "homeport",
-        "pull",
-        source,
-        "--projector",
-        str(eye),
-        "--home",
-        str(folder / "home"),
-    ]
-    subprocess.run(command, check=True, timeout=120)
+    install_seeing_model(folder, qwen)
     ModelStore(folder / "home").folder(BLIND).symlink_to(smollm2.parent, target_is_directory=True)
     flags = ("--model", EYE, "--default-model", EYE)
-    settings = {"HOME": str(folder / "home"), "WINDOW": "1024", "PROMPTS": "off", "IMAGE_HOSTS": image_host}
-    with running(folder / "log", *flags, **settings) as started:
+    home = str(folder / "home")
+    with running(folder / "log", *flags, HOME=home, WINDOW="1024", PROMPTS="off", IMAGE_HOSTS=image_host) as started:
         yield started
 
 

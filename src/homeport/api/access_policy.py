@@ -22,6 +22,8 @@ from homeport.domain.security import is_loopback, mask_secret
 _ISSUED_BY = "the operator of this Homeport server"
 ADMIN_PREFIX = "/admin/"
 ORGANIZATION_PREFIX = "/v1/organization/"
+SELF_PATH = "/admin/v1/self"
+"""Tells callers what they may do, so every key gives access to it, as the only path of `/admin`."""
 PUBLIC_IMAGE_PREFIX = "/images/"
 """Anybody who knows the name of an image may fetch it without a key, as browsers do."""
 _CROSS_SITE = "cross-site"
@@ -65,12 +67,17 @@ class Scraping:
         return cls(mode, (_digest(key),) if key else ())
 
 
+def _is_no_session(_: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class AccessPolicy:
     """Who has access. Keys are stored as digests.
 
     `origins`: the web origins with CORS, or `*`. Admin keys give access to `/admin` only, tool tokens to everything;
     without either, `/admin` does not exist. `key_cache`: the stored keys. `scraping`: the rule of `/metrics`.
+    `is_session`: whether a token is that of a session of the page, which gives access to everything.
     """
 
     key_digests: tuple[bytes, ...] = ()
@@ -79,6 +86,7 @@ class AccessPolicy:
     tool_digests: tuple[bytes, ...] = ()
     key_cache: KeyCache | None = None
     scraping: Scraping = Scraping()
+    is_session: Callable[[str], bool] = _is_no_session
 
     @classmethod
     def from_keys(
@@ -103,19 +111,27 @@ class AccessPolicy:
         """Return the caller that sent these headers. Raises Unauthenticated."""
         if self.is_keyless:
             return ANYONE
-        key = _bearer(headers)
+        key = bearer(headers)
         if not key:
             raise Unauthenticated(
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using "
                 f"Bearer auth (i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from {_ISSUED_BY}."
             )
-        if _matches_any(key, self.key_digests + self.tool_digests):
+        if _matches_any(key, self.key_digests + self.tool_digests) or self.is_session(key):
             return Caller(ANYONE.project, mask_secret(key))
         if self.key_cache is not None and (issued := self.key_cache.find(key)):
             return Caller(issued.project, issued.hint, issued)
         raise Unauthenticated(
             f"Incorrect API key provided: {mask_secret(key)}. You can obtain an API key from {_ISSUED_BY}."
         )
+
+    def is_caller(self, headers: Headers) -> bool:
+        """Return whether these headers give access to more than `/admin`."""
+        try:
+            self.authenticate(headers)
+        except Unauthenticated:
+            return False
+        return True
 
     def authenticate_internal(self, caller: InternalCaller) -> Caller:
         """Return the caller of a request that this server sends. Raises Unauthenticated if its key is not valid now."""
@@ -128,14 +144,19 @@ class AccessPolicy:
 
     def is_admin(self, headers: Headers) -> bool:
         """Return whether these headers carry an admin key."""
-        return _matches_any(_bearer(headers), self.admin_digests + self.tool_digests)
+        key = bearer(headers)
+        return _matches_any(key, self.admin_digests + self.tool_digests) or self.is_session(key)
+
+    def is_own_user(self, headers: Headers) -> bool:
+        """Return whether these headers carry a token that only the programs of the server's own user can read."""
+        return _matches_any(bearer(headers), self.tool_digests)
 
     def check_scraping(self, headers: Headers, *, is_local: bool) -> bool:
         """Return whether a request may read `/metrics` as it is; if not, it needs a caller's key.
 
         `is_local`: the request comes from this machine. Raises Unauthenticated if a caller's key is not enough.
         """
-        rule, key = self.scraping, _bearer(headers)
+        rule, key = self.scraping, bearer(headers)
         if _matches_any(key, rule.keys + self.tool_digests) or (rule.mode == "local" and not rule.keys and is_local):
             return True
         if rule.keys or (rule.mode == "key" and self.is_keyless):
@@ -183,10 +204,12 @@ def has_host(url: str, is_match: Callable[[str | None], bool]) -> bool:
         return False
 
 
-def _bearer(headers: Headers) -> str:
-    """Return the key in the headers, as OpenAI's clients send it, or else as Azure's do."""
+def bearer(headers: Headers) -> str:
+    """Return the key in the headers, as OpenAI's clients send it, or else as Azure's or Anthropic's do."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else headers.get("api-key", "").strip()
+    if scheme.lower() == "bearer":
+        return key.strip()
+    return (headers.get("api-key") or headers.get("x-api-key", "")).strip()
 
 
 def _matches_any(key: str, digests: tuple[bytes, ...]) -> bool:

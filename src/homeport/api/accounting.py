@@ -131,6 +131,7 @@ class RequestAccounting:
             return
         self._is_recorded = True
         self.counter.close()
+        self.counter.metrics.on_ended(status)
         usage, caller = self.counter.usage, self._context.caller
         self._ticket.settle(usage.prompt_tokens + usage.completion_tokens)
         self._services.metrics.count_usage(caller.project, caller.key_id, usage)

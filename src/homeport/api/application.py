@@ -10,7 +10,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from homeport.api import legacy_engine_list, monitoring
-from homeport.api.admin import keys, usage, workers
+from homeport.api.admin import keys, logs, project_lists, self_info, series, usage, workers
+from homeport.api.admin.models import aliases, model_jobs
+from homeport.api.admin.models import routes as library
 from homeport.api.azure import AzureMiddleware
 from homeport.api.batches import routes as batches
 from homeport.api.chat import routes as chat
@@ -19,18 +21,21 @@ from homeport.api.completions import routes as completions
 from homeport.api.conversations import routes as conversations
 from homeport.api.edits import routes as edits
 from homeport.api.embeddings import routes as embeddings
-from homeport.api.error_responses import error_response
+from homeport.api.error_formats import formatted_error
 from homeport.api.files import routes as files
 from homeport.api.fine_tuning import legacy_routes as fine_tunes
 from homeport.api.fine_tuning import routes as fine_tuning_jobs
 from homeport.api.images import downloads
 from homeport.api.images import routes as images
+from homeport.api.messages import routes as messages
 from homeport.api.middleware.authentication import AuthenticationMiddleware
 from homeport.api.middleware.cors import CorsMiddleware
 from homeport.api.middleware.errors import ErrorMiddleware
 from homeport.api.middleware.headers import HeadersMiddleware
 from homeport.api.models import routes as models
 from homeport.api.moderations import routes as moderations
+from homeport.api.page import routes as page
+from homeport.api.page.page_files import PAGE_FILE_ROUTE
 from homeport.api.request_context import context_of
 from homeport.api.responses import background, compaction, counting
 from homeport.api.responses import routes as responses
@@ -40,12 +45,16 @@ from homeport.api.tokenize import routes as tokenize
 from homeport.api.transcriptions import routes as transcriptions
 from homeport.api.unknown_paths import is_normalized, unknown_url
 from homeport.api.uploads import routes as uploads
+from homeport.api.vector_stores import file_routes as store_files
+from homeport.api.vector_stores import routes as vector_stores
 from homeport.domain.errors import MethodNotAllowed
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 ROUTES: Mapping[str, Mapping[str, Handler]] = {
-    "/": {"GET": monitoring.describe_server},
+    "/": {"GET": page.root},
+    "/page/session": {"POST": page.begin_session, "DELETE": page.end_session},
+    PAGE_FILE_ROUTE: {"GET": page.file},
     "/health": {"GET": monitoring.live},
     "/health/live": {"GET": monitoring.live},
     "/health/ready": {"GET": monitoring.ready},
@@ -66,6 +75,8 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/responses/{response_id}": {"GET": responses.retrieve, "DELETE": responses.delete},
     "/v1/responses/{response_id}/cancel": {"POST": background.cancel},
     "/v1/responses/{response_id}/input_items": {"GET": responses.input_items},
+    "/v1/messages": {"POST": messages.create},
+    "/v1/messages/count_tokens": {"POST": messages.count_tokens},
     "/v1/conversations": {"POST": conversations.create},
     "/v1/conversations/{conversation_id}": {
         "GET": conversations.retrieve,
@@ -97,6 +108,24 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/uploads/{upload_id}/parts": {"POST": uploads.add},
     "/v1/uploads/{upload_id}/complete": {"POST": uploads.complete},
     "/v1/uploads/{upload_id}/cancel": {"POST": uploads.cancel},
+    "/v1/vector_stores": {"GET": vector_stores.list_stores, "POST": vector_stores.create},
+    "/v1/vector_stores/{vector_store_id}": {
+        "GET": vector_stores.retrieve,
+        "POST": vector_stores.update,
+        "DELETE": vector_stores.delete,
+    },
+    "/v1/vector_stores/{vector_store_id}/search": {"POST": vector_stores.search},
+    "/v1/vector_stores/{vector_store_id}/files": {"GET": store_files.list_files, "POST": store_files.create},
+    "/v1/vector_stores/{vector_store_id}/files/{file_id}": {
+        "GET": store_files.retrieve,
+        "POST": store_files.update,
+        "DELETE": store_files.delete,
+    },
+    "/v1/vector_stores/{vector_store_id}/files/{file_id}/content": {"GET": store_files.content},
+    "/v1/vector_stores/{vector_store_id}/file_batches": {"POST": store_files.create_batch},
+    "/v1/vector_stores/{vector_store_id}/file_batches/{batch_id}": {"GET": store_files.retrieve_batch},
+    "/v1/vector_stores/{vector_store_id}/file_batches/{batch_id}/cancel": {"POST": store_files.cancel_batch},
+    "/v1/vector_stores/{vector_store_id}/file_batches/{batch_id}/files": {"GET": store_files.list_batch_files},
     "/v1/batches": {"GET": batches.list_batches, "POST": batches.create},
     "/v1/batches/{batch_id}": {"GET": batches.retrieve},
     "/v1/batches/{batch_id}/cancel": {"POST": batches.cancel},
@@ -117,11 +146,41 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/engines/{engine:path}/embeddings": {"POST": embeddings.create},
     "/v1/engines/{engine:path}": {"GET": legacy_engine_list.retrieve},
     "/admin/v1/keys": {"GET": keys.list_keys, "POST": keys.create},
-    "/admin/v1/keys/{key_id}": {"GET": keys.retrieve, "DELETE": keys.revoke},
+    "/admin/v1/keys/{key_id}": {"GET": keys.retrieve, "POST": keys.update, "DELETE": keys.revoke},
     "/admin/v1/keys/{key_id}/rotate": {"POST": keys.rotate},
+    "/admin/v1/page_links": {"POST": page.create_link},
     "/admin/v1/usage": {"GET": usage.get_usage},
+    "/admin/v1/self": {"GET": self_info.describe},
+    "/admin/v1/metrics/series": {"GET": series.get_series},
+    "/admin/v1/metrics/series/events": {"GET": series.stream_samples},
+    "/admin/v1/logs": {"GET": logs.list_lines},
+    "/admin/v1/logs/events": {"GET": logs.stream_lines},
+    "/admin/v1/files": {"GET": project_lists.list_files},
+    "/admin/v1/batches": {"GET": project_lists.list_batches},
+    "/admin/v1/fine_tuning/jobs": {"GET": project_lists.list_jobs},
+    "/admin/v1/fine_tuning/jobs/{job_id}/events": {"GET": project_lists.list_job_events},
+    "/admin/v1/fine_tuning/jobs/{job_id}/checkpoints": {"GET": project_lists.list_job_checkpoints},
     "/admin/v1/storage": {"GET": usage.storage},
     "/v1/organization/usage/{kind}": {"GET": usage.get_organization_usage},
+    "/admin/v1/models": {"GET": library.list_models},
+    "/admin/v1/models/pulls": {"GET": model_jobs.list_pulls, "POST": model_jobs.create_pull},
+    "/admin/v1/models/pulls/{job_id}": {"GET": model_jobs.retrieve, "DELETE": model_jobs.delete},
+    "/admin/v1/models/pulls/{job_id}/events": {"GET": model_jobs.events},
+    "/admin/v1/models/pulls/{job_id}/pause": {"POST": model_jobs.pause},
+    "/admin/v1/models/pulls/{job_id}/resume": {"POST": model_jobs.resume},
+    "/admin/v1/models/pulls/{job_id}/cancel": {"POST": model_jobs.cancel},
+    "/admin/v1/models/optimizations": {"GET": model_jobs.list_optimizations},
+    "/admin/v1/models/optimizations/{job_id}": {"GET": model_jobs.retrieve, "DELETE": model_jobs.delete},
+    "/admin/v1/models/optimizations/{job_id}/events": {"GET": model_jobs.events},
+    "/admin/v1/models/optimizations/{job_id}/resume": {"POST": model_jobs.resume},
+    "/admin/v1/models/optimizations/{job_id}/cancel": {"POST": model_jobs.cancel},
+    "/admin/v1/models/aliases": {"GET": aliases.list_aliases},
+    "/admin/v1/models/aliases/{alias:path}/reset": {"POST": aliases.reset},
+    "/admin/v1/models/aliases/{alias:path}": {"PUT": aliases.replace, "DELETE": aliases.delete},
+    "/admin/v1/models/{model:path}/optimize": {"POST": model_jobs.create_optimization},
+    "/admin/v1/models/{model:path}/load": {"POST": library.load},
+    "/admin/v1/models/{model:path}/unload": {"POST": library.unload},
+    "/admin/v1/models/{model:path}": {"GET": library.retrieve, "DELETE": library.delete},
     "/admin/v1/workers": {"GET": workers.list_workers},
     "/admin/v1/workers/{model:path}/stop": {"POST": workers.stop},
 }
@@ -171,7 +230,9 @@ class _MethodRouter:
         if handler:
             response = await handler(Request(scope, receive, send))
         else:
-            response = error_response(_method_not_allowed(method, scope["path"]), {"allow": self._allow_header()})
+            response = formatted_error(
+                _method_not_allowed(method, scope["path"]), scope, {"allow": self._allow_header()}
+            )
         await response(scope, receive, send)
 
     def _allow_header(self) -> str:

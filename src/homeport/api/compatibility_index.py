@@ -18,6 +18,7 @@ from homeport.api.responses.schema import ResponseBody
 from homeport.api.speech.schema import SpeechBody
 from homeport.api.transcriptions import schema as transcriptions
 from homeport.api.uploads.schema import UploadBody
+from homeport.api.vector_stores import schema as vector_stores
 
 FIELDS: Mapping[str, tuple[FieldNote, ...]] = {
     "completions": field_notes(CompletionBody),
@@ -38,6 +39,11 @@ FIELDS: Mapping[str, tuple[FieldNote, ...]] = {
     "image_variations": field_notes(images.ImageVariationForm, images.VARIATION_FILES),
     "files": field_notes(files.FileForm, files.FILES),
     "uploads": field_notes(UploadBody),
+    "vector_stores": field_notes(vector_stores.VectorStoreBody),
+    "vector_store_updates": field_notes(vector_stores.VectorStoreUpdateBody),
+    "vector_store_files": field_notes(vector_stores.StoreFileBody),
+    "vector_store_file_batches": field_notes(vector_stores.FileBatchBody),
+    "vector_store_searches": field_notes(vector_stores.SearchBody),
     "batches": field_notes(BatchBody),
     "fine_tunes": field_notes(FineTuneBody),
     "fine_tuning_jobs": field_notes(JobBody),

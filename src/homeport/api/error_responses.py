@@ -140,7 +140,14 @@ def envelope(error: HomeportError) -> bytes:
 
 
 def error_response(error: HomeportError, headers: Mapping[str, str] | None = None) -> Response:
-    """Return the response to an error.
+    """Return the response to an error: its status, `error_headers`, and OpenAI's body."""
+    return Response(
+        envelope(error), STATUS[type(error)].status, error_headers(error, headers), media_type="application/json"
+    )
+
+
+def error_headers(error: HomeportError, headers: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the headers of the response to an error, in addition to `headers`.
 
     `x-should-retry: false` keeps official clients from retries that cannot succeed soon. A 429 or 503 that can be
     retried, and an exceeded quota, say when in `Retry-After` (whole seconds, at least 1).
@@ -151,4 +158,4 @@ def error_response(error: HomeportError, headers: Mapping[str, str] | None = Non
         all_headers["x-should-retry"] = "false"
     if error.retry_after_s is not None or (can_retry and status in (429, 503)):
         all_headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s or DEFAULT_RETRY_S)))
-    return Response(envelope(error), status, all_headers, media_type="application/json")
+    return all_headers

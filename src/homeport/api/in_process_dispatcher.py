@@ -16,8 +16,15 @@ from homeport.api.request_context import InternalCaller, with_internal_caller
 from homeport.domain.batches import DispatchedResponse
 
 
+class _ErrorDetails(msgspec.Struct, frozen=True):
+    error_code: str | None = None
+
+
 class _ErrorBody(msgspec.Struct, frozen=True):
+    """An error in OpenAI's format, or in Anthropic's, which has the code among its details."""
+
     code: str | None = None
+    details: _ErrorDetails = _ErrorDetails()
 
 
 class _ErrorEnvelope(msgspec.Struct):
@@ -89,6 +96,7 @@ def _to_response(status: int, headers: Headers, body: bytes) -> DispatchedRespon
 
 def _code(body: bytes) -> str | None:
     try:
-        return msgspec.json.decode(body, type=_ErrorEnvelope).error.code
+        error = msgspec.json.decode(body, type=_ErrorEnvelope).error
     except msgspec.DecodeError:
         return None
+    return error.code or error.details.error_code

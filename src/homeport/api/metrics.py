@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from homeport.api.activity import Activity, ModelActivity
 from homeport.api.token_intervals import TokenIntervalHistogram
 from homeport.domain.events import Usage
 from homeport.domain.fine_tuning import ENDED, UNFINISHED_STATUSES
@@ -101,7 +102,8 @@ class _Loops(Collector):
 class Metrics:
     """All metrics of an application. `stats` returns the workers' statistics by model name; `clock`: in seconds.
 
-    `jobs` returns the number of fine-tuning jobs by status; `loops`: the background loops.
+    `jobs` returns the number of fine-tuning jobs by status; `loops`: the background loops. `activity` counts the same
+    requests for `metric_series`.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Metrics:
     ) -> None:
         self.registry = CollectorRegistry()
         self.clock = clock
+        self.activity = Activity()
         self.requests = Counter(
             "http_requests", "HTTP responses.", ("handler", "method", "status"), registry=self.registry
         )
@@ -159,12 +162,20 @@ class Metrics:
         """Start measuring a request. `model`: its own name. Background requests are excluded from latency metrics."""
         return RequestMetrics(self, model, endpoint, is_background=is_background)
 
+    def activity_of(self, model: str) -> ModelActivity:
+        """Return the counts of a model."""
+        activity = self.activity.models.get(model)
+        if activity is None:
+            activity = self.activity.models[model] = ModelActivity(self.token_intervals.of(model))
+        return activity
+
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Add a gauge, which is read at each scrape."""
         Gauge(f"homeport:{name}", text, registry=self.registry).set_function(read)
 
     def count_response(self, handler: str, method: str, status: int) -> None:
         """Count an HTTP response. `handler`: a route template."""
+        self.activity.count_response(handler, status)
         self.requests.labels(handler, method, f"{status // 100}xx").inc()
 
     def count_usage(self, project: str, key: str, usage: Usage) -> None:
@@ -194,7 +205,10 @@ class RequestMetrics:
         self._first: float | None = None
         self._last: float | None = None
         self.first_ms: float | None = None
-        self._intervals = metrics.token_intervals.of(model)
+        self._activity = metrics.activity_of(model)
+        self._intervals = self._activity.token_interval
+        self._prompt_tokens = 0
+        self._generated_tokens = 0
         self._is_closed = False
         self.endpoint = endpoint
 
@@ -206,16 +220,21 @@ class RequestMetrics:
     def on_admitted(self, prompt_tokens: int) -> None:
         """Record that the worker admitted the request."""
         self._admitted = self._metrics.clock()
+        self._prompt_tokens += prompt_tokens
+        self._activity.prompt_tokens += prompt_tokens
         self._metrics.prompt_size.labels(self._model).observe(prompt_tokens)
 
     def count_tokens(self, n: int = 1) -> None:
         """Record `n` tokens that arrived together."""
         now = self._metrics.clock()
+        self._generated_tokens += n
+        self._activity.generated_tokens += n
         if self._last is None:
             self._first = now
             self.first_ms = (now - self._began) * 1000
             if not self._is_background:
                 self._metrics.first.labels(self._model).observe(now - self._began)
+                self._activity.first_token.add(now - self._began)
         elif not self._is_background:
             self._intervals.add((now - self._last) / n, n)
         self._last = now
@@ -228,6 +247,10 @@ class RequestMetrics:
         """Record that a choice finished."""
         self._metrics.successes.labels(self._model, reason).inc()
 
+    def on_ended(self, status: str) -> None:
+        """Record how the request ended: `ok`, `cancelled`, or the code of an error."""
+        self._activity.count_outcome(status)
+
     def close(self, usage: Usage, longest: int | None = None) -> None:
         """Record that the request ended, completely or not. May be called twice.
 
@@ -237,6 +260,9 @@ class RequestMetrics:
             return
         self._is_closed = True
         metrics, model = self._metrics, self._model
+        # Tokens without a delta, such as those of answers that `best_of` drops, are known only now.
+        self._activity.prompt_tokens += max(0, usage.prompt_tokens - self._prompt_tokens)
+        self._activity.generated_tokens += max(0, usage.completion_tokens - self._generated_tokens)
         metrics.prompt_tokens.labels(model).inc(usage.prompt_tokens)
         metrics.generated.labels(model).inc(usage.completion_tokens)
         metrics.reasoning.labels(model).inc(usage.reasoning_tokens)

@@ -19,13 +19,13 @@ LARGE_BYTES = 256_000
 """Larger bodies are decoded in a thread, because decoding would block every stream for milliseconds."""
 
 
-async def read_json(request: Request, kind: type[T]) -> T:
-    """Read the body as `kind`. A deployment in the path replaces its model.
+async def read_json(request: Request, kind: type[T], max_bytes: int | None = None) -> T:
+    """Read the body as `kind`. A deployment in the path replaces its model. `max_bytes`: None for the server's limit.
 
     Raises UnsupportedMediaType, PayloadTooLarge, or InvalidRequest from `json_codec.decode`.
     """
     _check_type(request)
-    body = await _read(request, services(request).limits.body_bytes)
+    body = await _read(request, max_bytes or services(request).limits.body_bytes)
     if len(body) > LARGE_BYTES:
         context_of(request.scope).is_large = True
         decoded = await asyncio.to_thread(_decode_large, body, kind)

@@ -73,7 +73,12 @@ async def run(
     limits = services(request).limits
     if writer.delivery is Delivery.SSE:
         return EventStream(
-            parts, headers, ping_s=limits.ping_s, stall_s=limits.stall_s, render_error=writer.render_error
+            parts,
+            headers,
+            ping=writer.ping,
+            ping_s=limits.ping_s,
+            stall_s=limits.stall_s,
+            render_error=writer.render_error,
         )
     if writer.delivery is Delivery.BYTES:
         return ByteStream(parts, headers, writer.media_type, stall_s=limits.stall_s)

@@ -15,11 +15,16 @@ from starlette.requests import Request
 
 from homeport.api.access_policy import AccessPolicy
 from homeport.api.chat.transcript_cache import TranscriptCache
+from homeport.api.log_lines import LogLines
+from homeport.api.metric_series import MetricSeries
 from homeport.api.metrics import Metrics
+from homeport.api.page.page_files import PageFiles
+from homeport.api.page.sessions import PageSessions
 from homeport.api.request_context import Caller, context_of
 from homeport.api.visible_models import CallerRegistry
 from homeport.domain.models import ResolvedModel
 from homeport.domain.ports.mcp import McpClient
+from homeport.domain.ports.model_library import ModelLibrary
 from homeport.domain.ports.models import ModelRegistry
 from homeport.domain.ports.remote_images import RemoteImages
 from homeport.domain.ports.responses import (
@@ -39,8 +44,10 @@ from homeport.domain.ports.store import (
     UsageLedger,
     UsageRepository,
 )
+from homeport.domain.ports.vector_stores import StoreFileRepository, VectorSearch, VectorStoreRepository
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.fine_tuning.service import FineTuningService
+from homeport.serving.model_jobs.service import ModelJobService
 from homeport.serving.rate_limits import RateLimiter
 from homeport.serving.responses.signals import ResponseSignals
 
@@ -68,10 +75,13 @@ class Services:
     `now`: the wall clock in seconds; `spool`: the folder of uploads that are arriving; `images`: the images with URLs;
     `organization`: the value of a response header; `list_aliases`: the aliases in the list of models (all, common,
     none). Without `keys` and `usage`, these parts of `/admin` are unavailable; without `ledger`, usage is counted in
-    the metrics only; without `fine_tuning`, models cannot be fine-tuned. `loops`: the background loops to report.
+    the metrics only; without `fine_tuning`, models cannot be fine-tuned; without `library` and `model_jobs`, operators
+    cannot manage models over HTTP. `loops`: the background loops to report.
     `response_keep_s`: how long responses are stored; None: until they are deleted, 0: they are not stored.
     `mcp`: talks to MCP servers; None: this server uses none. `remote_images`: fetches images by URL; None: it fetches
-    none. `secret`: seals what callers keep for the server.
+    none. `secret`: seals what callers keep for the server. `page`: the files of the page in the browser; None: it is
+    turned off. `series`: the metrics of the last minutes; `log_lines`: the latest lines of the log; None: they are not
+    kept.
     `response_signals`: what the runner of background responses and their streams tell each other.
     """
 
@@ -93,8 +103,13 @@ class Services:
     files: FileRepository | None = None
     uploads: UploadRepository | None = None
     batches: BatchRepository | None = None
+    vector_stores: VectorStoreRepository | None = None
+    store_files: StoreFileRepository | None = None
+    vector_search: VectorSearch | None = None
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     fine_tuning: FineTuningService | None = None
+    library: ModelLibrary | None = None
+    model_jobs: ModelJobService | None = None
     loops: BackgroundLoops = field(default_factory=BackgroundLoops)
     responses: ResponseRepository | None = None
     conversations: ConversationRepository | None = None
@@ -106,6 +121,10 @@ class Services:
     response_signals: ResponseSignals = field(default_factory=ResponseSignals)
     mcp: McpClient | None = None
     remote_images: RemoteImages | None = None
+    page: PageFiles | None = None
+    page_sessions: PageSessions = field(default_factory=PageSessions)
+    series: MetricSeries | None = None
+    log_lines: LogLines | None = None
 
     def fingerprint(self, resolved: ResolvedModel) -> str:
         """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""

@@ -135,7 +135,8 @@ class EventStream(ByteStream):
     """Sends the events of `source`, as `ByteStream` does.
 
     An error after the first item becomes an event, after which the stream ends without `[DONE]`. After `ping_s` of
-    silence a comment is sent. `render_error` makes the event of an error; without it, it is the error's envelope.
+    silence `ping` is sent, a comment by default. `render_error` makes the event of an error; without it, it is the
+    error's envelope.
     """
 
     def __init__(
@@ -145,10 +146,12 @@ class EventStream(ByteStream):
         *,
         ping_s: float,
         stall_s: float,
+        ping: bytes = PING,
         render_error: Callable[[HomeportError], Awaitable[bytes]] | None = None,
     ) -> None:
         super().__init__(source, headers, "text/event-stream", stall_s=stall_s)
         self._ping_s = ping_s
+        self._ping_frame = ping
         self._render_event = render_error
 
     def _watches(self, writer: "_ResponseWriter") -> tuple[Coroutine[object, object, None], ...]:
@@ -167,7 +170,7 @@ class EventStream(ByteStream):
         while True:
             left_s = self._ping_s - writer.idle_s
             if left_s <= 0 and not writer.is_writing:
-                await writer.write(PING)
+                await writer.write(self._ping_frame)
             else:
                 await asyncio.sleep(max(left_s, self._ping_s / 10))
 

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from starlette.routing import Route
 
 from homeport.api.access_policy import is_administrative
+from homeport.api.error_formats import is_messages_path
 from homeport.domain.errors import NotFound
 
 _VERSION = "v1"
 _MAX_DEPTH = 12
+_ASSISTANTS = ("assistants", "threads")
+"""What the paths of the Assistants API begin with, after the version."""
 
 
 def is_normalized(path: str) -> bool:
@@ -22,8 +25,14 @@ def is_normalized(path: str) -> bool:
 def unknown_url(method: str, path: str, routes: Sequence[Route] = ()) -> NotFound:
     """Return the error for a path that does not exist. `routes`: those of which one may be suggested."""
     message = f"Invalid URL ({method} {path[:200]})"
+    if path.startswith(f"/{_VERSION}/") and path.split("/", 3)[2] in _ASSISTANTS:
+        message += ". The Assistants API is not served: use /v1/responses, with the tool file_search for files."
+        return NotFound(message, code="unknown_url")
     if (similar := _similar_path(path, routes)) is not None:
-        message += f". Did you mean {similar[:200]}? A client's base URL ends in /{_VERSION}, without a trailing slash."
+        ends = f"ends in /{_VERSION}, without a trailing slash"
+        if is_messages_path(similar):
+            ends = f"has no /{_VERSION}, because it adds that itself"
+        message += f". Did you mean {similar[:200]}? A client's base URL {ends}."
     return NotFound(message, code="unknown_url")
 
 

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from homeport.api.error_responses import envelope
-from homeport.api.streaming import sse_event
+from homeport.api.streaming import PING, sse_event
 from homeport.domain.errors import HomeportError
 from homeport.domain.events import Admitted, Event, Usage
 from homeport.domain.worker_messages import EngineRequest
@@ -48,11 +48,14 @@ class Writer(ABC):
     one, `work` is called, and then `next_request`; if it is true at the beginning, they come before the first request,
     right after `opening`.
 
+    `ping`: what is sent after silence in a stream of events.
+
     `usage`: the cost so far, of all engine requests, set before each call; the total cost in `finish`.
     """
 
     delivery: Delivery = Delivery.WHOLE
     media_type: str = "application/json"
+    ping: bytes = PING
     answer: AnswerMetadata
     usage: Usage = Usage()
 

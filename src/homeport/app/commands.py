@@ -4,19 +4,20 @@ Composition only: it builds parts from the settings and connects them. Rules are
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import cast
 
 import msgspec
 
 from homeport.app import admin_commands, doctor, fine_tuning, model_choices, native_probes
+from homeport.app.model_changes import is_optimized_by_default as is_optimized_by_default
+from homeport.app.model_changes import optimize_model as optimize_model
+from homeport.app.model_changes import pull_model as pull_model
 from homeport.app.model_choices import default_model as default_model
 from homeport.app.model_choices import image_embedding_model as image_embedding_model
 from homeport.app.model_choices import list_catalogue as list_catalogue
 from homeport.app.model_choices import record_default_model as record_default_model
 from homeport.app.models import kernel_library, model_registry, served_store
-from homeport.app.options import pull_options
 from homeport.app.server import check_settings as check_settings
 from homeport.app.server import serve as serve
 from homeport.domain.errors import InvalidRequest, Unavailable
@@ -25,10 +26,8 @@ from homeport.domain.models import Alias, InstalledModel, ToolCheck
 from homeport.domain.operations import Finding, ProgressReporter
 from homeport.domain.thumbnails import Thumbnail
 from homeport.domain.training import TrainingEvent, TrainingRequest
-from homeport.domain.weight_layouts import OptimizeOptions, OptimizeResult
 from homeport.formats import gguf_reader
-from homeport.models import catalogue, kernels, weight_layouts
-from homeport.models import pull as pulling
+from homeport.models import catalogue, kernels
 from homeport.models.kernels import Variant
 from homeport.models.model_store import ModelStore
 from homeport.models.sources import reachability
@@ -48,40 +47,11 @@ def missing_models(settings: Settings) -> Sequence[str]:
     return [reference for reference in references if not store.find(reference)]
 
 
-def pull_model(
-    settings: Settings, reference: str, progress: ProgressReporter, projector: str | None = None
-) -> InstalledModel:
-    """Pull a model. Returns at once if it is installed and complete. `projector`: as in `PullOptions`."""
-    options = msgspec.structs.replace(pull_options(settings), projector=projector)
-    return pulling.pull(reference, served_store(settings), options, progress)
-
-
-def optimize_model(
-    settings: Settings, name: str, options: OptimizeOptions, progress: ProgressReporter
-) -> OptimizeResult:
-    """Requantize a model for this CPU, to the fastest layout measured or the one in `options`."""
-    library = kernel_library(settings)
-    options = msgspec.structs.replace(
-        options,
-        library=str(library) if library else None,
-        threads=settings.threads,
-        gpu_layers=settings.gpu_layers,
-    )
-    measure = partial(native_probes.benchmark_layouts, on_message=progress.message)
-    return weight_layouts.find_best_layout(ModelStore(settings.home), name, options, measure, progress)
-
-
 def finetune(
     settings: Settings, training_request: TrainingRequest, on_event: Callable[[TrainingEvent], None]
 ) -> InstalledModel:
     """Train a model on a file and install the result; an interrupted request resumes."""
     return fine_tuning.train_locally(settings, training_request, on_event)
-
-
-def is_optimized_by_default(reference: str) -> bool:
-    """Whether a reference names a model that is optimized when it is pulled: a tested text model of the catalogue."""
-    entry = catalogue.built_in().find(reference)
-    return entry is not None and entry.kind == TEXT and entry.is_tested
 
 
 def list_models(settings: Settings) -> Sequence[InstalledModel]:

@@ -1,4 +1,4 @@
-"""Configures the log: one line per event on standard error, as text or as JSON.
+"""Configures the log: one line per event on standard error, as text or as JSON, and the latest ones in memory.
 
 Prompts and keys never reach a logger: callers do not pass them.
 """
@@ -8,7 +8,9 @@ import time
 
 import msgspec
 
+from homeport.api.log_lines import WORKER_LOGGER, LogLines, LogLinesHandler
 from homeport.domain import printable
+from homeport.settings import Settings
 
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
@@ -45,9 +47,22 @@ class _JsonFormatter(logging.Formatter):
         return printable.json(msgspec.json.encode(line).decode())
 
 
-def configure_logging(level: str, style: str) -> None:
-    """Log from `level` up to standard error; `style` is `text` or `json`. Other libraries log from warning up."""
+def configure_logging(level: str, style: str, lines_handler: logging.Handler | None = None) -> None:
+    """Log from `level` up to standard error; `style` is `text` or `json`. Other libraries log from warning up.
+
+    `lines_handler` receives the same, and the output of workers whatever the level is.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(_JsonFormatter() if style == "json" else _TextFormatter(_TEXT))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    lowest = logging.getLevelNamesMapping()[level.upper()]
+    handler.addFilter(lambda record: record.levelno >= lowest or record.name != WORKER_LOGGER)
+    handlers = [handler] if lines_handler is None else [handler, lines_handler]
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logging.getLogger("homeport").setLevel(level.upper())
+    logging.getLogger(WORKER_LOGGER).setLevel(logging.NOTSET if lines_handler is None else logging.DEBUG)
+
+
+def lines_handler(settings: Settings, lines: LogLines) -> LogLinesHandler:
+    """Return the handler that adds what is logged to `lines`, without the secrets of the settings."""
+    secrets = (settings.admin_key, settings.metrics_key, settings.hf_token, settings.ms_token)
+    return LogLinesHandler(lines, [*settings.api_keys, *filter(None, secrets)])

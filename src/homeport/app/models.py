@@ -12,6 +12,7 @@ from homeport.models import catalogue
 from homeport.models.default_model import RecordedDefault
 from homeport.models.kernels import find_installed_kernels
 from homeport.models.model_store import ModelStore
+from homeport.models.recorded_aliases import RecordedAliases
 from homeport.models.registry import InstalledModelRegistry
 from homeport.settings import Settings
 
@@ -32,7 +33,14 @@ def model_registry(settings: Settings) -> InstalledModelRegistry:
         defaults[TEXT] = settings.default_model
     is_set = settings.default_model is not None or any(model.facts.kind == TEXT for model in served)
     recorded = (lambda: None) if is_set else RecordedDefault(settings.home).read
-    return InstalledModelRegistry(store, known, defaults=defaults, overrides=settings.aliases, recorded=recorded)
+    return InstalledModelRegistry(
+        store,
+        known,
+        defaults=defaults,
+        overrides=settings.aliases,
+        recorded=recorded,
+        edited=RecordedAliases(settings.home).overrides,
+    )
 
 
 def served_store(settings: Settings) -> ModelStore:

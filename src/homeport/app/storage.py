@@ -26,6 +26,7 @@ from homeport.store.database import Database
 from homeport.store.files import SqlFileRepository
 from homeport.store.fine_tuning import SqlFineTuningRepository
 from homeport.store.images import ImageFolder
+from homeport.store.indexing_queue import SqlIndexingQueue
 from homeport.store.key_cache import SqlKeyCache
 from homeport.store.key_marker import KeyMarker
 from homeport.store.keys import SqlKeyRepository, server_secret
@@ -36,10 +37,14 @@ from homeport.store.transcripts import SqlTranscriptRepository
 from homeport.store.uploads import SqlUploadRepository
 from homeport.store.usage import SqlUsageRepository
 from homeport.store.usage_ledger import FileUsageLedger
+from homeport.store.vector_search import SqlVectorSearch
+from homeport.store.vector_store_files import SqlStoreFileRepository
+from homeport.store.vector_stores import SqlVectorStoreRepository
 
 _DATABASE_FILE = "homeport.db"
 _IMAGES_FOLDER = "pictures"
 _BLOBS_FOLDER = "blobs"
+_INDEX_FOLDER = "vector-index"
 _MARKER_SUFFIX = "keys"
 _KEY_REFRESH_INTERVAL_S = 0.5  # a revoked key is refused soon after
 _USAGE_IMPORT_INTERVAL_S = 5.0
@@ -73,6 +78,10 @@ class Storage:
             self.files = SqlFileRepository(self.database, blobs, storage=self.project_storage)
             self.uploads = SqlUploadRepository(self.database, blobs, self.files)
             self.batches = SqlBatchRepository(self.database, self.files)
+            self.vector_stores = SqlVectorStoreRepository(self.database, self.project_storage)
+            self.store_files = SqlStoreFileRepository(self.database, self.project_storage)
+            self.indexing_queue = SqlIndexingQueue(self.database, self.project_storage)
+            self.vector_search = SqlVectorSearch(self.database, settings.home / _INDEX_FOLDER)
             self.responses = SqlResponseRepository(self.database, self.project_storage)
             self.conversations = SqlConversationRepository(self.database, self.project_storage)
             self.completions = SqlCompletionRepository(self.database, self.project_storage)
@@ -93,6 +102,7 @@ class Storage:
         loops.start("uploads", partial(asyncio.to_thread, self.uploads.sweep), _SWEEP_INTERVAL_S)
         loops.start("files", partial(asyncio.to_thread, self.files.sweep), _SWEEP_INTERVAL_S)
         loops.start("responses", partial(asyncio.to_thread, self.responses.sweep), _SWEEP_INTERVAL_S)
+        loops.start("vector_stores", partial(asyncio.to_thread, self.vector_stores.sweep), _SWEEP_INTERVAL_S)
         loops.start("completions", partial(asyncio.to_thread, self.completions.sweep), _SWEEP_INTERVAL_S)
         loops.start("transcripts", partial(asyncio.to_thread, self.transcripts.sweep), _SWEEP_INTERVAL_S)
         loops.start("pictures", partial(asyncio.to_thread, self.images.sweep), _SWEEP_INTERVAL_S)

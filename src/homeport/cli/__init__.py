@@ -7,6 +7,7 @@ import click
 
 from homeport.app import commands as app
 from homeport.cli import (
+    ask,
     batch,
     config,
     db,
@@ -17,6 +18,7 @@ from homeport.cli import (
     kernels,
     keys,
     models,
+    open_page,
     run,
     say,
     search,
@@ -41,9 +43,11 @@ for _command in (
     run.run,
     embed.embed,
     search.search,
+    ask.ask,
     transcribe.transcribe,
     say.say,
     draw.draw,
+    open_page.open_page,
     serve.ps,
     serve.stop,
     models.pull,

@@ -80,6 +80,8 @@ def _print_announcement(announcement: Announcement) -> None:
     echo(f"Homeport listens on {announcement.url}/v1\n")
     echo(f"  export OPENAI_BASE_URL={announcement.url}/v1")
     echo(f"  export OPENAI_API_KEY={announcement.key or 'homeport'}\n")
+    if announcement.page:
+        echo(f"  page     {announcement.page}  (signed in: homeport open)")
     echo(f"  models   {', '.join(announcement.models)}")
     if announcement.n_fine_tuned:
         echo(f"  tuned    {announcement.n_fine_tuned} more, fine-tuned from these (all: homeport list)")

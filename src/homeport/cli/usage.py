@@ -15,7 +15,7 @@ from homeport.domain.usage import GROUPS, UsageQuery, UsageTotal
 from homeport.settings import Settings
 
 _DAY_S = 86_400
-_STORAGE_COLUMNS = ("project", "files", "parts", "pictures", "models", "responses", "total", "limit")
+_STORAGE_COLUMNS = ("project", "files", "parts", "pictures", "models", "responses", "vector_stores", "total", "limit")
 _USAGE_COLUMNS = ("requests", "prompt_tokens", "completion_tokens", "cached_tokens")
 
 
@@ -63,7 +63,7 @@ def _print(rows: Sequence[Mapping[str, object]], head: Sequence[str], *, is_csv:
     elif is_csv:
         writer = csv.DictWriter(sys.stdout, head, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: printable.line(str(value)) for name, value in row.items()} for row in rows)
+        writer.writerows({name: printable.cell(str(value)) for name, value in row.items()} for row in rows)
     else:
         cells = [[str(row[name]) or "-" for name in head] for row in rows]
         print_table([name.replace("_", " ").upper() for name in head], cells)

@@ -53,6 +53,12 @@ def stop(server: RunningServer, model: str) -> None:
         pass
 
 
+def create_page_link(server: RunningServer) -> str:
+    """Return the token of a link that signs a browser in, once. Raises the server's error if the page is off."""
+    with _call(server, "POST", "/admin/v1/page_links", server.token) as response:
+        return str(msgspec.json.decode(response.read())["token"])
+
+
 def chat(server: RunningServer, key: str, fields: Mapping[str, object]) -> Generator[Any, None, None]:
     """Yield the deltas of the answer's message as they arrive, decoded. `fields`: the API's, without `stream`."""
     with _call(server, "POST", "/v1/chat/completions", key, {**fields, "stream": True}) as response:
@@ -133,10 +139,19 @@ def request_json(server: RunningServer, key: str, method: str, path: str, body: 
         return msgspec.json.decode(response.read())
 
 
-def upload_file(server: RunningServer, key: str, file: Path, purpose: str) -> Any:
-    """Upload a file; return the decoded file object."""
+def stream_response(server: RunningServer, key: str, fields: Mapping[str, object]) -> Generator[Any, None, None]:
+    """Yield the events of a response's stream, decoded. `fields`: the API's, without `stream`."""
+    with _call(server, "POST", "/v1/responses", key, {**fields, "stream": True}) as response:
+        for event in _events(response):
+            if event["type"] == "error":
+                raise _error({"error": event})
+            yield event
+
+
+def upload_file(server: RunningServer, key: str, file: Path, purpose: str, name: str = "upload.jsonl") -> Any:
+    """Upload a file under a name without quotes or line ends; return the decoded file object."""
     with (
-        _form({"purpose": purpose}, file, "upload.jsonl") as form,
+        _form({"purpose": purpose}, file, name) as form,
         _call(server, "POST", "/v1/files", key, form=form) as response,
     ):
         return msgspec.json.decode(response.read())

@@ -5,24 +5,21 @@ how vectors are made.
 """
 
 import hashlib
-import os
 import sys
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from operator import mul
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from homeport.client.folder_files import SETTLED_NS, FileState, hash_file, list_files
 from homeport.formats import atomic
 
 SUFFIXES = frozenset({".gif", ".jpeg", ".jpg", ".png", ".webp"})
 _VERSION = 1
-_BLOCK = 1 << 20
-_SETTLED_NS = 2 * 10**9
-"""A file hashed sooner than this after its last change is hashed again: file systems record times this coarsely."""
 
 
 class ModelStamp(msgspec.Struct, frozen=True, array_like=True):
@@ -31,14 +28,6 @@ class ModelStamp(msgspec.Struct, frozen=True, array_like=True):
     name: str
     created: int
     size_bytes: int
-
-
-class FileState(msgspec.Struct, frozen=True, array_like=True):
-    """Where a file is in its folder, and what says that it is unchanged without reading it."""
-
-    path: str
-    size: int
-    changed_ns: int
 
 
 class _Image(msgspec.Struct, frozen=True, array_like=True):
@@ -102,14 +91,14 @@ class ImageIndex:
         by_hash = {image.sha256: image for image in self._images.values()}
         kept: dict[str, _Image] = {}
         new: dict[str, NewImage] = {}
-        for state in _list_images(self.folder):
+        for state in list_files(self.folder, SUFFIXES):
             known = self._images.get(state.path)
-            if known and known.state == state and known.hashed_ns - state.changed_ns > _SETTLED_NS:
+            if known and known.state == state and known.hashed_ns - state.changed_ns > SETTLED_NS:
                 kept[state.path] = known
                 continue
             hashed_ns = time.time_ns()
             try:
-                digest = _hash(self.folder / state.path)
+                digest = hash_file(self.folder / state.path)
             except OSError:
                 continue  # it is gone by now, or not readable
             if twin := by_hash.get(digest):
@@ -150,29 +139,6 @@ class ImageIndex:
             return {}
         is_current = (content.version, content.model) == (_VERSION, self._model)
         return {image.state.path: image for image in content.images} if is_current else {}
-
-
-def _list_images(folder: Path) -> Iterator[FileState]:
-    """List the images in a folder and those in it, in order of their paths; hidden ones are skipped."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(place) / name
-            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
-                continue
-            try:
-                status = path.stat()
-            except OSError:
-                continue  # a link to nowhere, or gone by now
-            yield FileState(path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns)
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as opened:
-        while block := opened.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _floats(data: bytes) -> Sequence[float]:

@@ -1,11 +1,11 @@
 """What a worker reports about a request while it works on it, and the request's cost.
 
-Order for one request: `Admitted`, then the events of its kind (text: `TextDelta`,
-`ReasoningDelta`, `ToolCallDelta` and `ChoiceFinished`; embeddings:
-`EmbeddingVectors`; transcription: `RecordingInfo` and `TranscriptSegment`; speech: `AudioChunk`; moderation:
-`ModerationVerdict`; images: `ImageProgress` and `GeneratedImage`; tokens: `TokenizeResult`), then `Done`. `Failed` may
-replace the rest at any point. Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all
-requests, so structs are arrays on the wire. Every event costs one credit, except those in `CREDIT_FREE_EVENTS`.
+Order for one request: `Admitted`, then the events of its kind (text: `TextDelta`, `ReasoningDelta`, `ToolCallDelta` and
+`ChoiceFinished`; embeddings: `EmbeddingVectors`, or `TokenCounts`; transcription: `RecordingInfo` and
+`TranscriptSegment`; speech: `AudioChunk`; moderation: `ModerationVerdict`; images: `ImageProgress` and
+`GeneratedImage`; tokens: `TokenizeResult`), then `Done`. `Failed` may replace the rest at any point. Nothing follows
+`Done` or `Failed`. One frame per engine step carries the events of all requests, so structs are arrays on the wire.
+Every event costs one credit, except those in `CREDIT_FREE_EVENTS`.
 """
 
 import msgspec
@@ -114,11 +114,15 @@ Delta = TextDelta | ReasoningDelta | ToolCallDelta | AudioDelta
 
 
 class ChoiceFinished(msgspec.Struct, frozen=True, array_like=True, tag="finished"):
-    """One choice is complete. `reason`: `stop`, `length` or `tool_calls`; `is_cut`: the request's quota was used up."""
+    """One choice is complete. `reason`: `stop`, `length` or `tool_calls`; `is_cut`: the request's quota was used up.
+
+    `stop`: the stop string that ended it; empty if something else did.
+    """
 
     choice: int
     reason: str
     is_cut: bool = False
+    stop: str = ""
 
 
 class QuotaLow(msgspec.Struct, frozen=True, array_like=True, tag="quota_low"):
@@ -141,6 +145,16 @@ class EmbeddingVectors(msgspec.Struct, frozen=True, array_like=True, tag="vector
     count: int
     dimensions: int
     data: bytes
+
+
+class TokenCounts(msgspec.Struct, frozen=True, array_like=True, tag="counts"):
+    """The number of tokens of each input, and of the longest text that can be embedded as a document.
+
+    Neither counts what is added to a text: a prefix, and the tokens around it.
+    """
+
+    counts: tuple[int, ...]
+    most: int
 
 
 class AudioChunk(msgspec.Struct, frozen=True, array_like=True, tag="sound"):
@@ -269,6 +283,7 @@ Event = (
     | QuotaLow
     | TokenizeResult
     | EmbeddingVectors
+    | TokenCounts
     | RecordingInfo
     | TranscriptSegment
     | AudioChunk

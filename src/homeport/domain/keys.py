@@ -3,7 +3,10 @@
 A project owns everything; a key is one of its credentials, so losing or rotating a key orphans nothing.
 """
 
+from typing import Any
+
 import msgspec
+from msgspec import UNSET, UnsetType
 
 LOCAL_PROJECT = "local"
 """The project of callers without a key, and of keys that name no project."""
@@ -55,6 +58,46 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     models: tuple[str, ...] = ()
     limits: KeyLimits = KeyLimits()
     expires_in_s: int | None = None
+
+
+class LimitChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Changes to the limits of a key, by the names of `KeyLimits`; None removes a limit, what is not given stays."""
+
+    requests_per_minute: int | UnsetType | None = UNSET
+    tokens_per_minute: int | UnsetType | None = UNSET
+    tokens_per_day: int | UnsetType | None = UNSET
+    tokens_per_month: int | UnsetType | None = UNSET
+    concurrent_requests: int | UnsetType | None = UNSET
+    storage_bytes: int | UnsetType | None = UNSET
+
+    def apply(self, limits: KeyLimits) -> KeyLimits:
+        """Return the changed limits."""
+        return msgspec.structs.replace(limits, **_given(self))
+
+
+class KeyChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Changes to a key; what is not given stays. `models` may be aliases and replace all; empty: all models.
+
+    `expires_in_s` counts from now; None: the key does not expire. Its project never changes.
+    """
+
+    name: str | UnsetType = UNSET
+    models: tuple[str, ...] | UnsetType = UNSET
+    limits: LimitChanges = LimitChanges()
+    expires_in_s: int | UnsetType | None = UNSET
+
+    def apply(self, key: Key, now: int) -> Key:
+        """Return the changed key, which is not checked. `now`: seconds since 1970."""
+        given = _given(self)
+        given["limits"] = self.limits.apply(key.limits)
+        if "expires_in_s" in given:
+            expires_in_s = given.pop("expires_in_s")
+            given["expires_at"] = None if expires_in_s is None else now + expires_in_s
+        return msgspec.structs.replace(key, **given)
+
+
+def _given(changes: LimitChanges | KeyChanges) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
 
 
 class IssuedKey(msgspec.Struct, frozen=True, kw_only=True):

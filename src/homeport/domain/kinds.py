@@ -60,7 +60,7 @@ KINDS: Mapping[str, Kind] = {
             requests=(TextRequest, TokenRequest),
             capabilities=("chat", "completions", "edits", "infill", "vision", "audio_input"),
             engine_options=(*_LLAMA_OPTIONS, *_TEXT_OPTIONS),
-            endpoints=("chat", "responses", "completions", "edits"),
+            endpoints=("chat", "responses", "messages", "completions", "edits"),
             usage_endpoint="completions",
             starters=("qwen2.5-coder-0.5b",),
         ),

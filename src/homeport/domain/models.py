@@ -48,6 +48,10 @@ PROJECTOR = "projector"
 """The role of the file with which a text model sees or hears: it turns pictures and sound into embeddings."""
 
 
+VOICE = "voice/"
+"""The roles of a speech model's voices begin with this; their names follow."""
+
+
 class Adapter(msgspec.Struct, frozen=True):
     """The adapter of a fine-tuned model: the model's name, its file and the file's SHA-256."""
 

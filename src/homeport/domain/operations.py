@@ -42,7 +42,8 @@ class NullProgress:
 class Announcement(msgspec.Struct, frozen=True):
     """The server accepts requests: its URL, models (loaded ones first), aliases and kernels.
 
-    `offer`: a larger model than the default text model, which the user may choose.
+    `offer`: a larger model than the default text model, which the user may choose. `page`: where a browser finds the
+    page; None: it is turned off.
     """
 
     url: str
@@ -53,6 +54,7 @@ class Announcement(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     n_fine_tuned: int = 0
     offer: ModelOffer | None = None
+    page: str | None = None
 
 
 class WorkerReport(msgspec.Struct, frozen=True):

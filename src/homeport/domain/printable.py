@@ -10,6 +10,8 @@ _CONTROL = (
     "\u2028\u2029\u202a-\u202e\u2066-\u2069"  # line separators and bidirectional controls
     "\ud800-\udfff"  # surrogates, which no stream can encode
 )
+_FORMULA_SIGNS = tuple("=+-@|%\uff1d\uff0b\uff0d\uff20")  # ASCII and full-width
+_SPACES = " \t\r\n\ufeff\u00a0\u3000"
 _IN_TEXT = re.compile(f"[{_CONTROL}]")
 _IN_LINE = re.compile(f"[{_CONTROL}\n\t]")
 
@@ -22,6 +24,11 @@ def text(given: str) -> str:
 def line(given: str) -> str:
     """Do the same for text that must stay on one line: line ends and tabs are escaped too."""
     return _IN_LINE.sub(_escaped, given)
+
+
+def cell(given: str) -> str:
+    """Make text safe as a cell of a table in CSV: it stays on one line, and no spreadsheet takes it for a formula."""
+    return "'" + line(given) if given.lstrip(_SPACES)[:1] in _FORMULA_SIGNS else line(given)
 
 
 def json(given: str) -> str:

@@ -102,12 +102,13 @@ def _to_tool(fields: ToolFields, place: str) -> Tool:
     return _to_custom(fields.custom, f"{place}.custom")
 
 
-def to_function(fields: FunctionFields, place: str) -> Tool:
-    """Convert a function. Raises InvalidRequest naming the field of `place`."""
+def to_function(fields: FunctionFields, place: str, schema_name: str = "parameters") -> Tool:
+    """Convert a function. Raises InvalidRequest naming the field of `place`, `schema_name` for `parameters`."""
     name = check_name(fields.name, f"{place}.name")
     parameters = None
     if fields.parameters is not None:
-        parameters = to_schema_text(_of_objects(fields.parameters, name, f"{place}.parameters"), f"{place}.parameters")
+        inside = f"{place}.{schema_name}"
+        parameters = to_schema_text(_of_objects(fields.parameters, name, inside), inside)
     return Tool(name, fields.description or "", parameters, is_strict=bool(fields.strict), param=place)
 
 

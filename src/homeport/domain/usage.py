@@ -38,7 +38,8 @@ class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which usage to sum: from `since` to before `until`, filtered by each list that is not empty.
 
     `width_s`: the length of the time buckets; None: one for all. `by`: any of `GROUPS` except `day`; `batch` separates
-    batches (`yes`) from other requests (`no`). `is_batch`: only the one or the other.
+    batches (`yes`) from other requests (`no`). `is_batch`: only the one or the other. `limit`: the largest number of
+    sums (None: all), after the first `offset`.
     """
 
     since: int = 0
@@ -51,6 +52,8 @@ class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
     is_batch: bool | None = None
+    limit: int | None = None
+    offset: int = 0
 
 
 class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):

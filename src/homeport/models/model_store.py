@@ -75,11 +75,7 @@ class ModelStore:
         """Install a model whose files are in its folder already, and delete what unfinished pulls left there."""
         folder = self.folder(new_manifest.facts.name)
         manifest.write(folder, new_manifest)
-        for leftover in folder.glob("*.part"):
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-            else:
-                leftover.unlink()
+        _delete_partial_files(folder)
         return new_manifest.to_installed(folder, self._layout)
 
     def verify(self, name: str) -> None:
@@ -112,6 +108,25 @@ class ModelStore:
         try:
             (folder / manifest.FILE_NAME).unlink(missing_ok=True)  # first, so that a half deleted model is never found
             shutil.rmtree(folder)
+        finally:
+            lock.release()
+
+    def discard_partial(self, name: str) -> None:
+        """Delete what an unfinished pull left of a model, unless another process pulls it now.
+
+        Of an installed model only partial files are deleted.
+        """
+        folder = self.folder(name)
+        lock = self._lock(name)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            return
+        try:
+            if not (folder / manifest.FILE_NAME).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            elif folder.is_dir():
+                _delete_partial_files(folder)
         finally:
             lock.release()
 
@@ -177,6 +192,14 @@ class ModelStore:
         if text not in self._warned:  # every request comes through here
             self._warned.add(text)
             _log.warning("%s", text)
+
+
+def _delete_partial_files(folder: Path) -> None:
+    for leftover in folder.glob("*.part"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
 
 
 def _is_whole(folder: Path, file: StoredFile) -> bool:

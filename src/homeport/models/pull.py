@@ -75,6 +75,44 @@ def pull(
     return _pull_reference(wanted, store, options, progress, known)
 
 
+def check(reference: str, store: ModelStore, options: PullOptions, known: Catalogue | None = None) -> str | None:
+    """Check what can be known of a pull without a network; return the model's name if the reference says it.
+
+    Raises what `pull` raises for a reference that names nothing, and for one that may not be fetched.
+    """
+    known = known or catalogue.built_in()
+    wanted = references.parse(reference)
+    if isinstance(wanted, HubReference) and options.offline:
+        raise Unavailable(_OFFLINE)
+    if not isinstance(wanted, CatalogueName):
+        return None
+    entry = known.find(wanted.name)
+    if entry is None:
+        raise _unknown_name(wanted.name, known)
+    if store.find(entry.name) is None:
+        _check_projector(entry, options)
+        if options.offline and not _needs_no_network(entry, store.folder(entry.name)):
+            raise _not_fetched(entry)
+    return entry.name
+
+
+def _check_projector(entry: CatalogueEntry, options: PullOptions) -> None:
+    if options.projector not in (None, projectors.NONE):
+        raise InvalidRequest(f"The catalogue says which projector `{entry.name}` has: it takes no other.")
+
+
+def _needs_no_network(entry: CatalogueEntry, folder: Path) -> bool:
+    """Whether a model is built in, or its files may be there already."""
+    return any(
+        source.hub == _BUNDLED or all((folder / file.name).is_file() for file in source.files)
+        for source in entry.sources
+    )
+
+
+def _not_fetched(entry: CatalogueEntry) -> Unavailable:
+    return Unavailable(f"`{entry.name}` is not installed. {_OFFLINE}")
+
+
 def _unknown_name(name: str, known: Catalogue) -> ModelNotFound:
     if members := known.family(name):
         names = ", ".join(entry.name for entry in members)
@@ -92,15 +130,14 @@ def _pull_entry(
 ) -> InstalledModel:
     if installed := store.find(entry.name):
         return installed
+    _check_projector(entry, options)
     if options.projector == projectors.NONE:
         entry = entry.without_projector()
-    elif options.projector is not None:
-        raise InvalidRequest(f"The catalogue says which projector `{entry.name}` has: it takes no other.")
     with store.lock_model(entry.name, progress) as folder:
         if installed := store.find(entry.name) or _adopt_existing(entry, store, folder, progress):
             return installed
         if options.offline and not any(source.hub == _BUNDLED for source in entry.sources):
-            raise Unavailable(f"`{entry.name}` is not installed. {_OFFLINE}")
+            raise _not_fetched(entry)
         return _pull_from_first_source(entry, store, folder, options, progress)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.domain.errors import InvalidRequest
+from homeport.domain.errors import InvalidRequest, excerpt
 
 _REPO = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::(?P<pick>[^@\s:]+))?(?:@(?P<revision>\S+))?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
@@ -50,7 +50,7 @@ def parse(text: str) -> Reference:
         return FileReference(Path(rest).expanduser())
     if scheme in ("hf", "ms") and (match := _REPO.fullmatch(rest)):
         return HubReference(scheme, match["repo"], match["pick"], match["revision"])
-    raise InvalidRequest(f"`{text}` is not a reference to a model: write {_FORMS}.")
+    raise InvalidRequest(f"`{excerpt(text)}` is not a reference to a model: write {_FORMS}.")
 
 
 def local_name(text: str) -> str:
@@ -60,7 +60,7 @@ def local_name(text: str) -> str:
     """
     name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:128]
     if not _NAME.fullmatch(name):
-        raise InvalidRequest(f"`{text}` cannot be turned into a model name: choose one with --name.")
+        raise InvalidRequest(f"`{excerpt(text)}` cannot be turned into a model name: choose one with --name.")
     return name
 
 
@@ -73,8 +73,8 @@ def folder_name(name: str) -> str:
         return check_name(name)
     if len(name) > _MAX_FINE_TUNED_NAME or not _TUNED.fullmatch(name):
         raise InvalidRequest(
-            f"`{name}` cannot name a fine-tuned model: it is three to six parts of lower-case letters, digits, dots, "
-            f"dashes and underscores with colons between them, at most {_MAX_FINE_TUNED_NAME} characters."
+            f"`{excerpt(name)}` cannot name a fine-tuned model: it is three to six parts of lower-case letters, "
+            f"digits, dots, dashes and underscores with colons between them, at most {_MAX_FINE_TUNED_NAME} characters."
         )
     return name.replace(":", "+")
 
@@ -83,7 +83,7 @@ def check_name(name: str) -> str:
     """Return `name` if it is a valid model name. Raises InvalidRequest otherwise."""
     if not _NAME.fullmatch(name):
         raise InvalidRequest(
-            f"`{name}` cannot name a model: use lower-case letters, digits, dots, dashes and underscores "
+            f"`{excerpt(name)}` cannot name a model: use lower-case letters, digits, dots, dashes and underscores "
             "(at most 128, beginning with a letter or digit)."
         )
     return name

@@ -4,6 +4,7 @@ Never downloads and never replaces the requested model by another.
 """
 
 import difflib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from homeport.domain.errors import (
@@ -19,6 +20,7 @@ from homeport.models.aliases import Aliases, Override
 from homeport.models.catalogue import Catalogue
 from homeport.models.model_store import ModelStore
 
+_log = logging.getLogger(__name__)
 _NAME_CHARS = 512  # longer than any name; similar names of longer ones are not searched, because that takes seconds
 _UNKNOWN = "The model `{}` does not exist or you do not have access to it."
 
@@ -28,7 +30,8 @@ class InstalledModelRegistry:
 
     `defaults` are the models that OpenAI's names resolve to, by kind; for other kinds it is the first starter.
     `recorded` returns the text model that takes precedence, if it is installed; it is asked at every use, so that a
-    running server follows. `overrides` are the user's aliases.
+    running server follows. `overrides` are the user's aliases; `edited` returns those that an operator recorded,
+    of which those in `overrides` do not count. It is asked at every use, too.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class InstalledModelRegistry:
         defaults: Mapping[str, str] | None = None,
         overrides: Mapping[str, Override] | None = None,
         recorded: Callable[[], str | None] = lambda: None,
+        edited: Callable[[], Mapping[str, Override]] = dict,
     ) -> None:
         self._store = store
         self._catalogue = catalogue
@@ -46,7 +50,8 @@ class InstalledModelRegistry:
         self._first_defaults: Mapping[str, str] = {**starters, **(defaults or {})}
         self._overrides = overrides or {}
         self._recorded = recorded
-        self._resolved = self._resolve_names(self._first_defaults, self._choices())
+        self._edited = edited
+        self._resolved = self._resolve_names(self._first_defaults, self._choices(), edited())
 
     @property
     def defaults(self) -> Mapping[str, str]:
@@ -96,17 +101,36 @@ class InstalledModelRegistry:
         installed = set(self._store.names())
         return [alias for alias in self._aliases() if alias.target in installed and alias.name not in installed]
 
+    def every_alias(self) -> Sequence[Alias]:
+        """Return every alias, those whose target is not installed too."""
+        return list(self._aliases())
+
+    def check_alias(self, name: str, override: Override) -> None:
+        """Raise InvalidRequest if a name cannot be recorded with this meaning."""
+        Aliases(self.defaults, {**self._choices(), **self._edited(), name: override, **self._overrides})
+
+    def find_alias(self, name: str) -> Alias | None:
+        """Return the alias of a name, listed or of one of OpenAI's families, whether its target is installed or not."""
+        return self._aliases().find(name)
+
     def _aliases(self) -> Aliases:
-        """Return the aliases, made again only if the defaults or the choices have changed."""
-        defaults, choices = self.defaults, self._choices()
-        if (defaults, choices) != self._resolved[:2]:
-            self._resolved = self._resolve_names(defaults, choices)
-        return self._resolved[2]
+        """Return the aliases, made again only if the defaults, the choices or the edited aliases have changed."""
+        defaults, choices, edited = self.defaults, self._choices(), self._edited()
+        if (defaults, choices, edited) != self._resolved[:3]:
+            self._resolved = self._resolve_names(defaults, choices, edited)
+        return self._resolved[3]
 
     def _resolve_names(
-        self, defaults: Mapping[str, str], choices: Mapping[str, str]
-    ) -> tuple[Mapping[str, str], Mapping[str, str], Aliases]:
-        return defaults, choices, Aliases(defaults, {**choices, **self._overrides})
+        self, defaults: Mapping[str, str], choices: Mapping[str, str], edited: Mapping[str, Override]
+    ) -> tuple[Mapping[str, str], Mapping[str, str], Mapping[str, Override], Aliases]:
+        try:
+            names = Aliases(defaults, {**choices, **edited, **self._overrides})
+        except InvalidRequest as error:
+            if not edited:
+                raise
+            _log.warning("the recorded aliases are ignored: %s", error)  # a server starts in spite of them
+            names = Aliases(defaults, {**choices, **self._overrides})
+        return defaults, choices, edited, names
 
     def _choices(self) -> Mapping[str, str]:
         """Return, for each name that stands for one of several models, the first installed one, else the first."""

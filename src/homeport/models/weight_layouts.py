@@ -43,17 +43,23 @@ def find_best_layout(
     """
     if options.layout not in (None, ORIGINAL, *LAYOUTS):
         raise InvalidRequest(f"There is no layout `{options.layout}`: there are {', '.join((ORIGINAL, *LAYOUTS))}.")
-    manifest = store.manifest(name)
-    weights = [file for file in manifest.files if file.role.startswith(_WEIGHTS)]
-    if manifest.facts.kind != TEXT or len(weights) != 1 or not weights[0].name.endswith(".gguf"):
-        raise InvalidRequest(f"Only text models in one GGUF file can be requantized; `{name}` is not one.")
+    weights = requantizable_file(store.manifest(name))
     with store.lock_model(name, progress) as folder:
         manifest = store.manifest(name)  # another process may have changed it meanwhile
         if options.layout and not options.is_dry and (options.layout == ORIGINAL or manifest.layout(options.layout)):
             return _activate_layout(store, manifest, options.layout)
         if options.layout == ORIGINAL:
             return OptimizeResult(name, manifest.active, is_changed=False)
-        return _benchmark(store, manifest, folder / weights[0].name, options, measure)
+        return _benchmark(store, manifest, folder / weights.name, options, measure)
+
+
+def requantizable_file(manifest: Manifest) -> StoredFile:
+    """Return the file of a model's weights. Raises InvalidRequest for a model that cannot be requantized."""
+    weights = [file for file in manifest.files if file.role.startswith(_WEIGHTS)]
+    if manifest.facts.kind != TEXT or len(weights) != 1 or not weights[0].name.endswith(".gguf"):
+        name = manifest.facts.name
+        raise InvalidRequest(f"Only text models in one GGUF file can be requantized; `{name}` is not one.")
+    return weights[0]
 
 
 def _benchmark(

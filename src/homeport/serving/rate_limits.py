@@ -68,6 +68,13 @@ class LimitStatus(NamedTuple):
     reset_s: float
 
 
+class TokensUsed(NamedTuple):
+    """The tokens that a key has used on this day and in this month, in UTC."""
+
+    day: int
+    month: int
+
+
 class RateLimitTicket:
     """One request and its share of its key's limits. Without a key there are no limits.
 
@@ -133,6 +140,14 @@ class RateLimiter:
         account.roll_over(self.now())
         account.day.taken += day_tokens
         account.month.taken += month_tokens
+
+    def tokens_used(self, key_id: str) -> TokensUsed:
+        """Return what a key has used, without what running requests have reserved."""
+        account = self._accounts.get(key_id)
+        if account is None:
+            return TokensUsed(0, 0)
+        account.roll_over(self.now())
+        return TokensUsed(account.day.taken, account.month.taken)
 
     def ticket(self, key: Key, *, is_background: bool = False) -> RateLimitTicket:
         """Return the ticket of a request with this key, not yet acquired.

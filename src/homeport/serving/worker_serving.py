@@ -157,10 +157,18 @@ class WorkerServing:
                 return msgspec.structs.replace(session.loaded, prompts=session.gauges.prompts)
         return None
 
+    def in_use(self, model: str) -> int:
+        """Return how many requests hold or wait for a model now."""
+        return sum(pooled.leases.count for pooled in self._pool.entries if pooled.name == model)
+
     def stats(self) -> dict[str, EngineStats]:
         """Return the latest stats of every loaded model, by real name."""
         sessions = ((pooled.name, pooled.supervisor.current) for pooled in self._pool.entries)
         return {name: session.gauges for name, session in sessions if session}
+
+    def worker_bytes(self) -> dict[str, int]:
+        """Return the resident memory of every worker when it was last measured, by real name."""
+        return {pooled.name: pooled.measured_bytes for pooled in self._pool.entries}
 
     def worker_status(self) -> Sequence[WorkerReport]:
         """Return the state of every worker, for operators."""

@@ -27,7 +27,7 @@ from homeport.domain.paging import Page, PageRequest
 from homeport.store import rows
 from homeport.store.database import Database
 from homeport.store.files import SqlFileRepository
-from homeport.store.paging import fetch_page
+from homeport.store.paging import fetch_page, of_project
 from homeport.store.schema import BATCH_RESULTS, BATCHES
 
 WINDOW_S = 86_400
@@ -68,14 +68,14 @@ class SqlBatchRepository:
             raise _missing(batch_id)
         return _batch(row)
 
-    def list_page(self, project: str, page: PageRequest) -> Page[Batch]:
-        """Return a page of a project's batches. Raises InvalidRequest for an unknown `after`."""
+    def list_page(self, project: str | None, page: PageRequest) -> Page[Batch]:
+        """Return a page of a project's batches (None: of all). Raises InvalidRequest for an unknown `after`."""
         with self._database.read_transaction() as connection:
             return fetch_page(
                 connection,
                 BATCHES,
                 page,
-                BATCHES.c.project == project,
+                of_project(BATCHES, project),
                 lambda records: rows.values(records, Batch, _WRITTEN),
             )
 

@@ -18,9 +18,10 @@ from homeport.domain.paging import Page, PageRequest
 from homeport.store import rows
 from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
-from homeport.store.paging import fetch_page
+from homeport.store.paging import fetch_page, of_project
 from homeport.store.project_storage import SqlProjectStorage
-from homeport.store.schema import FILES
+from homeport.store.schema import FILES, VECTOR_STORE_FILES
+from homeport.store.vector_store_rows import remove_files
 
 _FOLDER = "files"
 _ORPHAN_AGE_S = 6 * 3600.0
@@ -79,15 +80,18 @@ class SqlFileRepository:
         """Raise InvalidRequest if `n_bytes` more exceed the project's limit."""
         self.storage.check(project, n_bytes)
 
-    def list_page(self, project: str, page: PageRequest, purpose: str | None = None) -> Page[File]:
-        """Return a page of a project's files of a purpose (None: any). Raises InvalidRequest for an unknown `after`."""
+    def list_page(self, project: str | None, page: PageRequest, purpose: str | None = None) -> Page[File]:
+        """Return a page of a project's files (None: of all projects) of a purpose (None: any).
+
+        Raises InvalidRequest for an unknown `after`.
+        """
         filters = [self._is_not_expired(), *([] if purpose is None else [FILES.c.purpose == purpose])]
         with self._database.read_transaction() as connection:
             return fetch_page(
                 connection,
                 FILES,
                 page,
-                FILES.c.project == project,
+                of_project(FILES, project),
                 lambda records: rows.values(records, File),
                 *filters,
             )
@@ -102,9 +106,10 @@ class SqlFileRepository:
         return rows.value(row, File)
 
     def delete(self, project: str, file_id: str) -> None:
-        """Delete a file of a project. Raises NotFound."""
+        """Delete a file of a project, also from its vector stores. Raises NotFound."""
         self.get(project, file_id)
         with self._database.write_transaction() as connection:
+            remove_files(connection, VECTOR_STORE_FILES.c.project == project, [file_id])
             connection.execute(sa.delete(FILES).where(FILES.c.id == file_id, FILES.c.project == project))
         self._blobs.delete(_blob(file_id))
 
@@ -127,6 +132,7 @@ class SqlFileRepository:
 
     def _expire(self, file_id: str) -> None:
         with self._database.write_transaction() as connection:
+            remove_files(connection, sa.true(), [file_id])
             connection.execute(sa.delete(FILES).where(FILES.c.id == file_id))
         self._blobs.delete(_blob(file_id))
 

@@ -24,7 +24,7 @@ from homeport.domain.fine_tuning import (
 from homeport.domain.paging import Page, PageRequest
 from homeport.store import rows
 from homeport.store.database import Database
-from homeport.store.paging import fetch_page
+from homeport.store.paging import fetch_page, of_project
 from homeport.store.schema import FINE_TUNE_CHECKPOINTS, FINE_TUNE_EVENTS, FINE_TUNES
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -62,29 +62,30 @@ class SqlFineTuningRepository:
         return job
 
     def list_page(
-        self, project: str, page: PageRequest, metadata: Mapping[str, str] | None = None
+        self, project: str | None, page: PageRequest, metadata: Mapping[str, str] | None = None
     ) -> Page[FineTuningJob]:
         """Return a page of a project's jobs. Raises InvalidRequest for an unknown `after`.
 
-        `metadata`: only jobs with these pairs; empty: only jobs without metadata; None: all.
+        `project`: None for all, as in `list_events` and `list_checkpoints`. `metadata`: only jobs with these pairs;
+        empty: only jobs without metadata; None: all.
         """
 
         def read(records: Iterable[sa.RowMapping]) -> Iterator[FineTuningJob]:
             return (job for job in jobs_of(records) if _matches_metadata(job, metadata))
 
         with self._database.read_transaction() as connection:
-            return fetch_page(connection, FINE_TUNES, page, FINE_TUNES.c.project == project, read)
+            return fetch_page(connection, FINE_TUNES, page, of_project(FINE_TUNES, project), read)
 
     def get(self, project: str, job_id: str) -> FineTuningJob:
         """Return a job. Raises NotFound, also for another project's."""
         with self._database.read_transaction() as connection:
             return _find_job(connection, project, job_id)
 
-    def list_events(self, project: str, job_id: str, page: PageRequest) -> Page[FineTuningEvent]:
+    def list_events(self, project: str | None, job_id: str, page: PageRequest) -> Page[FineTuningEvent]:
         """Return a page of a job's events. Raises NotFound, or InvalidRequest for an unknown `after`."""
         return self._list_related(FINE_TUNE_EVENTS, FineTuningEvent, "data", project, job_id, page)
 
-    def list_checkpoints(self, project: str, job_id: str, page: PageRequest) -> Page[FineTuningCheckpoint]:
+    def list_checkpoints(self, project: str | None, job_id: str, page: PageRequest) -> Page[FineTuningCheckpoint]:
         """Return a page of a job's checkpoints. Raises NotFound, or InvalidRequest for an unknown `after`."""
         return self._list_related(FINE_TUNE_CHECKPOINTS, FineTuningCheckpoint, "metrics", project, job_id, page)
 
@@ -122,7 +123,7 @@ class SqlFineTuningRepository:
             return _find_job(connection, project, job_id)
 
     def _list_related(
-        self, table: sa.Table, kind: type[S], json_column: str, project: str, job_id: str, page: PageRequest
+        self, table: sa.Table, kind: type[S], json_column: str, project: str | None, job_id: str, page: PageRequest
     ) -> Page[S]:
         with self._database.read_transaction() as connection:
             _find_job(connection, project, job_id)
@@ -163,8 +164,8 @@ def add_event(connection: sa.Connection, job_id: str, at: int, message: str, **m
     connection.execute(sa.insert(FINE_TUNE_EVENTS).values(**values | {"job": job_id, "data": data}))
 
 
-def _find_job(connection: sa.Connection, project: str, job_id: str) -> FineTuningJob:
-    query = sa.select(FINE_TUNES).where(FINE_TUNES.c.id == job_id, FINE_TUNES.c.project == project)
+def _find_job(connection: sa.Connection, project: str | None, job_id: str) -> FineTuningJob:
+    query = sa.select(FINE_TUNES).where(FINE_TUNES.c.id == job_id, of_project(FINE_TUNES, project))
     row = connection.execute(query).mappings().first()
     if row is None:
         raise NotFound(f"Could not find fine tune: {job_id[:100]}", param="fine_tune_id", code="fine_tune_not_found")

@@ -1,4 +1,4 @@
-"""Keys in the database: create, list, revoke and rotate. Of a secret only a keyed hash is stored.
+"""Keys in the database: create, list, change, revoke and rotate. Of a secret only a keyed hash is stored.
 
 `key_cache` finds the key of a request. Every change increments a revision, by which other processes notice it.
 """
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import msgspec
 import sqlalchemy as sa
+from msgspec import UNSET
 
 from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
-from homeport.domain.keys import IssuedKey, Key, NewKey
+from homeport.domain.keys import IssuedKey, Key, KeyChanges, KeyLimits, NewKey
 from homeport.domain.security import mask_secret
 from homeport.formats import atomic, durable_files
 from homeport.store import rows
@@ -28,6 +29,7 @@ _NAME_LENGTH = 256
 _MAX_LIMIT = 2**53
 _PREFIX = "sk-"
 _WRITTEN = ("models", "limits")  # columns of JSON
+_CHANGED = ("name", "models", "limits", "expires_at")  # what `update` may change
 
 
 def server_secret(home: Path, *, is_in_use: bool = False) -> bytes:
@@ -121,13 +123,31 @@ class SqlKeyRepository:
             _increment_revision(connection)
             return key
 
+    def update(self, key_id: str, changes: KeyChanges) -> Key:
+        """Change a key; its `models` are real names.
+
+        Raises NotFound, or InvalidRequest that names the field, also for a revoked key.
+        """
+        with self._database.write_transaction() as connection:
+            key = self._find(connection, key_id)
+            if key.revoked_at is not None:
+                raise _revoked(key_id)
+            _check_expiry(None if changes.expires_in_s is UNSET else changes.expires_in_s)
+            key = changes.apply(key, int(self._now()))
+            _check_name(key.name)
+            _check_limits(key.limits)
+            row = {name: value for name, value in _row(key).items() if name in _CHANGED}
+            connection.execute(sa.update(KEYS).where(KEYS.c.id == key_id).values(**row))
+            _increment_revision(connection)
+            return key
+
     def rotate(self, key_id: str) -> IssuedKey:
         """Give a key a new secret, which replaces the old one. Raises NotFound, or InvalidRequest for a revoked key."""
         secret = f"{_PREFIX}{secrets.token_urlsafe(_SECRET_BYTES)}"
         with self._database.write_transaction() as connection:
             key = self._find(connection, key_id)
             if key.revoked_at is not None:
-                raise InvalidRequest(f"The key {key_id} is revoked: create a new one.", code="key_revoked")
+                raise _revoked(key_id)
             key = msgspec.structs.replace(key, hint=mask_secret(secret), rotated_at=int(self._now()))
             changed = {"hint": key.hint, "rotated_at": key.rotated_at, "digest": digest(self._secret, secret)}
             connection.execute(sa.update(KEYS).where(KEYS.c.id == key_id).values(**changed))
@@ -161,17 +181,33 @@ def keys_of(records: Iterable[sa.RowMapping]) -> Iterator[Key]:
     return rows.values(records, Key, _WRITTEN)
 
 
+def _revoked(key_id: str) -> InvalidRequest:
+    return InvalidRequest(f"The key {key_id} is revoked: create a new one.", code="key_revoked")
+
+
 def _check(new_key: NewKey) -> None:
-    if not 0 < len(new_key.name.strip()) <= _NAME_LENGTH:
-        raise InvalidRequest(f"Invalid 'name': expected 1 to {_NAME_LENGTH} characters.", param="name")
+    _check_name(new_key.name)
     if not _PROJECT.fullmatch(new_key.project):
         raise InvalidRequest(
             "Invalid 'project': expected up to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first.",
             param="project",
         )
-    if new_key.expires_in_s is not None and not 0 < new_key.expires_in_s <= _MAX_LIMIT:
+    _check_expiry(new_key.expires_in_s)
+    _check_limits(new_key.limits)
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name.strip()) <= _NAME_LENGTH:
+        raise InvalidRequest(f"Invalid 'name': expected 1 to {_NAME_LENGTH} characters.", param="name")
+
+
+def _check_expiry(expires_in_s: int | None) -> None:
+    if expires_in_s is not None and not 0 < expires_in_s <= _MAX_LIMIT:
         raise InvalidRequest(f"Invalid 'expires_in_s': expected seconds, from 1 to {_MAX_LIMIT}.", param="expires_in_s")
-    for name, value in msgspec.structs.asdict(new_key.limits).items():
+
+
+def _check_limits(limits: KeyLimits) -> None:
+    for name, value in msgspec.structs.asdict(limits).items():
         if value is not None and not 0 < value <= _MAX_LIMIT:
             raise InvalidRequest(
                 f"Invalid 'limits.{name}': expected a number from 1 to {_MAX_LIMIT}.", param=f"limits.{name}"

@@ -43,6 +43,11 @@ def fetch_page(
         last, n_rows = rows[-1]["seq"], max(n_rows, _CHUNK_ROWS)
 
 
+def of_project(table: sa.Table, project: str | None) -> sa.ColumnElement[bool]:
+    """Return the condition that a row belongs to a project; None: to any."""
+    return sa.true() if project is None else table.c.project == project
+
+
 def _find_seq(connection: sa.Connection, table: sa.FromClause, after: str, in_list: sa.ColumnElement[bool]) -> int:
     seq: int | None = connection.execute(sa.select(table.c.seq).where(table.c.id == after, in_list)).scalar()
     if seq is None:

@@ -1,7 +1,8 @@
 """How many bytes each project stores, and its limit. Synchronous.
 
-Summed without a stored total: from the rows of files, parts, responses, conversations and stored completions, and from
-files on disk without a row. Only small rows of a project that is far from its limit are added to a recent sum instead.
+Summed without a stored total: from the rows of files, parts, responses, conversations, stored completions and files of
+vector stores, and from files on disk without a row. Only small rows of a project that is far from its limit are added
+to a recent sum instead.
 """
 
 import threading
@@ -24,6 +25,7 @@ from homeport.store.schema import (
     STORED_COMPLETIONS,
     UPLOAD_PARTS,
     UPLOADS,
+    VECTOR_STORE_FILES,
 )
 
 UNLIMITED = 2**62
@@ -73,7 +75,7 @@ class SqlProjectStorage:
     def list_all(self) -> Sequence[ProjectUsage]:
         """Return what each project stores, by name, without projects that store nothing."""
         with self._database.read_transaction() as connection:
-            owners = sa.union(*(sa.select(table.c.project) for table in (FILES, UPLOADS, *_ROWS)))
+            owners = sa.union(*(sa.select(table.c.project) for table in (FILES, UPLOADS, VECTOR_STORE_FILES, *_ROWS)))
             names = set(connection.execute(owners).scalars())
             names |= {*self._pictures(), *self._models()}
             usages = [self._sum(connection, name) for name in sorted(names)]
@@ -135,6 +137,7 @@ class SqlProjectStorage:
             parts=int(connection.execute(parts.where(UPLOADS.c.project == project)).scalar_one()),
             pictures=self._pictures().get(project, 0),
             models=self._models().get(project, 0),
+            vector_stores=_sum_rows(connection, VECTOR_STORE_FILES, project),
             responses=sum(_sum_rows(connection, table, project) for table in _ROWS),
             limit=self._limit_of(connection, project),
         )

@@ -6,10 +6,15 @@ columns.
 
 import sqlalchemy as sa
 
-REVISION = "r0008"
-"""The latest revision of `migrations/versions`, with which a database of these tables is stamped."""
+from homeport.store.schema_metadata import METADATA as METADATA
+from homeport.store.schema_metadata import NUMBER
+from homeport.store.vector_store_schema import VECTOR_STORE_BATCHES as VECTOR_STORE_BATCHES
+from homeport.store.vector_store_schema import VECTOR_STORE_CHUNKS as VECTOR_STORE_CHUNKS
+from homeport.store.vector_store_schema import VECTOR_STORE_FILES as VECTOR_STORE_FILES
+from homeport.store.vector_store_schema import VECTOR_STORES as VECTOR_STORES
 
-METADATA = sa.MetaData()
+REVISION = "r0009"
+"""The latest revision of `migrations/versions`, with which a database of these tables is stamped."""
 
 REVISIONS = sa.Table(
     "revisions",
@@ -42,9 +47,6 @@ KEYS = sa.Table(
     sa.Column("revoked_at", sa.BigInteger),
 )
 """Rows are never deleted: once there was a key, the server never runs without keys again."""
-
-NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-"""The number of a row. SQLite increments only columns of type INTEGER."""
 
 USAGE_LEDGERS = sa.Table(
     "journals",

@@ -79,6 +79,7 @@ class SqlUsageRepository:
         totals = [sa.func.coalesce(sa.func.sum(USAGE.c[name]), 0).label(name) for name in _SUMS]
         query = sa.select(*groups, sa.func.count().label("requests"), *totals).where(*_conditions(usage_query))
         query = query.group_by(*groups).order_by(*groups)
+        query = query.limit(usage_query.limit).offset(usage_query.offset)
         with self._database.read_transaction() as connection:
             records = connection.execute(query).mappings()
             return [_from_row(row, usage_query.by) for row in records if row["requests"]]

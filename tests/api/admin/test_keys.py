@@ -1,6 +1,7 @@
 """Stored keys: the access that they give, their limits, and how an operator creates them."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from homeport.store import migration
 from homeport.store.database import Database
 from homeport.store.key_cache import SqlKeyCache
 from homeport.store.keys import SqlKeyRepository
+from homeport.store.usage import SqlUsageRepository
+from homeport.store.usage_ledger import FileUsageLedger
 from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeRegistry, FakeServing, answer, installed, services, tuned
 
@@ -36,7 +39,11 @@ class KeyApp:
         self.key_cache.load()
         self.serving = serving or FakeServing()
         access = AccessPolicy.from_keys(admin_keys=[ADMIN], tool_tokens=[TOOL], key_cache=self.key_cache)
-        self.app: Starlette = build_application(services(self.serving, access=access, keys=self.repository))
+        self.ledger = FileUsageLedger(folder / "usage")
+        usage = SqlUsageRepository(database, folder / "usage")
+        self.app: Starlette = build_application(
+            services(self.serving, access=access, keys=self.repository, ledger=self.ledger, usage=usage)
+        )
 
     def key(self, name: str = "bot", models: tuple[str, ...] = (), project: str = "local", **limits: int) -> str:
         """Create a key; return its secret."""
@@ -61,8 +68,10 @@ class KeyApp:
 
 
 @pytest.fixture
-def key_app(tmp_path: Path) -> KeyApp:
-    return KeyApp(tmp_path)
+def key_app(tmp_path: Path) -> Iterator[KeyApp]:
+    app = KeyApp(tmp_path)
+    yield app
+    app.ledger.close()
 
 
 async def test_the_first_key_ends_keyless_access(key_app: KeyApp) -> None:
@@ -94,6 +103,81 @@ async def test_an_operator_makes_shows_and_ends_keys(key_app: KeyApp) -> None:
     assert (await key_app.ask(again["secret"], "/v1/models")).status == 200
     assert (await key_app.manage("DELETE", f"/{key_id}")).json["revoked_at"] is not None
     assert (await key_app.ask(again["secret"], "/v1/models")).status == 401
+
+
+async def test_a_changed_limit_applies_at_once(key_app: KeyApp) -> None:
+    """A limit that is changed over HTTP applies to the next request; what is not named stays; null removes it."""
+    made = (await key_app.manage("POST", "", {"name": "bot", "limits": {"tokens_per_day": 500}})).json
+    path, secret = f"/{made['id']}", made["secret"]
+    assert (await key_app.ask(secret, prompt="a")).status == 200
+    changed = (await key_app.manage("POST", path, {"limits": {"requests_per_minute": 1}})).json
+    assert (changed["limits"]["requests_per_minute"], changed["limits"]["tokens_per_day"]) == (1, 500)
+    assert (await key_app.ask(secret, prompt="a")).status == 429
+    changed = (await key_app.manage("POST", path, {"limits": {"requests_per_minute": None}})).json
+    assert (changed["limits"]["requests_per_minute"], changed["limits"]["tokens_per_day"]) == (None, 500)
+    assert (await key_app.ask(secret, prompt="a")).status == 200
+    assert "secret" not in changed
+
+
+async def test_a_key_is_renamed_restricted_and_ended(key_app: KeyApp) -> None:
+    """Name, models (aliases become models) and expiry are changed, each by itself; the secret stays."""
+    made = (await key_app.manage("POST", "", {"name": "bot"})).json
+    path, secret = f"/{made['id']}", made["secret"]
+    changed = (await key_app.manage("POST", path, {"name": "new", "models": ["gpt-3.5-turbo"]})).json
+    assert (changed["name"], changed["models"], changed["status"]) == ("new", ["tiny"], "active")
+    assert (await key_app.ask(secret, model="org/other", prompt="a")).status == 403
+    assert (await key_app.manage("POST", path, {"models": []})).json["models"] == []
+    assert (await key_app.ask(secret, model="org/other", prompt="a")).status == 200
+    assert (await key_app.manage("POST", path, {"expires_in_s": 60})).json["expires_at"] > made["created_at"]
+    assert (await key_app.manage("POST", path, {"expires_in_s": None})).json["expires_at"] is None
+    assert (await key_app.manage("GET", path)).json["name"] == "new"
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": None}, "name"),
+        ({"project": "other"}, "project"),
+        ({"models": ["nowhere"]}, "model"),
+        ({"limits": {"tokens_per_year": 1}}, "limits.tokens_per_year"),
+        ({"limits": {"tokens_per_day": 0}}, "limits.tokens_per_day"),
+        ({"expires_in_s": 0}, "expires_in_s"),
+    ],
+)
+async def test_an_invalid_change_is_refused_by_name(key_app: KeyApp, body: object, param: str) -> None:
+    """A change with an unknown field or a value out of range is refused by name, and changes nothing."""
+    made = (await key_app.manage("POST", "", {"name": "bot"})).json
+    response = await key_app.manage("POST", f"/{made['id']}", body)
+    assert response.status in (400, 404)
+    assert response.error["param"] == param
+    del made["secret"]
+    assert (await key_app.manage("GET", f"/{made['id']}")).json == made
+
+
+async def test_a_revoked_key_cannot_be_changed(key_app: KeyApp) -> None:
+    """A revoked key stays revoked and as it was; its status says so."""
+    made = (await key_app.manage("POST", "", {"name": "bot"})).json
+    assert (await key_app.manage("DELETE", f"/{made['id']}")).json["status"] == "revoked"
+    assert (await key_app.manage("POST", f"/{made['id']}", {"expires_in_s": None})).error["code"] == "key_revoked"
+    assert (await key_app.manage("POST", "/key_x", {"name": "a"})).status == 404
+
+
+async def test_keys_are_listed_with_what_they_used_today(key_app: KeyApp) -> None:
+    """Each key has the requests and tokens of this day, the latest answer included, and none of other keys."""
+    secret, _ = key_app.key("busy"), key_app.key("idle")
+    for _ in range(2):
+        response = await key_app.ask(secret, prompt="a")
+    usage = response.json["usage"]
+    found = {key["name"]: key for key in (await key_app.manage("GET", "")).json["data"]}
+    assert found["busy"]["usage_today"] == {
+        "requests": 2,
+        "prompt_tokens": 2 * usage["prompt_tokens"],
+        "completion_tokens": 2 * usage["completion_tokens"],
+        "cached_tokens": 0,
+    }
+    assert found["idle"]["usage_today"]["requests"] == 0
+    assert (await key_app.manage("GET", f"/{found['busy']['id']}")).json == found["busy"]
 
 
 async def test_only_an_admin_manages_keys(key_app: KeyApp) -> None:

@@ -1,29 +1,23 @@
 """Usage as operators see it: recorded before the answer's end, however it ends, and summed exactly."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.types import Message, Receive, Scope, Send
 
-from homeport.api.access_policy import AccessPolicy
 from homeport.api.application import build_application
 from homeport.domain.errors import EngineFailed, StorageFull
 from homeport.domain.usage import UsageRecord
 from homeport.domain.worker_messages import EngineRequest
-from homeport.store import migration
-from homeport.store.database import Database
-from homeport.store.usage import SqlUsageRepository
 from homeport.store.usage_ledger import FileUsageLedger
+from tests.api.admin.usage_app import DAY, UsageApp
 from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeServing, Script, answer, services
-
-ADMIN = "the-operators-own-key"
-DAY = 86_400
 
 
 class MemoryLedger:
@@ -131,42 +125,11 @@ async def test_what_cannot_be_written_down_is_not_answered() -> None:
     assert b"[DONE]" not in streamed.body
 
 
-class UsageApp:
-    """An application with usage of three days in its database."""
-
-    def __init__(self, folder: Path) -> None:
-        database = Database(f"sqlite:///{folder}/homeport.db")
-        migration.prepare_database(database)
-        ledger = FileUsageLedger(folder / "usage")
-        plain = UsageRecord(
-            at=0, request="r", project="p", model="tiny", endpoint="chat", prompt_tokens=10, completion_tokens=2
-        )
-        change = msgspec.structs.replace
-        for record in (
-            change(plain, at=100 * DAY + 5, key="k1", cached_tokens=4),
-            change(plain, at=100 * DAY + 3700, key="k2", user="u"),
-            change(plain, at=102 * DAY, endpoint="edits", model="other"),
-            change(plain, at=102 * DAY, endpoint="embeddings", completion_tokens=0),
-            change(plain, at=102 * DAY, endpoint="speech", amount=11.0),
-            change(plain, at=102 * DAY, endpoint="transcribe", amount=2.6),
-        ):
-            ledger.write(record)
-        ledger.close()
-        access = AccessPolicy.from_keys(["sk-a-callers-key"], admin_keys=[ADMIN])
-        self.app = build_application(services(access=access, usage=SqlUsageRepository(database, folder / "usage")))
-
-    async def ask(self, path: str, *query: tuple[str, object], key: str = ADMIN) -> AsgiResponse:
-        """Send a request with an admin key."""
-
-        async def with_query(scope: dict[str, object], receive: object, send: object) -> None:
-            await self.app({**scope, "query_string": urlencode(query).encode()}, receive, send)  # type: ignore[arg-type]
-
-        return await call(with_query, "GET", path, headers={"authorization": f"Bearer {key}"})  # type: ignore[arg-type]
-
-
 @pytest.fixture
-def usage_app(tmp_path: Path) -> UsageApp:
-    return UsageApp(tmp_path)
+def usage_app(tmp_path: Path) -> Iterator[UsageApp]:
+    app = UsageApp(tmp_path)
+    yield app
+    app.ledger.close()
 
 
 async def test_an_operator_can_sum_usage(usage_app: UsageApp) -> None:

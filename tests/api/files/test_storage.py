@@ -77,6 +77,7 @@ async def test_an_operator_sees_what_projects_keep(tmp_path: Path) -> None:
                 "pictures": 0,
                 "models": 0,
                 "responses": 0,
+                "vector_stores": 0,
                 "limit": 1000,
                 "total": len(LINES),
             }

@@ -32,6 +32,24 @@ async def test_every_response_has_openais_headers(method: str, path: str, header
     assert response.headers["openai-organization"] == "my-home"
 
 
+@pytest.mark.parametrize(("method", "path", "headers", "status"), ANSWERS)
+async def test_browsers_take_no_response_for_a_script(
+    method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    """No response is taken for another type than its own."""
+    response = await call(build_application(services()), method, path, headers=headers)
+    assert (response.status, response.headers["x-content-type-options"]) == (status, "nosniff")
+
+
+async def test_nobody_caches_the_administration() -> None:
+    """What `/admin` answers is stored by no cache, whichever header carried the key."""
+    app = build_application(services(access=AccessPolicy.from_keys(admin_keys=("admin",))))
+    for headers in ({"authorization": "Bearer admin"}, {"api-key": "admin"}):
+        response = await call(app, "GET", "/admin/v1/workers", headers=headers)
+        assert (response.status, response.headers["cache-control"]) == (200, "no-store")
+    assert "cache-control" not in (await call(app, "GET", "/v1/models")).headers
+
+
 async def test_request_ids_are_unique() -> None:
     """No two responses have the same id, whatever id the client sends."""
     app = build_application(services())

@@ -1,7 +1,9 @@
 """What the list of models says of models that hear and speak in chats."""
 
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from homeport.domain.models import Alias, InstalledModel
@@ -39,3 +41,11 @@ async def test_what_is_not_installed_is_not_named() -> None:
     assert await audio_of("tiny", installed("tiny"), KOKORO) == {"output": "kokoro-82m"}
     assert await audio_of("tiny", installed("tiny")) is None
     assert await audio_of("kokoro-82m", installed("tiny"), WHISPER, KOKORO) is None
+
+
+async def test_a_model_that_speaks_lists_its_voices() -> None:
+    """The voices are those of its files, in order; models that do not speak have no such field."""
+    files = {"weights": Path("w"), "voice/zm_yunxi": Path("z"), "voice/af_heart": Path("a")}
+    app = AudioApp(registry=FakeRegistry([msgspec.structs.replace(KOKORO, files=files), WHISPER], ALIASES)).app
+    assert (await call(app, "GET", "/v1/models/kokoro-82m")).json["voices"] == ["af_heart", "zm_yunxi"]
+    assert "voices" not in (await call(app, "GET", "/v1/models/whisper-base")).json

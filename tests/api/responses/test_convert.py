@@ -200,7 +200,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"safety_identifier": "s" * 65}, "safety_identifier", "maximum length 64"),
     ({"metadata": {"k": "v" * 513}}, "metadata.k", "maximum length 512"),
     ({"min_tokens": 5, "max_output_tokens": 2}, "min_tokens", "'max_output_tokens' (2)"),
-    ({"tools": [{"type": "file_search"}]}, "tools[0].type", "not served"),
+    ({"tools": [{"type": "file_search"}]}, "tools[0].vector_store_ids", "Missing required parameter"),
     ({"store": False, "background": True}, "background", "'store'"),
     ({"store": False, "conversation": "conv_1"}, "conversation", "'store'"),
     ({"previous_response_id": "resp_1", "conversation": "conv_1"}, "previous_response_id", "Mutually exclusive"),

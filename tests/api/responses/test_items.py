@@ -33,6 +33,7 @@ MCP = {"server_label": "s", "name": "a.b", "arguments": "{}"}
 MCP_CALL = {"type": "mcp_call", **MCP, "output": "x", "error": None, "approval_request_id": None}
 APPROVAL = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
 IMAGE = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AAAA"}
+FOUND = {"file_id": "file-1", "filename": "a.txt", "text": "Cats sleep.", "score": 0.5, "attributes": {"year": 2024}}
 SENT_IMAGE = {**IMAGE, "revised_prompt": "a cat", "action": "generate", "size": "1x1", "output_format": "png"}
 
 RETURNED: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -51,6 +52,14 @@ RETURNED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (SENT_IMAGE, SENT_IMAGE),
     ({**IMAGE, "status": "failed", "result": None}, {**IMAGE, "status": "failed", "result": None}),
     ({"type": "image_generation_call", "id": "ig_1"}, {**IMAGE, "result": None}),
+    (
+        {"type": "file_search_call", "queries": ["a"], "results": [FOUND]},
+        {"type": "file_search_call", **DONE, "queries": ["a"], "results": [FOUND]},
+    ),
+    (
+        {"type": "file_search_call", "id": "fs_1", "status": "failed", "queries": [], "error": "no"},
+        {"type": "file_search_call", "id": "fs_1", "status": "failed", "results": None, "error": "no"},
+    ),
     ({"role": "user", "content": "x"}, {"type": "message", **DONE, "role": "user", "content": [TEXT]}),
     ({"role": "system", "content": [TEXT]}, {"type": "message", **DONE, "role": "system", "content": [TEXT]}),
     (

@@ -153,13 +153,14 @@ async def test_verbose_json_has_the_requested_parts(tmp_path: Path) -> None:
 
 
 async def test_a_stream_grows_into_the_text(tmp_path: Path) -> None:
-    """The deltas add up to the last event's text, whose usage counts tokens; the file is deleted at the end."""
+    """The deltas have times and add up to the last event's text, with its usage; the file is deleted at the end."""
     response = await post(tmp_path, ("stream", "true"))
     frames = response.body.decode().split("\n\n")
     assert frames[-2:] == ["data: [DONE]", ""]
     events = [json.loads(frame.removeprefix("data: ")) for frame in frames[:-2]]
     assert [event["type"] for event in events] == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
     assert "".join(event["delta"] for event in events[:-1]) == events[-1]["text"] == TEXT
+    assert all(0 <= event["start"] < event["end"] for event in events[:-1])
     assert events[-1]["usage"]["total_tokens"] == 109
     assert is_empty(tmp_path)
 

@@ -13,6 +13,7 @@ from homeport.domain.events import (
     Done,
     EmbeddingVectors,
     Failed,
+    TokenCounts,
     Usage,
 )
 from homeport.domain.text import TextPrompt, TokenPrompt
@@ -189,6 +190,32 @@ def test_documents_and_queries_get_their_prefix_once(make_driver: Make) -> None:
     assert np.abs(driver.rows(plain) - driver.rows(query)).max() > 1e-3
     assert np.abs(driver.rows(own) - driver.rows(query)).max() < 1e-3
     assert np.abs(driver.rows(other) - driver.rows(plain)).max() < 1e-3
+
+
+def test_tokens_are_counted_without_computing(make_driver: Make) -> None:
+    """Counts are those of the texts themselves, also beyond the window; a text of the most tokens can be embedded."""
+    driver = make_driver(EmbeddingFamily(document="the ", query="a "))
+    texts = ["cat dog", "", " ".join(["the"] * 100)]
+    id = driver.send(EmbeddingRequest(tuple(map(TextPrompt, texts)), counts_only=True))
+    driver.finish()
+    first, counts, last = driver.events[id]
+    assert (first, last) == (Admitted(0), Done(Usage(0)))
+    assert isinstance(counts, TokenCounts)
+    assert counts.counts == (2, 0, 100)
+    assert driver.watched.batches == []
+    fits = driver.open(" ".join(["cat"] * counts.most))
+    exceeds = driver.open(" ".join(["cat"] * (counts.most + 1)))
+    driver.finish()
+    assert isinstance(driver.events[fits][-1], Done)
+    assert driver.fault(exceeds).fault.code == "context_length_exceeded"
+
+
+def test_only_texts_are_counted(make_driver: Make) -> None:
+    """Token ids cannot be counted, which is an error that names the input."""
+    driver = make_driver()
+    id = driver.send(EmbeddingRequest((TextPrompt("a"), TokenPrompt((4,))), counts_only=True))
+    driver.finish()
+    assert driver.fault(id).fault.param == "input[1]"
 
 
 def test_dimensions_are_cut_only_if_a_family_supports_it(make_driver: Make) -> None:

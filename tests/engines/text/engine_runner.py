@@ -40,6 +40,7 @@ class TextEvents:
     texts: dict[int, str] = field(default_factory=lambda: defaultdict(str))
     scored: dict[int, list[ScoredToken]] = field(default_factory=lambda: defaultdict(list))
     reasons: dict[int, str] = field(default_factory=dict)
+    stops: dict[int, str] = field(default_factory=dict)
     usage: Usage | None = None
     error: ErrorInfo | None = None
     spent: Usage | None = None  # the usage before it failed
@@ -62,9 +63,9 @@ class TextEvents:
                     result.texts[choice] += text
                     result.scored[choice] += scored
                     result.deltas += 1
-                case ChoiceFinished(choice, reason):
+                case ChoiceFinished(choice, reason, _, stop):
                     assert choice not in result.reasons, "finished twice"
-                    result.reasons[choice] = reason
+                    result.reasons[choice], result.stops[choice] = reason, stop
                     result.texts.setdefault(choice, "")
                 case Done(usage):
                     result.usage = usage

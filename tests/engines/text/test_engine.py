@@ -88,11 +88,13 @@ def test_length_ends_an_answer_at_its_budget() -> None:
 
 
 def test_stop_strings_are_found_across_tokens_and_never_emitted() -> None:
-    """A stop string spread over five tokens ends the answer before it."""
+    """A stop string spread over five tokens ends the answer before it, and is reported with the reason."""
     with TextEngineRunner(script=_scripted(go=" one two three")) as running:
-        result = running.ask(_ask("go", ending=StoppingCriteria(stop=(" two ",))))
+        result = running.ask(_ask("go", ending=StoppingCriteria(stop=("x", " two "))))
+        by_itself = running.ask(_ask("go", ending=StoppingCriteria(stop=("x",))))
     assert result.text == " one"
-    assert result.reasons == {0: "stop"}
+    assert (result.reasons, result.stops) == ({0: "stop"}, {0: " two "})
+    assert (by_itself.reasons, by_itself.stops) == ({0: "stop"}, {0: ""})
 
 
 def test_end_tokens_stop_token_ids_and_min_tokens() -> None:

@@ -27,7 +27,10 @@ def test_found_where_the_whole_text_has_it(pieces: list[str], stops: list[str]) 
             found = read + start
             break
         read += len(piece)
-    assert found == first_completed("".join(pieces), stops)
+    text = "".join(pieces)
+    assert found == first_completed(text, stops)
+    assert finder.found in (("",) if found is None else stops)
+    assert found is None or text[found:].startswith(finder.found)
 
 
 @given(st.text("ab", max_size=20), st.lists(words, min_size=1, max_size=4))

@@ -46,6 +46,7 @@ def test_an_answer_is_one_line() -> None:
         (b'{"usage": null}', (0, 0)),
         (b'{"usage": {"prompt_tokens": 7, "total_tokens": 7}}', (7, 0)),
         (b'{"usage": {"input_tokens": 5, "output_tokens": 6}}', (5, 6)),
+        (b'{"usage": {"input_tokens": 5, "cache_read_input_tokens": 4, "output_tokens": 6}}', (9, 6)),
     ],
 )
 def test_tokens_are_counted_for_each_kind(body: bytes, tokens: tuple[int, int]) -> None:

@@ -45,6 +45,15 @@ async def test_idle_models_are_unloaded(serve: Serve) -> None:
     assert await answer(serving, "count 1") == "1 "
 
 
+async def test_the_memory_of_workers_is_known_without_measuring(serve: Serve) -> None:
+    """The memory of every worker is measured regularly, and what was measured last is returned at once."""
+    serving = await serve(msgspec.structs.replace(QUICK, idle_s=60.0), ballast=50_000_000)
+    assert await answer(serving, "count 1") == "1 "
+    await until(lambda: serving.worker_bytes().get("m", 0) > 50_000_000)
+    await serving.stop("m")
+    assert serving.worker_bytes() == {}
+
+
 async def test_an_operator_stops_an_idle_model(serve: Serve) -> None:
     """A model without requests is stopped once; stopped again, there is nothing to stop."""
     serving = await serve()

@@ -29,7 +29,9 @@ tests check that a model learns. Both APIs show the same jobs: 2023's `GET /v1/f
 `metadata[key]=value`), `/{id}`, `/{id}/events`, `/{id}/checkpoints` and `POST /{id}/cancel`, `/pause`, `/resume`.
 Permissions of checkpoints and graders are not served: they answer 404.
 What responses, conversations and stored completions keep, and their other requests: [responses.md](responses.md).
-Other endpoints, such as vector stores, are not served yet: they answer 404 with OpenAI's error object.
+The requests of vector stores without a body, and the tool `file_search`: [vector-stores.md](vector-stores.md).
+`/v1/messages` is in Anthropic's format: [messages.md](messages.md). Other endpoints are not served: they answer 404
+with OpenAI's error object.
 """
 
 _EVENTS_HEAD = """### Events of a response's stream

@@ -20,6 +20,7 @@ from tests.system.compatibility import (
     responses,
     speech,
     text,
+    vector_stores,
 )
 from tests.system.compatibility.field_trials import Probes
 from tests.system.server import ServerProcess
@@ -34,6 +35,7 @@ PROBES: Mapping[str, Probes] = {
     **moderations.PROBES,
     **images.PROBES,
     **files.PROBES,
+    **vector_stores.PROBES,
     **batches.PROBES,
     **fine_tuning.PROBES,
 }

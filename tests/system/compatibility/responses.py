@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from tests.system import reasoning_model
 from tests.system.compatibility.field_trials import Effect, EndpointTrial, Probes
+from tests.system.compatibility.vector_stores import LIGHTHOUSE, create_store
 from tests.system.server import HttpAnswer, ServerProcess
 
 MODEL = "smollm2-135m"
@@ -392,6 +393,7 @@ EVENTS: Mapping[str, str] = {
     "response.output_item.added": "An item begins: a message, reasoning, a call or a compaction.",
     "response.content_part.added": "The text of a message or of reasoning begins.",
     "response.output_text.delta": "More text of a message.",
+    "response.output_text.annotation.added": "With `file_search`: a file that supports a sentence of the message.",
     "response.output_text.done": "The whole text of a message.",
     "response.reasoning_text.delta": "More reasoning.",
     "response.reasoning_text.done": "The whole reasoning.",
@@ -408,6 +410,9 @@ EVENTS: Mapping[str, str] = {
     "response.image_generation_call.generating": "The image model makes the image.",
     "response.image_generation_call.partial_image": "With `partial_images`: a preview, if the model has previews.",
     "response.image_generation_call.completed": "The image is made; the item has it.",
+    "response.file_search_call.in_progress": "The server executes a call of `file_search`.",
+    "response.file_search_call.searching": "The vector stores are searched.",
+    "response.file_search_call.completed": "The search has ended; the item has its `results` if they are included.",
     "response.mcp_list_tools.in_progress": "With `mcp`, unless the history has its tools: they are listed.",
     "response.mcp_list_tools.completed": "The tools are listed; the item has them.",
     "response.mcp_call.in_progress": "The server executes a call of an MCP server's tool.",
@@ -441,12 +446,27 @@ class Servers(NamedTuple):
     tools_url: str
 
 
+def _searching(store_id: str) -> dict[str, Any]:
+    """Return the fields of a response that searches a store, and whose answer is what it found."""
+    properties = {"answer": {"type": "string", "enum": [LIGHTHOUSE]}}
+    schema = {"type": "object", "properties": properties, "required": ["answer"], "additionalProperties": False}
+    return {
+        "tools": [{"type": "file_search", "vector_store_ids": [store_id]}],
+        "tool_choice": {"type": "file_search"},
+        "max_tool_calls": 1,
+        "max_output_tokens": 600,
+        "text": {"format": {"type": "json_schema", "name": "answer", "schema": schema, "strict": True}},
+    }
+
+
 def streamed_events(servers: Servers) -> Iterator[str]:
     """Yield the types of the events of streams of all sorts."""
     hosted = ({**DRAWING, "max_tool_calls": 1},)
+    searching = (_searching(create_store(servers.plain, LIGHTHOUSE)),)
     called = tuple(_calling(servers.tools_url, name) for name in ("get_weather", "set_weather"))
     for chosen, requests in (
         (servers.plain, _STREAMS),
+        (servers.plain, searching),
         (servers.reasoning, _REASONING_STREAMS),
         (servers.drawing, hosted),
         (servers.mcp, called),

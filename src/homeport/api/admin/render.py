@@ -1,12 +1,16 @@
-"""The JSON of keys, usage and storage. Knows nothing of requests."""
+"""The JSON of keys, usage and storage, and usage as CSV. Knows nothing of requests."""
 
+import csv
+import io
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from homeport.api.admin.convert import GROUP_FIELDS, PAGE_PREFIX, BucketPage
+from homeport.api.admin.convert import GROUP_FIELDS, PAGE_PREFIX, BucketPage, UsagePage
+from homeport.domain import printable
 from homeport.domain.keys import Key, KeyLimits
 from homeport.domain.storage import ProjectUsage
 from homeport.domain.usage import UsageTotal
@@ -14,8 +18,20 @@ from homeport.domain.usage import UsageTotal
 _TIER = "default"
 
 
+class KeyUsage(msgspec.Struct, kw_only=True):
+    """What a key has used on this day, in UTC."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+
 class KeyObject(msgspec.Struct, kw_only=True):
-    """A key. `secret`: only in the answer that creates or rotates it."""
+    """A key. `status`: `active`, `expired` or `revoked`; `models`: empty for all.
+
+    `usage_today`: null on a server that does not store usage. `secret`: only in the answer that creates or rotates it.
+    """
 
     object: str = "key"
     id: str
@@ -28,6 +44,8 @@ class KeyObject(msgspec.Struct, kw_only=True):
     rotated_at: int | None
     expires_at: int | None
     revoked_at: int | None
+    status: str
+    usage_today: KeyUsage | None
     secret: str | UnsetType = UNSET
 
 
@@ -40,6 +58,7 @@ class StorageObject(msgspec.Struct, kw_only=True):
     pictures: int
     models: int
     responses: int
+    vector_stores: int
     limit: int
     total: int
 
@@ -63,6 +82,15 @@ class UsageResult(msgspec.Struct, kw_only=True):
     service_tier: str | UnsetType | None = UNSET
 
 
+class UsageRowsBody(msgspec.Struct, kw_only=True):
+    """A page of `/admin/v1/usage`. `next_page`: the value of `page` that asks for the next one."""
+
+    object: str = "list"
+    data: list[dict[str, Any]]
+    has_more: bool
+    next_page: str | None
+
+
 class UsageBucket(msgspec.Struct, kw_only=True):
     """The usage of a span of time, by group."""
 
@@ -81,9 +109,16 @@ class UsagePageBody(msgspec.Struct, kw_only=True):
     next_page: str | None
 
 
-def render_key(key: Key, secret: str | None = None) -> KeyObject:
-    """Render a key."""
-    return KeyObject(**msgspec.structs.asdict(key), secret=UNSET if secret is None else secret)
+def render_key(key: Key, now: float, usage_today: KeyUsage | None) -> KeyObject:
+    """Render a key, without its secret. `now`: seconds since 1970."""
+    status = "revoked" if key.revoked_at is not None else "active" if key.is_valid(now) else "expired"
+    fields = msgspec.structs.asdict(key)
+    return KeyObject(**fields, status=status, usage_today=usage_today)
+
+
+def render_key_usage(total: UsageTotal) -> KeyUsage:
+    """Render the usage of one key on one day."""
+    return KeyUsage(**{name: getattr(total, name) for name in KeyUsage.__struct_fields__})
 
 
 def render_storage(usage: ProjectUsage) -> StorageObject:
@@ -91,13 +126,39 @@ def render_storage(usage: ProjectUsage) -> StorageObject:
     return StorageObject(**msgspec.structs.asdict(usage), total=usage.total)
 
 
-def render_usage_row(total: UsageTotal, *, is_daily: bool) -> dict[str, object]:
-    """Render a sum for `/admin/v1/usage`: a mapping, because its groups have the order of the request."""
-    day = {"day": time.strftime("%Y-%m-%d", time.gmtime(total.begins))} if is_daily else {}
+def render_usage_rows(page: UsagePage, totals: Sequence[UsageTotal]) -> UsageRowsBody:
+    """Render a page of sums."""
+    has_more = len(totals) > page.limit
+    return UsageRowsBody(
+        data=[{"object": "usage", **_usage_row(page, total)} for total in totals[: page.limit]],
+        has_more=has_more,
+        next_page=page.next_page if has_more else None,
+    )
+
+
+def render_usage_csv(page: UsagePage, totals: Sequence[UsageTotal]) -> str:
+    """Render a page of sums as CSV, with a line of names first. No text of a cell is a formula of a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    names = list(_usage_row(page, UsageTotal(group=dict.fromkeys(page.query.by, ""))))
+    writer.writerow(names)
+    for total in totals[: page.limit]:
+        values = _usage_row(page, total).values()
+        writer.writerow(printable.cell(value) if isinstance(value, str) else value for value in values)
+    return text.getvalue()
+
+
+def _usage_row(page: UsagePage, total: UsageTotal) -> dict[str, object]:
+    """Return a sum as a mapping, because its groups have the order of the request."""
+    times: dict[str, object] = {}
+    if page.is_daily:
+        times["day"] = time.strftime("%Y-%m-%d", time.gmtime(total.begins))
+    if page.has_times:
+        times |= {"start_time": total.begins, "end_time": total.begins + (page.query.width_s or 0)}
     numbers = msgspec.structs.asdict(total)
     for name in ("begins", "group"):
         del numbers[name]
-    return {"object": "usage", **day, **total.group, **numbers}
+    return {**times, **total.group, **numbers}
 
 
 def render_usage_page(

@@ -4,11 +4,27 @@ import msgspec
 
 
 class AdminUsageQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The query parameters of `/admin/v1/usage`. Times are seconds since 1970."""
+    """The query parameters of `/admin/v1/usage`. Times are seconds since 1970.
 
+    `by`, `since` and `until` are other names of `group_by`, `start` and `end`. The plural ones select; `page` is the
+    `next_page` of the page before.
+    """
+
+    group_by: tuple[str, ...] = ()
+    start: int | None = None
+    end: int | None = None
     by: tuple[str, ...] = ()
-    since: int = 0
+    since: int | None = None
     until: int | None = None
+    bucket: str | None = None
+    projects: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    limit: int = 1000
+    page: str | None = None
+    format: str = "json"
 
 
 class OrganizationUsageQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

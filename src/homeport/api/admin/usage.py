@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api.admin.convert import ENDPOINTS, to_bucket_page, to_usage_query
-from homeport.api.admin.render import render_storage, render_usage_page, render_usage_row
+from homeport.api.admin.convert import ENDPOINTS, to_bucket_page, to_usage_page
+from homeport.api.admin.render import render_storage, render_usage_csv, render_usage_page, render_usage_rows
 from homeport.api.admin.schema import AdminUsageQuery, OrganizationUsageQuery
 from homeport.api.json_response import JsonResponse
 from homeport.api.paging import render_list
@@ -21,12 +21,22 @@ from homeport.domain.errors import Unavailable
 from homeport.domain.ports.store import UsageRepository
 from homeport.domain.usage import UsageQuery, UsageTotal
 
+NEXT_PAGE_HEADER = "x-homeport-next-page"
+"""The header of CSV with the value of `page` that asks for the next page."""
+
 
 async def get_usage(request: Request) -> Response:
-    """Sum usage by any of day, project, key, user, model and endpoint."""
-    query = to_usage_query(read_query(request, AdminUsageQuery))
-    totals = await _sum_usage(request, query)
-    return render_list(render_usage_row(total, is_daily=query.width_s is not None) for total in totals)
+    """Sum usage by any of day, project, key, user, model and endpoint, and by spans of time: as JSON or CSV."""
+    query = read_query(request, AdminUsageQuery)
+    page = to_usage_page(query, services(request).now())
+    totals = await sum_usage(request, page.query)
+    rows = render_usage_rows(page, totals)
+    if query.format == "json":
+        return JsonResponse(rows)
+    headers = {"content-disposition": 'attachment; filename="usage.csv"'}
+    if rows.next_page is not None:
+        headers[NEXT_PAGE_HEADER] = rows.next_page
+    return Response(render_usage_csv(page, totals), headers=headers, media_type="text/csv")
 
 
 async def storage(request: Request) -> Response:
@@ -44,11 +54,12 @@ async def get_organization_usage(request: Request) -> Response:
         raise unknown_url(request.method, request.scope["path"])
     query = read_query(request, OrganizationUsageQuery)
     page = to_bucket_page(query, kind, services(request).now())
-    totals = await _sum_usage(request, page.query)
+    totals = await sum_usage(request, page.query)
     return JsonResponse(render_usage_page(page, totals, kind, query.group_by))
 
 
-async def _sum_usage(request: Request, query: UsageQuery) -> Sequence[UsageTotal]:
+async def sum_usage(request: Request, query: UsageQuery) -> Sequence[UsageTotal]:
+    """Sum the usage of all requests answered so far. Raises Unavailable if the server does not store usage."""
     usage = services(request).usage
     if usage is None:
         raise Unavailable("This server does not store usage.")

@@ -10,6 +10,7 @@ from homeport.domain.batches import NewBatch
 ENDPOINTS = (
     "/v1/chat/completions",
     "/v1/responses",
+    "/v1/messages",
     "/v1/completions",
     "/v1/edits",
     "/v1/embeddings",

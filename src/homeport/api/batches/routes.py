@@ -25,14 +25,14 @@ async def create(request: Request) -> Response:
     new_batch = to_new_batch(await read_json(request, BatchBody), caller(request))
     await _check_file(request, new_batch.input_file_id)
     await check_room(request, 1)
-    return JsonResponse(render_batch(await asyncio.to_thread(_batch_repository(request).create, new_batch)))
+    return JsonResponse(render_batch(await asyncio.to_thread(batch_repository(request).create, new_batch)))
 
 
 async def list_batches(request: Request) -> Response:
     """List the project's batches, newest first."""
     query = parse_page(request, PageQuery, max_limit=MAX_PAGE_SIZE)
     page = await asyncio.to_thread(
-        _batch_repository(request).list_page, caller(request).project, query.to_page_request()
+        batch_repository(request).list_page, caller(request).project, query.to_page_request()
     )
     return render_page(page, render_batch)
 
@@ -40,13 +40,13 @@ async def list_batches(request: Request) -> Response:
 async def retrieve(request: Request) -> Response:
     """Describe a batch. Raises NotFound."""
     project, batch_id = caller(request).project, request.path_params["batch_id"]
-    return JsonResponse(render_batch(await asyncio.to_thread(_batch_repository(request).get, project, batch_id)))
+    return JsonResponse(render_batch(await asyncio.to_thread(batch_repository(request).get, project, batch_id)))
 
 
 async def cancel(request: Request) -> Response:
     """Cancel a batch; completed results are kept. Raises NotFound, or InvalidRequest for one that has ended."""
     project, batch_id = caller(request).project, request.path_params["batch_id"]
-    return JsonResponse(render_batch(await asyncio.to_thread(_batch_repository(request).cancel, project, batch_id)))
+    return JsonResponse(render_batch(await asyncio.to_thread(batch_repository(request).cancel, project, batch_id)))
 
 
 async def _check_file(request: Request, file_id: str) -> None:
@@ -63,7 +63,8 @@ async def _check_file(request: Request, file_id: str) -> None:
         )
 
 
-def _batch_repository(request: Request) -> BatchRepository:
+def batch_repository(request: Request) -> BatchRepository:
+    """Return the server's batches. Raises Unavailable if it stores none."""
     batches = services(request).batches
     if batches is None:
         raise Unavailable("This server does not store batches.")

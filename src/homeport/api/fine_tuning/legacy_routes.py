@@ -17,7 +17,7 @@ from homeport.api.query_params import read_query
 from homeport.api.request_body import read_json
 from homeport.api.request_runner import model_header
 from homeport.api.services import caller, services
-from homeport.api.streaming import EventStream
+from homeport.api.watched_access import stream_while_allowed
 from homeport.domain.errors import NotFound
 from homeport.domain.files import File
 from homeport.domain.fine_tuning import FineTuningJob
@@ -57,8 +57,7 @@ async def events(request: Request) -> Response:
     """List a job's events, oldest first, or stream them until the job ends. Raises NotFound."""
     if not read_query(request, EventsQuery).stream:
         return render_list(map(render_fine_tune_event, await list_events(request, _ALL)))
-    limits = services(request).limits
-    return EventStream(stream_events(request), {}, ping_s=limits.ping_s, stall_s=limits.stall_s)
+    return stream_while_allowed(request, stream_events(request))
 
 
 async def _render_with_events(request: Request, job: FineTuningJob) -> FineTuneObject:

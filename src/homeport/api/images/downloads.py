@@ -33,5 +33,4 @@ async def fetch(request: Request) -> Response:
     if data is None:
         raise NotFound("This image does not exist, or its URL has expired.", code="not_found")
     media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
-    headers = {"cache-control": "private", "x-content-type-options": "nosniff"}
-    return Response(data, media_type=media_type, headers=headers)
+    return Response(data, media_type=media_type, headers={"cache-control": "private"})

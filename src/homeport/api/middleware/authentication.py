@@ -7,9 +7,11 @@ from homeport.api.access_policy import (
     ADMIN_PREFIX,
     ORGANIZATION_PREFIX,
     PUBLIC_IMAGE_PREFIX,
+    SELF_PATH,
     AccessPolicy,
     has_host,
 )
+from homeport.api.page.page_files import PAGE_PREFIX
 from homeport.api.request_context import context_of, internal_caller_of
 from homeport.api.unknown_paths import unknown_url
 from homeport.domain.errors import Unauthenticated
@@ -62,13 +64,15 @@ class AuthenticationMiddleware:
         path = scope["path"]
         if self._access.is_keyless and not (path in _PUBLIC_PATHS and _is_hostless_probe(scope, headers)):
             self._access.check_host_and_origin(path, headers)
-        if path in _PUBLIC_PATHS or path.startswith(PUBLIC_IMAGE_PREFIX):
+        if path in _PUBLIC_PATHS or path.startswith((PUBLIC_IMAGE_PREFIX, PAGE_PREFIX)):
             return
         if path == _METRICS_PATH and self._access.scraping.mode == "off":
             raise unknown_url(scope["method"], path)
         if path == _METRICS_PATH and self._access.check_scraping(headers, is_local=_is_local_request(scope, headers)):
             return
-        if f"{path}/".startswith(ADMIN_PREFIX):
+        if path == SELF_PATH and self._access.is_admin(headers) and not self._access.is_caller(headers):
+            return
+        if path != SELF_PATH and f"{path}/".startswith(ADMIN_PREFIX):
             if not self._access.is_admin(headers):
                 raise unknown_url(scope["method"], path)
             return

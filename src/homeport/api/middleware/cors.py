@@ -18,6 +18,7 @@ _RATE_LIMIT_HEADERS = tuple(
 _HOMEPORT_HEADERS = tuple(f"x-homeport-{what}" for what in ("model", "messages", "limited-by", "skipped"))
 _EXPOSED_HEADERS = (
     "x-request-id",
+    "request-id",
     "openai-processing-ms",
     *_HOMEPORT_HEADERS,
     "retry-after",

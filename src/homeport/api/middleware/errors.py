@@ -1,4 +1,4 @@
-"""ASGI middleware that turns exceptions into responses in OpenAI's error format.
+"""ASGI middleware that turns exceptions into responses in the error format of their path.
 
 An unexpected error is logged with the request's id, and the caller receives nothing but this id.
 """
@@ -8,7 +8,8 @@ import logging
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from homeport.api.error_responses import STATUS, error_response, error_to_report
+from homeport.api.error_formats import formatted_error
+from homeport.api.error_responses import STATUS, error_to_report
 from homeport.api.request_context import context_of
 from homeport.domain.errors import HomeportError
 
@@ -37,7 +38,7 @@ class ErrorMiddleware:
                 _log.exception("request_id=%s path=%s failed", context.id, context.route)
             if context.status is not None:
                 raise
-            response = error_response(reported)
+            response = formatted_error(reported, scope)
             del reported  # a cycle with its traceback would keep the request's body in memory
             await response(scope, receive, send)
 

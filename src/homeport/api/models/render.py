@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from homeport.domain.models import InstalledModel, LoadedModel
+from homeport.domain.models import VOICE, InstalledModel, LoadedModel
 
 OWNER = "homeport"
 
@@ -38,7 +38,8 @@ class ModelObject(msgspec.Struct, kw_only=True):
     """A model. `root`: the model that runs; `max_model_len`: the window under vLLM's name.
 
     `kernels`, `device` and `notes` only while it is loaded, `device_bytes` if it then takes memory of GPUs, and `tools`
-    and `reasoning` if it chats. `audio`: of a model that chats, if it hears or speaks.
+    and `reasoning` if it chats. `audio`: of a model that chats, if it hears or speaks. `voices`: those of a model that
+    speaks, by their own names.
     """
 
     id: str
@@ -64,6 +65,7 @@ class ModelObject(msgspec.Struct, kw_only=True):
     tools: str | UnsetType = UNSET
     reasoning: str | UnsetType = UNSET
     audio: ChatAudio | UnsetType = UNSET
+    voices: Sequence[str] | UnsetType = UNSET
 
 
 def render_model(
@@ -94,9 +96,14 @@ def render_model(
         tools=(loaded.tools or UNSET) if loaded else UNSET,
         reasoning=(loaded.reasoning or UNSET) if loaded else UNSET,
         audio=audio,
+        voices=_voices(model) or UNSET,
     )
 
 
 def runs_as(model: InstalledModel) -> str:
     """Return the name of the model that a worker loads for this one: the base model of a fine-tuned one."""
     return model.parent or model.facts.name
+
+
+def _voices(model: InstalledModel) -> list[str]:
+    return sorted(role.removeprefix(VOICE) for role in model.files if role.startswith(VOICE))

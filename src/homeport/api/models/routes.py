@@ -12,6 +12,7 @@ from starlette.responses import Response
 from homeport.api.chat.joined_models import HEARS, SPEAKER, TRANSCRIBER, find_joined
 from homeport.api.files.render import DeletedObject
 from homeport.api.json_response import JsonResponse
+from homeport.api.models.anthropic_list import VERSION_HEADER, list_for_anthropic
 from homeport.api.models.render import ChatAudio, ModelObject, render_model, runs_as
 from homeport.api.paging import render_list
 from homeport.api.services import registry, services
@@ -30,7 +31,9 @@ def list_by_name(request: Request) -> Mapping[str, InstalledModel]:
 
 
 async def list_models(request: Request) -> Response:
-    """List every model, then aliases."""
+    """List every model, then aliases; for Anthropic's clients those that chat, in their format."""
+    if VERSION_HEADER in request.headers:
+        return list_for_anthropic(request, list_by_name(request))
     joined = _joined(request)
     return render_list(_render(request, *entry, joined) for entry in list_by_name(request).items())
 

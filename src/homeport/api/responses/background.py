@@ -15,7 +15,8 @@ from homeport.api import json_codec
 from homeport.api.responses.response_object import ResponseObject
 from homeport.api.responses.stored_response import render_stored
 from homeport.api.services import caller, services
-from homeport.api.streaming import EventStream, escape_line_ends
+from homeport.api.streaming import escape_line_ends
+from homeport.api.watched_access import stream_while_allowed
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.ports.responses import ResponseRepository
 from homeport.domain.responses import Item, ResponseEvent, StoredResponse
@@ -105,8 +106,7 @@ async def follow(request: Request, response: StoredResponse, starting_after: int
     reader = _EventReader(_repository(request), services(request).response_signals, response)
     if starting_after is not None:
         await reader.skip_to(starting_after)
-    limits = services(request).limits
-    return EventStream(reader.frames(), {}, ping_s=limits.ping_s, stall_s=limits.stall_s)
+    return stream_while_allowed(request, reader.frames())
 
 
 class _EventReader:

@@ -10,7 +10,7 @@ from homeport.api.responses.convert import (
     check_prompt_fields,
     conversation_id,
 )
-from homeport.api.responses.included import IMAGE_URLS
+from homeport.api.responses.included import IMAGE_URLS, SEARCH_RESULTS
 from homeport.api.responses.mcp_declaration import check_stored as check_stored_servers
 from homeport.api.responses.schema import ResponseBody
 from homeport.api.text_generation.convert import (
@@ -26,13 +26,13 @@ INCLUDES = (
     LOGPROBS,
     ENCRYPTED_REASONING,
     IMAGE_URLS,
-    "file_search_call.results",
+    SEARCH_RESULTS,
     "web_search_call.results",
     "web_search_call.action.sources",
     "computer_call_output.output.image_url",
     "code_interpreter_call.outputs",
 )
-"""What may be included. All but the first three belong to tools that are not served: they have no effect."""
+"""What may be included. All but the first four belong to tools that are not served: they have no effect."""
 _MAX_INCLUDES = 64
 _MAX_CLIENT_METADATA = 64
 _ID_CHARS = 256

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from homeport.api.responses.events import (
+    AnnotationAdded,
     CallWritten,
     ItemChanged,
     PartChanged,
@@ -100,6 +101,12 @@ class EventFrames:
         """Append what ends an item."""
         if isinstance(item, OpenMessage):
             part = item.part()
+            for at, annotation in enumerate(part.annotations):
+                self.add(
+                    AnnotationAdded(
+                        item_id=item.id, output_index=item.index, annotation_index=at, annotation=annotation
+                    )
+                )
             self.add(
                 TextWritten(
                     type=f"{_MESSAGE}.done",

@@ -38,6 +38,17 @@ class PartChanged(StreamEvent, frozen=True, kw_only=True):
     part: Any
 
 
+class AnnotationAdded(StreamEvent, frozen=True, kw_only=True):
+    """A message has a citation. `annotation_index` counts those of a part from 0."""
+
+    type: str = "response.output_text.annotation.added"
+    item_id: str
+    output_index: int
+    content_index: int = 0
+    annotation_index: int
+    annotation: Any
+
+
 class SummaryPartChanged(StreamEvent, frozen=True, kw_only=True):
     """A part of a summary begins or ends."""
 

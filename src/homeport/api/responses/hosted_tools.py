@@ -66,10 +66,12 @@ class ItemFinished(NamedTuple):
     """The item is complete: `response.output_item.done` is sent with it, and it becomes part of the output.
 
     `needs_caller`: the caller must act before the model can continue, as for an approval: the response ends.
+    `returned`: what the caller receives, and what is stored, if that is less than what the model reads until then.
     """
 
     item: IdentifiedItem
     needs_caller: bool = False
+    returned: IdentifiedItem | None = None
 
 
 HostedStep = ItemStarted | StreamEvent | ItemFinished
@@ -138,13 +140,14 @@ class HostedDeclaration(NamedTuple):
     """A declared tool. `place` names it in errors, such as `tools[0]`; `raw`: its JSON.
 
     `history`: the items that the model reads, those of earlier responses first. `is_streamed`: whether anybody reads
-    the events.
+    the events. `include`: what the request asks for besides the usual fields.
     """
 
     place: str
     raw: msgspec.Raw
     history: Sequence[InputItem] = ()
     is_streamed: bool = False
+    include: Sequence[str] = ()
 
 
 HostedReader = Callable[[Request, HostedDeclaration], Awaitable[HostedOffer]]
@@ -152,3 +155,14 @@ HostedReader = Callable[[Request, HostedDeclaration], Awaitable[HostedOffer]]
 
 Raises InvalidRequest naming the field (`f"{place}.…"`), and what refuses the request with a status of its own.
 """
+
+
+def text_parameter(name: str, max_chars: int) -> str:
+    """Return the JSON Schema, as text, of a function whose only parameter is a text of limited length."""
+    schema = {
+        "type": "object",
+        "properties": {name: {"type": "string", "minLength": 1, "maxLength": max_chars}},
+        "required": [name],
+        "additionalProperties": False,
+    }
+    return msgspec.json.encode(schema).decode()

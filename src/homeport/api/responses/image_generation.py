@@ -29,6 +29,7 @@ from homeport.api.responses.hosted_tools import (
     ItemFinished,
     ItemPlace,
     ItemStarted,
+    text_parameter,
 )
 from homeport.api.responses.output_items import OutputImageCall
 from homeport.api.responses.plan import CallTarget
@@ -50,14 +51,7 @@ _EVENT = "response.image_generation_call"
 _DESCRIPTION = (
     "Make an image and show it to the user. `prompt` describes the whole image: what is in it, and its style."
 )
-_PARAMETERS = msgspec.json.encode(
-    {
-        "type": "object",
-        "properties": {"prompt": {"type": "string", "minLength": 1, "maxLength": MAX_PROMPT_CHARS}},
-        "required": ["prompt"],
-        "additionalProperties": False,
-    }
-).decode()
+_PARAMETERS = text_parameter("prompt", MAX_PROMPT_CHARS)
 _FIELDS = (
     *("quality", "size", "output_format", "output_compression", "moderation", "background"),
     *("input_fidelity", "partial_images"),

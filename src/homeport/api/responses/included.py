@@ -11,6 +11,9 @@ from homeport.domain.responses import Item
 IMAGE_URLS = "message.input_image.image_url"
 """Asks for the URLs of the images in messages, which lists of items leave out otherwise."""
 
+SEARCH_RESULTS = "file_search_call.results"
+"""Asks for the results of file searches, which a response leaves out otherwise."""
+
 _REASONING = '"reasoning"'
 _IMAGE = '"input_image"'
 

@@ -18,6 +18,7 @@ from homeport.api.responses.item_schema import (
     ContentPart,
     CustomCall,
     CustomCallOutput,
+    FileSearchCall,
     FunctionCall,
     FunctionCallOutput,
     ImageGenerationCall,
@@ -54,6 +55,7 @@ _PHASES = ("commentary", "final_answer")
 _STATUSES = ("in_progress", "completed", "incomplete")
 _MCP_STATUSES = ("in_progress", "completed", "incomplete", "calling", "failed")
 _IMAGE_STATUSES = ("in_progress", "completed", "generating", "failed")
+_SEARCH_STATUSES = ("in_progress", "searching", "completed", "incomplete", "failed")
 _MAX_INT = validation.INT64[1]
 
 
@@ -216,6 +218,23 @@ def _image_call(item: ImageGenerationCall, place: str) -> ImageGenerationCall:
     return structs.replace(item, status=item.status or "completed", result=result)
 
 
+def _file_search(item: FileSearchCall, place: str) -> FileSearchCall:
+    validation.check_choice(f"{place}.status", item.status, _SEARCH_STATUSES)
+    validation.check_items(f"{place}.queries", item.queries, MAX_PARTS)
+    for at, query in enumerate(item.queries):
+        validation.check_length(f"{place}.queries[{at}]", query, MAX_JSON_CHARS)
+    results = None if item.results is UNSET else item.results
+    validation.check_items(f"{place}.results", results, MAX_PARTS)
+    for at, result in enumerate(results or ()):
+        inside = f"{place}.results[{at}]"
+        for name in ("file_id", "filename"):
+            validation.check_length(f"{inside}.{name}", getattr(result, name), validation.LABEL_CHARS)
+        validation.check_length(f"{inside}.text", result.text, MAX_JSON_CHARS)
+        check_depth(result.attributes or {}, f"{inside}.attributes")
+    validation.check_length(f"{place}.error", item.error, MESSAGE_CHARS)
+    return structs.replace(item, status=item.status or "completed", results=results)
+
+
 def _mcp_list(item: McpListTools, place: str) -> McpListTools:
     check_name(item.server_label, f"{place}.server_label", MAX_GIVEN_CHARS)
     validation.check_items(f"{place}.tools", item.tools, MAX_TOOLS)
@@ -279,6 +298,7 @@ _CHECKS: Mapping[type, Callable[[Any, str], object]] = {
     CompactionTrigger: lambda item, _: structs.replace(item, type="compaction_trigger"),
     WebSearchCall: _web_search,
     ImageGenerationCall: _image_call,
+    FileSearchCall: _file_search,
     McpListTools: _mcp_list,
     McpCall: _mcp_call,
     McpApprovalRequest: _approval_request,

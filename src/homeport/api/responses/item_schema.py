@@ -256,6 +256,24 @@ class ImageGenerationCall(ItemFields, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class FileSearchResult(Fields, frozen=True, kw_only=True):
+    """A chunk of a file that was found."""
+
+    file_id: str | None = None
+    filename: str | None = None
+    text: str | None = None
+    score: float | None = None
+    attributes: dict[str, Any] | None = None
+
+
+class FileSearchCall(ItemFields, frozen=True, kw_only=True):
+    """A search that the server made. `results`: None if they were not asked for. `error`, an extension: what failed."""
+
+    queries: tuple[str, ...] = ()
+    results: tuple[FileSearchResult, ...] | UnsetType | None = UNSET
+    error: str | None = None
+
+
 class McpListedTool(Fields, frozen=True, kw_only=True):
     """A tool of an MCP server."""
 
@@ -320,7 +338,8 @@ class ItemReference(Fields, frozen=True, kw_only=True):
 
 ToolCall = FunctionCall | CustomCall | LocalShellCall | ShellCall | PatchCall
 ToolOutput = FunctionCallOutput | CustomCallOutput | LocalShellCallOutput | ShellCallOutput | PatchCallOutput
-HostedItem = ImageGenerationCall | McpListTools | McpCall | McpApprovalRequest | McpApprovalResponse
+McpItem = McpListTools | McpCall | McpApprovalRequest | McpApprovalResponse
+HostedItem = ImageGenerationCall | FileSearchCall | McpItem
 """What the server made in a response: a call of a hosted tool with its result, and what belongs to such calls."""
 InputItem = (
     MessageItem

@@ -39,6 +39,7 @@ ITEM_TYPES: Mapping[str, type[msgspec.Struct]] = {
     "compaction_trigger": item_schema.CompactionTrigger,
     "web_search_call": item_schema.WebSearchCall,
     "image_generation_call": item_schema.ImageGenerationCall,
+    "file_search_call": item_schema.FileSearchCall,
     "mcp_list_tools": item_schema.McpListTools,
     "mcp_call": item_schema.McpCall,
     "mcp_approval_request": item_schema.McpApprovalRequest,
@@ -50,7 +51,6 @@ ITEM_TYPES: Mapping[str, type[msgspec.Struct]] = {
 
 UNSERVED_TYPES = frozenset(
     {
-        "file_search_call",
         "computer_call",
         "computer_call_output",
         "code_interpreter_call",
@@ -79,6 +79,7 @@ _PREFIXES = {
     "compaction": "cmp",
     "web_search_call": "ws",
     "image_generation_call": "ig",
+    "file_search_call": "fs",
     "mcp_list_tools": "mcpl",
     "mcp_call": "mcp",
     "mcp_approval_request": "mcpr",

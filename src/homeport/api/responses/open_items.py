@@ -12,6 +12,7 @@ from msgspec import UNSET
 from homeport.api import json_codec
 from homeport.api.responses.items import read_input
 from homeport.api.responses.output_items import (
+    FileCitation,
     OutputCall,
     OutputCompaction,
     OutputCustomCall,
@@ -69,10 +70,11 @@ class _Texts:
 
 
 class OpenMessage(_Texts):
-    """A message."""
+    """A message. `citations`: of its text, known when it ends."""
 
     def __init__(self, item_id: str, index: int) -> None:
         super().__init__(item_id, index)
+        self.citations: Sequence[FileCitation] = ()
         self._scored: list[ScoredToken] = []
 
     @property
@@ -86,7 +88,7 @@ class OpenMessage(_Texts):
 
     def part(self) -> OutputText:
         """Return its content, which is one part."""
-        return OutputText(text=self.text, logprobs=self.logprobs)
+        return OutputText(text=self.text, annotations=self.citations, logprobs=self.logprobs)
 
     def render(self, status: str) -> OutputMessage:
         """Return the message as it is now."""

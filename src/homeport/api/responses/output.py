@@ -3,7 +3,7 @@
 Knows nothing of the JSON of events, or of when a response is stored.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from homeport.api import json_codec
@@ -68,6 +68,7 @@ class ResponseOutput:
         self._listener = listener
         self._open: OpenItem | None = None
         self._is_hosted = False  # whether the latest call is
+        self._returned: dict[str, Item] = {}
 
     def add(self, events: Iterable[Event]) -> None:
         """Add a batch of events; those of other kinds are ignored."""
@@ -102,9 +103,16 @@ class ResponseOutput:
         """Where the next item stands, when none is being written."""
         return ItemPlace(self._plan.base.id, len(self.items))
 
-    def append(self, item: IdentifiedItem) -> None:
-        """Add an item that the server has made."""
+    @property
+    def returned(self) -> Sequence[Item]:
+        """The items as the caller receives them and as they are stored."""
+        return [self._returned.get(item.id, item) for item in self.items] if self._returned else self.items
+
+    def append(self, item: IdentifiedItem, returned: IdentifiedItem | None = None) -> None:
+        """Add an item that the server has made. `returned`: what the caller receives of it; None: all."""
         self.items.append(Item(item.id, json_codec.encode(item).decode()))
+        if returned is not None and returned is not item:
+            self._returned[item.id] = Item(item.id, json_codec.encode(returned).decode())
 
     def begin_turn(self) -> None:
         """Forget the calls of the last turn."""
@@ -178,6 +186,8 @@ class ResponseOutput:
         item, self._open = self._open, None
         if item is None:
             return
+        if isinstance(item, OpenMessage) and self._plan.cite is not None:
+            item.citations = self._plan.cite(item.text, self.items)
         rendered = item.render(status)
         self.items.append(Item(item.id, json_codec.encode(rendered).decode()))
         if self._listener:

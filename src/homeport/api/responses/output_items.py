@@ -1,6 +1,6 @@
 """The JSON of the items that a model writes: messages, reasoning, summaries, and calls of tools. Fields only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -114,6 +114,38 @@ class OutputImageCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="type
     background: str | UnsetType = UNSET
     output_format: str | UnsetType = UNSET
     error: str | UnsetType = UNSET
+
+
+class OutputFileSearchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A chunk of a file that was found."""
+
+    file_id: str
+    filename: str
+    text: str
+    score: float
+    attributes: Mapping[str, Any]
+
+
+class OutputFileSearchCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="file_search_call"):
+    """A search of vector stores that the server makes. `error`, an extension: why nothing could be searched."""
+
+    id: str
+    status: str
+    queries: Sequence[str] = ()
+    results: Sequence[OutputFileSearchResult] | None = None
+    error: str | UnsetType = UNSET
+
+
+class FileCitation(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="file_citation"):
+    """A file that supports a sentence of a message. `index`: where the sentence ends, in characters.
+
+    `quote`, an extension: what the file says.
+    """
+
+    file_id: str
+    filename: str
+    index: int
+    quote: str
 
 
 class OutputCompaction(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="compaction"):

@@ -1,16 +1,19 @@
 """What rendering a response needs to know of its request. Values only."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from homeport.api.responses.output_items import FileCitation
 from homeport.api.responses.response_object import ResponseObject
 from homeport.domain.events import Usage
 from homeport.domain.responses import Item
 
-CallKind = Literal["function", "custom", "local_shell", "shell", "apply_patch", "image_generation", "mcp"]
-HOSTED_KINDS = frozenset({"image_generation", "mcp"})
+CallKind = Literal[
+    "function", "custom", "local_shell", "shell", "apply_patch", "image_generation", "file_search", "mcp"
+]
+HOSTED_KINDS = frozenset({"image_generation", "file_search", "mcp"})
 """The kinds whose calls the server executes. Each is also the type of its tools."""
 
 
@@ -41,6 +44,8 @@ class FirstItems(NamedTuple):
     changes: tuple[str, ...] = ()
 
 
+Cite = Callable[[str, Sequence[Item]], Sequence[FileCitation]]
+
 NOTHING_FIRST = FirstItems()
 
 
@@ -52,7 +57,8 @@ class ResponsePlan:
     `has_summary`: reasoning is returned as the summary, else as content. `seal` makes `encrypted_content` of
     reasoning; None: it is not asked for. `now`: the wall clock in
     seconds. `seal_summary`: the answer is a summary, which becomes a compaction; None: it is an answer. `first`: what
-    precedes the model's output. `on_end` stores the response, before its end is sent; None: it is not stored.
+    precedes the model's output. `cite` finds the citations of a message, given the items before it; None: there are
+    none. `on_end` stores the response, before its end is sent; None: it is not stored.
     """
 
     base: ResponseObject
@@ -65,4 +71,5 @@ class ResponsePlan:
     seal_summary: Callable[[str], str] | None = None
     first: FirstItems = NOTHING_FIRST
     now: Callable[[], float] = time.time
+    cite: Cite | None = None
     on_end: Callable[[FinishedResponse], Awaitable[None]] | None = None

@@ -21,6 +21,7 @@ from homeport.api.request_context import context_of
 from homeport.api.request_runner import resolve, run
 from homeport.api.responses import background
 from homeport.api.responses.checks import check_body, check_include, check_stored
+from homeport.api.responses.citations import cite
 from homeport.api.responses.context_management import Context, compact_if_long
 from homeport.api.responses.conversation_lock import ConversationLock
 from homeport.api.responses.convert import (
@@ -193,6 +194,7 @@ def _responder(
             seal=seal_text if includes_reasoning else None,
             seal_summary=seal_text if checked.content.asks_summary else None,
             first=first or NOTHING_FIRST,
+            cite=cite if any(target.kind == "file_search" for target in checked.tools.targets.values()) else None,
             on_end=storing(request, checked.base, checked.content.items, lock) if has_end else None,
         )
         writer = response_writer(plan, context, checked.turns)
@@ -220,7 +222,7 @@ async def _check(
     earlier = await load_earlier(request, body.previous_response_id, conversation_id(body.conversation))
     source = PromptSource(body.instructions, body.input, earlier, response_id)
     content = await read_prompt(request, source, images)
-    declared = DeclaredTools(body.tools, body.tool_choice, body.parallel_tool_calls)
+    declared = DeclaredTools(body.tools, body.tool_choice, body.parallel_tool_calls, body.include or ())
     tools = await read_tools(request, declared, content, is_streamed=bool(body.stream or body.background))
     fields = _prompt_fields(body)
     prompt = to_prompt(content.messages, tools.use, fields)

@@ -119,8 +119,8 @@ class ResponseBody(SamplingFields, forbid_unknown_fields=True, omit_defaults=Tru
     tools: Annotated[
         list[msgspec.Raw] | None,
         served(
-            "Up to 128: functions, custom tools, namespaces, local_shell, shell, apply_patch; image_generation and "
-            "mcp, which the server executes; offline web_search."
+            "Up to 128: functions, custom tools, namespaces, local_shell, shell, apply_patch; image_generation, "
+            "file_search and mcp, which the server executes; offline web_search."
         ),
     ] = None
     tool_choice: Annotated[Any, served("none, auto, required, a tool, or allowed_tools. Default: auto.")] = None

@@ -14,7 +14,7 @@ from homeport.domain.tools import ToolChoice
 
 _MODES = ("none", "auto", "required")
 _NAMED = ("function", "custom")
-_UNNAMED = (*CLIENT_TOOLS, "image_generation")
+_UNNAMED = (*CLIENT_TOOLS, "image_generation", "file_search")
 """The types whose only tool has the type's name."""
 _MCP = "mcp"
 _TYPES = (*_NAMED, _MCP, "allowed_tools", *_UNNAMED)

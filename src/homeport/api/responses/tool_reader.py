@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from homeport.api import json_codec
 from homeport.api.request_body import run_in_thread_if_large
+from homeport.api.responses.file_search import read_file_search
 from homeport.api.responses.hosted_tools import HostedDeclaration, HostedOffer, HostedReader
 from homeport.api.responses.image_generation import read_image_generation
 from homeport.api.responses.mcp_declaration import check_labels
@@ -21,7 +22,11 @@ from homeport.api.responses.tools import ResponseTools, to_tools
 from homeport.domain import validation
 from homeport.domain.tool_fields import MAX_TOOLS
 
-READERS: Mapping[str, HostedReader] = {"image_generation": read_image_generation, "mcp": read_mcp}
+READERS: Mapping[str, HostedReader] = {
+    "image_generation": read_image_generation,
+    "file_search": read_file_search,
+    "mcp": read_mcp,
+}
 """What reads hosted tools, by their types."""
 
 
@@ -31,6 +36,7 @@ class DeclaredTools(NamedTuple):
     tools: Sequence[msgspec.Raw] | None
     choice: Any = None
     is_parallel: bool | None = None
+    include: Sequence[str] = ()
 
 
 async def read_tools(
@@ -48,7 +54,9 @@ async def read_tools(
     for place, raw in places:
         kind = json_codec.decode_part(raw, ToolHead, place).type
         if (reader := READERS.get(kind or "")) is not None:
-            offers.append(await reader(request, HostedDeclaration(place, raw, content.history, is_streamed)))
+            offers.append(
+                await reader(request, HostedDeclaration(place, raw, content.history, is_streamed, declared.include))
+            )
     return await run_in_thread_if_large(
         request, to_tools, tools, declared.choice, declared.is_parallel, content.tools, offers
     )

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from homeport.api.vector_stores.schema import RankingOptions
+
 
 class ToolHead(msgspec.Struct):
     """The field that identifies a tool's type."""
@@ -79,6 +81,15 @@ class ImageToolBody(ToolBody, kw_only=True):
     input_image_mask: Any = None
     partial_images: int | None = None
     action: str | None = None
+
+
+class FileSearchToolBody(ToolBody, kw_only=True):
+    """The search of vector stores by the server."""
+
+    vector_store_ids: list[str] | None = None
+    max_num_results: int | None = None
+    ranking_options: RankingOptions | None = None
+    filters: Any = None
 
 
 class EnvironmentBody(msgspec.Struct, kw_only=True):

@@ -125,8 +125,9 @@ class ToolTurns:
         if isinstance(step, ItemStarted):
             self._emit(ItemChanged(type="response.output_item.added", output_index=index, item=step.item))
         elif isinstance(step, ItemFinished):
-            self._emit(ItemChanged(type="response.output_item.done", output_index=index, item=step.item))
-            output.append(step.item)
+            returned = step.returned or step.item
+            self._emit(ItemChanged(type="response.output_item.done", output_index=index, item=returned))
+            output.append(step.item, returned)
             self._needs_caller = self._needs_caller or step.needs_caller
         else:
             self._emit(step)

@@ -38,12 +38,11 @@ MAX_MODEL_TOOLS = 512
 """The maximum number of tools that the model sees, those inside namespaces included."""
 
 OFFLINE_SEARCHES = ("web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11")
-SERVED_HOSTED = ("image_generation", "mcp")
+SERVED_HOSTED = ("image_generation", "file_search", "mcp")
 TOOL_TYPES = ("function", "custom", "namespace", *CLIENT_TOOLS, *SERVED_HOSTED, "web_search", "web_search_preview")
 """The tool types that are served, in the words of an error."""
 UNSERVED_TYPES = frozenset(
     {
-        "file_search",
         "code_interpreter",
         "computer",
         "computer_use",

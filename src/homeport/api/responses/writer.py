@@ -99,7 +99,7 @@ class ResponseAnswerWriter(_ResponseWriter):
 
     async def finish(self) -> bytes:
         """Store the response, and return its body."""
-        return json_codec.encode(with_output(await self._finish(), self._output.items))
+        return json_codec.encode(with_output(await self._finish(), self._output.returned))
 
 
 class ResponseStreamWriter(_ResponseWriter):
@@ -146,11 +146,11 @@ class ResponseStreamWriter(_ResponseWriter):
         return self.write(())
 
     def _end(self, finished: ResponseObject) -> bytes:
-        whole = with_output(finished, self._output.items)
+        whole = with_output(finished, self._output.returned)
         self._frames.add(ResponseChanged(type=f"response.{finished.status}", response=whole))
         return self._written()
 
 
 async def _store(plan: ResponsePlan, finished: ResponseObject, output: ResponseOutput) -> None:
     if plan.on_end is not None:
-        await plan.on_end(FinishedResponse(finished.status, encode(finished), tuple(output.items)))
+        await plan.on_end(FinishedResponse(finished.status, encode(finished), tuple(output.returned)))

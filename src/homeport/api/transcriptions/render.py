@@ -88,9 +88,11 @@ class VerboseTranscriptionBody(msgspec.Struct, omit_defaults=True):
 
 
 class TranscriptTextDelta(msgspec.Struct):
-    """A stream's event: more text."""
+    """A stream's event: more text, and when it is spoken, in seconds (an extension)."""
 
     delta: str
+    start: float
+    end: float
     type: str = "transcript.text.delta"
 
 
@@ -193,8 +195,12 @@ class TranscriptEventWriter(Writer):
 
     def write(self, events: Sequence[Event]) -> bytes:
         """Return an event for each segment."""
-        deltas = filter(None, (self._transcript.add([event]) for event in events))
-        return b"".join(sse_event(json_codec.encode(TranscriptTextDelta(delta))) for delta in deltas)
+        deltas = [
+            TranscriptTextDelta(text, event.start, event.end)
+            for event in events
+            if (text := self._transcript.add([event])) and isinstance(event, TranscriptSegment)
+        ]
+        return b"".join(sse_event(json_codec.encode(delta)) for delta in deltas)
 
     async def finish(self) -> bytes:
         """Return the last event and `[DONE]`."""

@@ -88,8 +88,16 @@ class Serving(Protocol):
         """Return facts about a model that is loaded now, else None."""
         ...
 
+    def in_use(self, model: str) -> int:
+        """Return how many requests hold or wait for a model now."""
+        ...
+
     def stats(self) -> dict[str, EngineStats]:
         """Return the latest stats of every loaded model, by real name."""
+        ...
+
+    def worker_bytes(self) -> dict[str, int]:
+        """Return the resident memory of every worker when it was last measured, by real name."""
         ...
 
     def worker_status(self) -> Sequence[WorkerReport]:

@@ -23,6 +23,7 @@ from homeport.domain.keys import (
     LOCAL_PROJECT,
     IssuedKey,
     Key,
+    KeyChanges,
     NewKey,
 )
 from homeport.domain.paging import Page, PageRequest
@@ -44,8 +45,8 @@ class BatchRepository(Protocol):
         """Return one batch of a project. Raises NotFound, also for another project's."""
         ...
 
-    def list_page(self, project: str, page: PageRequest) -> Page[Batch]:
-        """Return a page of a project's batches. Raises InvalidRequest for an unknown `after`."""
+    def list_page(self, project: str | None, page: PageRequest) -> Page[Batch]:
+        """Return a page of a project's batches (None: of all). Raises InvalidRequest for an unknown `after`."""
         ...
 
     def cancel(self, project: str, batch_id: str) -> Batch:
@@ -110,11 +111,12 @@ class FineTuningRepository(Protocol):
         ...
 
     def list_page(
-        self, project: str, page: PageRequest, metadata: Mapping[str, str] | None = None
+        self, project: str | None, page: PageRequest, metadata: Mapping[str, str] | None = None
     ) -> Page[FineTuningJob]:
         """Return a page of a project's jobs. Raises InvalidRequest for an unknown `after`.
 
-        `metadata`: only jobs with these pairs; empty: only jobs without metadata; None: all.
+        `project`: None for all, as in `list_events` and `list_checkpoints`. `metadata`: only jobs with these pairs;
+        empty: only jobs without metadata; None: all.
         """
         ...
 
@@ -122,11 +124,11 @@ class FineTuningRepository(Protocol):
         """Return one job."""
         ...
 
-    def list_events(self, project: str, job_id: str, page: PageRequest) -> Page[FineTuningEvent]:
+    def list_events(self, project: str | None, job_id: str, page: PageRequest) -> Page[FineTuningEvent]:
         """Return a page of a job's events. Raises InvalidRequest for an unknown `after`."""
         ...
 
-    def list_checkpoints(self, project: str, job_id: str, page: PageRequest) -> Page[FineTuningCheckpoint]:
+    def list_checkpoints(self, project: str | None, job_id: str, page: PageRequest) -> Page[FineTuningCheckpoint]:
         """Return a page of a job's checkpoints. Raises InvalidRequest for an unknown `after`."""
         ...
 
@@ -191,6 +193,10 @@ class KeyRepository(Protocol):
         """Return one key. Raises NotFound."""
         ...
 
+    def update(self, key_id: str, changes: KeyChanges) -> Key:
+        """Change a key; its `models` are real names. Raises NotFound, or InvalidRequest that names the field."""
+        ...
+
     def revoke(self, key_id: str) -> Key:
         """Revoke a key. Raises NotFound."""
         ...
@@ -238,8 +244,11 @@ class FileRepository(Protocol):
         """Raise InvalidRequest if a project may not store `n_bytes` more."""
         ...
 
-    def list_page(self, project: str, page: PageRequest, purpose: str | None = None) -> Page[File]:
-        """Return a page of a project's files of a purpose (None: any). Raises InvalidRequest for an unknown `after`."""
+    def list_page(self, project: str | None, page: PageRequest, purpose: str | None = None) -> Page[File]:
+        """Return a page of a project's files (None: of all projects) of a purpose (None: any).
+
+        Raises InvalidRequest for an unknown `after`.
+        """
         ...
 
     def get(self, project: str, file_id: str) -> File:

@@ -18,6 +18,7 @@ from homeport.domain.events import (
     EmbeddingVectors,
     Event,
     Failed,
+    TokenCounts,
     Usage,
 )
 from homeport.engines.embeddings.dimensions import truncate
@@ -32,10 +33,16 @@ EventList = list[tuple[int, Event]]
 
 
 class _ActiveRequest:
-    """One open request. `waiting`: the ids of tokenized inputs that are not computed yet; `done`: number computed."""
+    """One open request. `waiting`: the ids of tokenized inputs that are not computed yet; `done`: number computed.
 
-    def __init__(self, id: int, inputs: Iterator[TokenIds | None], dimensions: int) -> None:
+    `counts_only`: nothing is computed.
+    """
+
+    def __init__(
+        self, id: int, inputs: Iterator[TokenIds | None], dimensions: int, *, counts_only: bool = False
+    ) -> None:
         self.id = id
+        self.counts_only = counts_only
         self.inputs: Iterator[TokenIds | None] | None = inputs
         self.dimensions = dimensions
         self.waiting: deque[TokenIds] = deque()
@@ -93,7 +100,9 @@ class EmbeddingBatcher:
         except HomeportError as error:
             events.append((active.id, Failed(error.info)))
             return
-        self._open[active.id] = _ActiveRequest(active.id, self._tokenizer.tokenize(active.request), dimensions)
+        counts_only = active.request.counts_only
+        inputs = self._tokenizer.count(active.request) if counts_only else self._tokenizer.tokenize(active.request)
+        self._open[active.id] = _ActiveRequest(active.id, inputs, dimensions, counts_only=counts_only)
 
     def _tokenize(self, requests: list[_ActiveRequest], events: EventList) -> None:
         """Tokenize pieces of the requests in turn for a limited time; admit those that are complete."""
@@ -103,15 +112,22 @@ class EmbeddingBatcher:
             each = waiting.popleft()
             self._last_tokenized = each.id
             try:
-                if each.tokenize_more():
-                    events.append((each.id, Admitted(each.tokens)))
-                else:
+                if not each.tokenize_more():
                     waiting.append(each)
+                elif each.counts_only:
+                    self._finish_counting(each, events)
+                else:
+                    events.append((each.id, Admitted(each.tokens)))
             except HomeportError as error:
                 self.drop(each.id)
                 events.append((each.id, Failed(error.info)))
             if time.monotonic() > end:
                 return
+
+    def _finish_counting(self, request: _ActiveRequest, events: EventList) -> None:
+        self.drop(request.id)
+        counts = TokenCounts(tuple(map(len, request.waiting)), self._tokenizer.most_tokens)
+        events += [(request.id, event) for event in (Admitted(0), counts, Done(Usage(0)))]
 
     def _build_batch(self, ready: list[_ActiveRequest]) -> list[tuple[_ActiveRequest, list[TokenIds]]]:
         """Return a batch: requests, each with the inputs that the batch takes, in order; at least one."""

@@ -33,6 +33,23 @@ class InputTokenizer:
         """Return the number of dimensions of each vector. Raises InvalidRequest if the model does not support it."""
         return choose_dimensions(wanted, self._encoder.dimensions, self._family.min_dimensions)
 
+    @property
+    def most_tokens(self) -> int:
+        """The most tokens of a document's text itself: the window without what is added to a text."""
+        added = len(self._encoder.tokenize(self._family.add_prefix("a", is_query=False)))
+        return self.window - added + len(self._encoder.tokenize("a", whole=False))
+
+    def count(self, request: EmbeddingRequest) -> Iterator[TokenIds | None]:
+        """Iterate over the ids of each input's text itself, in order. Raises InvalidRequest for what is no text."""
+        for index, input in enumerate(request.inputs):
+            param = f"input[{index}]"
+            if not isinstance(input, TextPrompt):
+                raise InvalidRequest("Only the tokens of texts are counted.", param=param)
+            try:
+                yield np.array(self._encoder.tokenize(input.text, whole=False), np.int32)
+            except InvalidRequest as error:
+                raise InvalidRequest(error.message, param=param) from None
+
     def tokenize(self, request: EmbeddingRequest) -> Iterator[TokenIds | None]:
         """Iterate over each input's ids, in order; None after a piece of work that completed none.
 

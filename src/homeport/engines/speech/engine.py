@@ -16,7 +16,7 @@ from homeport.domain.events import (
     Event,
     Usage,
 )
-from homeport.domain.models import LoadedModel
+from homeport.domain.models import VOICE, LoadedModel
 from homeport.domain.speech import SpeechRequest
 from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
@@ -27,13 +27,12 @@ from homeport.engines.speech.phonemizer import Phonemizer
 
 CHUNK_BYTES = 64 * 1024
 """Audio crosses the link in events of at most this size."""
-_VOICE = "voice/"
 _END_SILENCE_S = 0.1  # after the last word
 
 
 def load(spec: EngineSpec) -> RoundRobinEngine[SpeechRequest]:
     """Load Kokoro. Files: `weights`, `vocabulary`, and `voice/<name>` for each voice. Raises Unavailable."""
-    voice_files = {role.removeprefix(_VOICE): path for role, path in spec.paths.items() if role.startswith(_VOICE)}
+    voice_files = {role.removeprefix(VOICE): path for role, path in spec.paths.items() if role.startswith(VOICE)}
     for role in ("weights", "vocabulary"):
         if role not in spec.paths:
             raise Unavailable(f"{spec.model} has no file for the role {role}: pull it again.")

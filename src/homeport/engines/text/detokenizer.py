@@ -51,6 +51,11 @@ class Detokenizer:
         """Whether a stop string was found; no more tokens may be pushed."""
         return self._stopped
 
+    @property
+    def stop(self) -> str:
+        """The stop string that was found; empty until then."""
+        return self._stops.found
+
     def echo(self, text: str, ids: Sequence[int], scores: Sequence[TokenScore] | None) -> TextPiece:
         """Emit the prompt before all tokens: stop strings in it are ignored, character offsets continue after it."""
         scored: tuple[ScoredToken, ...] = ()

@@ -316,5 +316,5 @@ class OutputProcessor:
         if events:
             choice.sent_tokens = choice.generated
         if choice.reason is not None:
-            events.append(ChoiceFinished(number, choice.reason, choice.is_cut))
+            events.append(ChoiceFinished(number, choice.reason, choice.is_cut, choice.detokenizer.stop))
         return events

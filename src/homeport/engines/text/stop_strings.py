@@ -15,9 +15,10 @@ class StopStrings:
 
 
 class StopStringFinder:
-    """Finds the first stop string that is completed in one text."""
+    """Finds the first stop string that is completed in one text. `found`: this string, empty until then."""
 
     def __init__(self, stops: StopStrings) -> None:
+        self.found = ""
         self._automata = [_Automaton(stop, fallback) for stop, fallback in stops.tables]
 
     @property
@@ -36,6 +37,7 @@ class StopStringFinder:
             lengths = [automaton.step(character) for automaton in self._automata]
             longest = max(lengths)
             if longest:
+                self.found = self._automata[lengths.index(longest)].stop
                 return index + 1 - longest
         return None
 
@@ -46,22 +48,22 @@ class StopStringFinder:
 
 
 class _Automaton:
-    """One stop string: `matched` is the longest prefix of it that the text so far ends with."""
+    """The string `stop`: `matched` is the longest prefix of it that the text so far ends with."""
 
     def __init__(self, stop: str, fallback: Sequence[int]) -> None:
         self.matched = 0
-        self._stop = stop
+        self.stop = stop
         self._fallback = fallback
 
     def step(self, character: str) -> int:
         """Read one character; return the stop string's length if this completes it, else 0."""
-        while self.matched and self._stop[self.matched] != character:
+        while self.matched and self.stop[self.matched] != character:
             self.matched = self._fallback[self.matched]
-        if self._stop[self.matched] == character:
+        if self.stop[self.matched] == character:
             self.matched += 1
-        if self.matched == len(self._stop):
+        if self.matched == len(self.stop):
             self.matched = self._fallback[self.matched]
-            return len(self._stop)
+            return len(self.stop)
         return 0
 
 

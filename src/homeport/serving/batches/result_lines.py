@@ -12,7 +12,7 @@ from homeport.serving.batches.input_file import BatchLine
 MAX_ATTEMPTS = 5
 _DISK_FULL_RETRY_S = 10.0
 _GOOD = range(200, 300)
-_FULL, _BUSY, _BROKEN = 507, 429, (500, 503)
+_FULL, _BUSY, _BROKEN = 507, (429, 529), (500, 503)
 
 
 class _Response(msgspec.Struct):
@@ -34,7 +34,10 @@ class _ResultLine(msgspec.Struct):
 
 
 class _Usage(msgspec.Struct):
-    """The token counts of a response, under the names of text or of images."""
+    """The token counts of a response, under the names of text, of images, or of messages.
+
+    The `input_tokens` of messages are those that were not read from the cache.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -42,6 +45,7 @@ class _Usage(msgspec.Struct):
     output_tokens: int = 0
     prompt_tokens_details: dict[str, Any] | None = None
     input_tokens_details: dict[str, Any] | None = None
+    cache_read_input_tokens: int = 0
 
 
 class _Answer(msgspec.Struct):
@@ -57,7 +61,7 @@ def wait_s(response: DispatchedResponse, n_attempts: int, left_s: float) -> floa
         return 0.0
     if response.status == _FULL:
         return _DISK_FULL_RETRY_S
-    if response.status == _BUSY:
+    if response.status in _BUSY:
         return (
             response.retry_after_s if response.retry_after_s is not None and response.retry_after_s < left_s else None
         )
@@ -83,8 +87,8 @@ def response_result(line: BatchLine, response: DispatchedResponse) -> LineResult
         line=line.number,
         text=text,
         is_answer=True,
-        input_tokens=usage.prompt_tokens or usage.input_tokens,
-        cached_tokens=details.get("cached_tokens") or 0,
+        input_tokens=usage.prompt_tokens or usage.input_tokens + usage.cache_read_input_tokens,
+        cached_tokens=details.get("cached_tokens") or usage.cache_read_input_tokens,
         output_tokens=usage.completion_tokens or usage.output_tokens,
     )
 

@@ -13,7 +13,10 @@ from homeport.serving.workers.supervisor import WorkerSupervisor
 
 
 class PooledModel:
-    """A model that is in memory or being loaded. `size_bytes`: the larger of the estimate and the measured size."""
+    """A model that is in memory or being loaded. `size_bytes`: the larger of the estimate and the measured size.
+
+    `measured_bytes`: the resident memory of its worker when it was last measured.
+    """
 
     def __init__(
         self, model: InstalledModel, supervisor: WorkerSupervisor, size_bytes: int, on_free: Callable[[], None]
@@ -22,6 +25,7 @@ class PooledModel:
         self.digest = model.digest
         self.supervisor = supervisor
         self.size_bytes = size_bytes
+        self.measured_bytes = 0
         self.leases = LeaseCounter(on_free)
         self.is_leaving = False  # accepts no new leases; waiters continue when it is gone or stays
         self.opening: asyncio.Task[None] | None = None
@@ -57,8 +61,9 @@ class PooledModel:
         )
 
     def measure(self) -> None:
-        """Update the size to the worker's memory, if that is larger."""
-        self.size_bytes = max(self.size_bytes, self.rss_bytes())
+        """Measure the worker's memory, and update the size to it if that is larger."""
+        self.measured_bytes = self.rss_bytes()
+        self.size_bytes = max(self.size_bytes, self.measured_bytes)
 
     def rss_bytes(self) -> int:
         """Return the resident memory of the worker and its children; 0 if it does not run."""
