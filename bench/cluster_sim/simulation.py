@@ -110,6 +110,7 @@ class Simulation:
         view = self._views[number]
         chosen = self._policies[number].choose(request, view)
         request.attempts += 1
+        request.gateway = number
         replica = self._replicas[chosen]
         if not replica.is_alive:  # the gateway does not know it yet
             self._schedule(now_s + RETRY_S, lambda now: self._arrive(request, now))
@@ -135,6 +136,7 @@ class Simulation:
     def _finish(self, number: int, requests: Sequence[Request]) -> None:
         for request in requests:
             self.finished.append(request)
+            self._views[request.gateway].since[number] -= 1
             ended_s = self._replicas[number].now_s
             follower = request.session.next_request(ended_s + request.session.think_s())
             if follower is not None:

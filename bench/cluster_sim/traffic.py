@@ -30,6 +30,8 @@ class Request:
     first_token_s: float = 0.0
     cached_blocks: int = 0
     attempts: int = 0
+    gateway: int = 0
+    """Through which it was sent last."""
     remaining: int = 0
     """Tokens of the answer that are still to be computed."""
     prompt_remaining: int = 0
