@@ -1,5 +1,6 @@
 """The figures of a run. Pure."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,9 +19,9 @@ class Figures(NamedTuple):
     ttft_p99_s: float
 
 
-def summarize(requests: Sequence[Request], after_s: float = 0.0) -> Figures:
-    """Return the figures of the requests that arrived after `after_s`, when the caches are warm."""
-    counted = [each for each in requests if each.arrived_s >= after_s]
+def summarize(requests: Sequence[Request], after_s: float = 0.0, until_s: float = math.inf) -> Figures:
+    """Return the figures of the requests that arrived from `after_s`, when the caches are warm, until `until_s`."""
+    counted = [each for each in requests if after_s <= each.arrived_s < until_s]
     queue = sorted(each.started_s - each.arrived_s for each in counted)
     ttft = sorted(each.first_token_s - each.arrived_s for each in counted)
     hit = sum(each.cached_blocks for each in counted) * BLOCK / max(sum(each.prompt_tokens for each in counted), 1)

@@ -86,7 +86,7 @@ class Simulation:
         self.finished: list[Request] = []
 
     def run(self) -> list[Request]:
-        """Run it to the end of all sessions, and return the answered requests."""
+        """Run it until all requests that arrive within the duration are answered, and return them."""
         scenario = self._scenario
         traffic = Traffic(scenario.seed, scenario.replicas, session_rate(scenario.replicas, scenario.load, self._costs))
         for at_s, session in traffic.sessions(scenario.duration_s):
@@ -139,7 +139,7 @@ class Simulation:
             self._views[request.gateway].since[number] -= 1
             ended_s = self._replicas[number].now_s
             follower = request.session.next_request(ended_s + request.session.think_s())
-            if follower is not None:
+            if follower is not None and follower.arrived_s < self._scenario.duration_s:
                 self._schedule(follower.arrived_s, lambda now, follower=follower: self._arrive(follower, now))
 
     def _report(self, now_s: float) -> None:
