@@ -2,8 +2,8 @@
 
 The numbers are those of smollm2-135m with the extra `prompts` on two cores of an AMD EPYC (bench/LOG.md, 2026-11-30,
 fca30db): the median gap is 8.8, 13.6, 21.3 and 34.3 ms with 1, 4, 16 and 32 streams, and prompts are computed at 2,700
-tokens/s. Other machines have other units, but what a router decides depends on their ratios: a prompt token costs half a
-token of a stream beside others, and a stream alone costs a third of 16.
+tokens/s. Other machines have other units, but what a router decides depends on their ratios: a prompt token costs half
+a token of a stream beside others, and a stream alone costs a third of 16.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The policies that the router is compared with: round robin, the shortest queue, and consistent hashing with bounded load."""
+"""The policies that the router is compared with: round robin, the shortest queue, and bounded consistent hashing."""
 
 import bisect
 import hashlib
@@ -22,7 +22,7 @@ class RoundRobin:
     def __init__(self) -> None:
         self._turns = itertools.count(random.Random(1).randrange(1 << 16))
 
-    def choose(self, request: Request, view: View) -> int:
+    def choose(self, _request: Request, view: View) -> int:
         """Return the next replica."""
         return view.alive[next(self._turns) % len(view.alive)]
 
@@ -33,7 +33,7 @@ class ShortestQueue:
     def __init__(self) -> None:
         self._random = random.Random(2)
 
-    def choose(self, request: Request, view: View) -> int:
+    def choose(self, _request: Request, view: View) -> int:
         """Return the least loaded replica."""
         least = min(map(view.load, view.alive))
         return self._random.choice([each for each in view.alive if view.load(each) == least])

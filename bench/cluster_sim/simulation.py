@@ -1,4 +1,4 @@
-"""The simulation: sessions arrive, a policy chooses a replica for each request, and the clock jumps from event to event.
+"""The simulation: sessions arrive, a policy chooses replicas for requests, and the clock jumps from event to event.
 
 Several gateways choose independently. Each knows its own requests exactly, and those of the others as replicas last
 reported them.
@@ -35,7 +35,7 @@ class View(Protocol):
 class Policy(Protocol):
     """Chooses a replica. One instance is one gateway's. It may keep what it learns from its own choices."""
 
-    def choose(self, request: Request, view: View) -> int:
+    def choose(self, request: Request, view: View, /) -> int:
         """Return one of `view.alive`."""
 
 
