@@ -1,6 +1,52 @@
-"""A fast hash of two integers that is the same in every process."""
+"""Hashes of a request's prompt in blocks, by which requests with the same beginning are recognized.
 
+A block's hash covers everything before it, the project and the adapter: equal hashes mean equal beginnings of one
+project. Every gateway computes the same hashes. They choose replicas and nothing else, so a collision costs at most
+time: engines compare tokens. Knows nothing of replicas, tokenizers or templates.
+"""
+
+import hashlib
+import zlib
+from array import array
+from collections.abc import Iterator
+
+from homeport.domain.content import Message, Part, TextPart, ToolCallPart, ToolResultPart
+from homeport.domain.text import ChatPrompt, EditPrompt, InfillPrompt, Prompt, TextPrompt, TextRequest, TokenPrompt
+from homeport.domain.tools import ToolUse
+from homeport.domain.worker_messages import EngineRequest
+
+BLOCK_BYTES = 1024
+"""Bytes of UTF-8 in a block: about 256 tokens."""
+BLOCK_TOKENS = 256
+"""Token ids in a block."""
+MAX_BLOCKS = 256
+"""Blocks of a prompt that are hashed; what follows does not change where it is sent."""
 _MASK = (1 << 64) - 1
+
+
+def hash_request(request: EngineRequest) -> list[int]:
+    """Return the hashes of the blocks of a text request's first prompt; none for requests without reusable prefixes.
+
+    A block ends at the end of each message, so that a conversation's next turn has all blocks of the turn before.
+    """
+    if not isinstance(request, TextRequest) or not request.prompts:
+        return []
+    adapter = request.adapter.digest if request.adapter else ""
+    last = hash_name(f"{request.project}\0{adapter}\0{request.encoding or ''}")
+    hashes: list[int] = []
+    for data, block_bytes in _pieces(request.prompts[0]):
+        view = memoryview(data)
+        for start in range(0, len(view), block_bytes):
+            if len(hashes) == MAX_BLOCKS:
+                return hashes
+            last = mixed(last, zlib.crc32(view[start : start + block_bytes]))
+            hashes.append(last)
+    return hashes
+
+
+def hash_name(name: str) -> int:
+    """Return a 64-bit hash of a name."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
 
 
 def mixed(first: int, second: int) -> int:
@@ -9,3 +55,49 @@ def mixed(first: int, second: int) -> int:
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
     return value ^ (value >> 31)
+
+
+def _pieces(prompt: Prompt) -> Iterator[tuple[bytes, int]]:
+    """Yield what a prompt is made of in order, each piece with the bytes of its blocks."""
+    match prompt:
+        case TextPrompt(text):
+            yield _encode(text), BLOCK_BYTES
+        case TokenPrompt(ids):
+            tokens = array("q", ids[: MAX_BLOCKS * BLOCK_TOKENS])
+            yield tokens.tobytes(), BLOCK_TOKENS * tokens.itemsize
+        case InfillPrompt(prefix, suffix):
+            yield from _pieces(prefix)
+            yield _encode(f"\0{suffix}"), BLOCK_BYTES
+        case EditPrompt(text, instruction):
+            yield _encode(f"{instruction}\0{text}"), BLOCK_BYTES
+        case ChatPrompt(messages=messages, tools=tools):
+            if tools is not None:
+                yield _encode(_tools_text(tools)), BLOCK_BYTES
+            for message in messages:
+                yield _encode(_message_text(message)), BLOCK_BYTES
+
+
+def _encode(text: str) -> bytes:
+    """Return text as UTF-8, with lone surrogates, of which JSON may hold any."""
+    return text[: MAX_BLOCKS * BLOCK_BYTES].encode("utf-8", "surrogatepass")
+
+
+def _tools_text(tools: ToolUse) -> str:
+    return "\0".join(part for tool in tools.tools for part in (tool.name, tool.description, tool.parameters or ""))
+
+
+def _message_text(message: Message) -> str:
+    return "\0".join((message.role, message.name or "", *map(_part_text, message.parts)))
+
+
+def _part_text(part: Part) -> str:
+    """Return a part's text. Images and audio are only named: each request has files of its own."""
+    match part:
+        case TextPart(text):
+            return text
+        case ToolCallPart(_, name, arguments):
+            return f"{name}\0{arguments}"
+        case ToolResultPart(_, text):
+            return text
+        case _:
+            return type(part).__name__

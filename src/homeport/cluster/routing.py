@@ -1,86 +1,126 @@
 """The routing policy: which replica of a model gets a request. Pure: no clock, no network, no randomness.
 
-A request costs a replica its uncached prompt, and waits behind what the replica has. The policy estimates both and takes
-the cheapest of a few candidates: the replicas to which it sent prompts with the same beginning, the two that consistent
-hashing names, and the two least loaded. Gateways share no state: they agree by hashing, and each learns from the
-requests that it sends. Knows nothing of Ray.
+A replica answers sooner if it has the beginning of the prompt in its prefix cache, and if it has few requests. Gateways
+share no state, and a conversation's turns may come through any of them, so they agree by hashing. A prefix belongs to
+as many replicas as its share of the requests needs. What follows the prefix (usually the first message of a
+conversation) names one of these: the home, where each turn finds what the turns before it computed. A request goes to
+its home unless another replica is expected to be cheaper: others of the same prefix, the one to which this gateway sent
+the conversation before, and two that depend on the whole prompt, which spread what is left.
 
-Consistent hashing is rendezvous hashing: Thaler and Ravishankar, "A Name-Based Mapping Scheme for Rendezvous" (1996).
+Knows nothing of Ray, links and models.
 """
 
-import heapq
+import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from homeport.cluster.hashing import mixed
-
-
-class RoutedPrompt(NamedTuple):
-    """What is known of a prompt. `blocks`: chained hashes of its whole blocks, of project and adapter, too."""
-
-    blocks: Sequence[int]
+from homeport.cluster.hash_ring import HashRing
+from homeport.cluster.prefix_counts import PrefixCounts
 
 
 class RoutingCosts(NamedTuple):
-    """Costs in blocks of prompt. `ongoing`: of each request that a replica has; `waiting`: of each beyond its slots."""
+    """What the policy weighs, in tokens of prompt that take as long to compute. Tuned in `bench.cluster_sim`.
 
-    ongoing: float = 4.0
-    waiting: float = 24.0
+    `block_tokens`: a block of the prompt; `ongoing_tokens`: each request that a replica has; `waiting_tokens`: each
+    beyond its `slots`, in addition. `spread`: the replicas of a prefix, as a multiple of its share of all requests.
+    """
+
+    block_tokens: int = 256
+    ongoing_tokens: int = 512
+    waiting_tokens: int = 512
     slots: int = 16
+    spread: float = 2.0
 
 
-HASHED_BLOCKS = 4
-"""Blocks of a prompt that name its home. Prompts that share less do not gain from sharing a replica."""
-MAX_BLOCKS = 1 << 17
-"""Blocks that a gateway remembers."""
-_REPLICAS_PER_BLOCK = 4
+ALTERNATIVES = 8
+"""Replicas of a prefix that are considered for a request."""
+CHOICES = 2
+"""Replicas that are considered whatever the prefix."""
+MAX_CONVERSATIONS = 1 << 14
+"""Prompts of which a gateway remembers where it sent them."""
+_WINDOW = 64
+"""Requests for each replica after which popularity may have changed."""
 
 
 class PrefixRouter:
-    """The policy of one gateway, and what it learned."""
+    """The policy of one gateway for one model's replicas, and what it has learned."""
 
-    def __init__(self, costs: RoutingCosts = RoutingCosts()) -> None:  # noqa: B008 - immutable
-        self._costs = costs
-        self._blocks: OrderedDict[int, list[int]] = OrderedDict()
-        """For each block the replicas that computed it, the latest last."""
+    def __init__(self, costs: RoutingCosts | None = None) -> None:
+        self._costs = costs or RoutingCosts()
+        self._ring = HashRing()
+        self._prefixes = PrefixCounts()
+        self._sent: OrderedDict[int, str] = OrderedDict()
+        """For the last block of each prompt the replica to which it was sent."""
 
-    def choose(self, blocks: Sequence[int], loads: Mapping[int, int]) -> int:
-        """Return one of the replicas of `loads`, which has the ongoing requests of each. Remember the choice."""
-        cached = self._cached(blocks, loads)
-        chosen = min(self._candidates(blocks, loads, cached), key=lambda each: self._cost(each, blocks, loads, cached))
+    def add(self, replica: str) -> None:
+        """Consider a replica from now on."""
+        self._ring.add(replica)
+
+    def remove(self, replica: str) -> None:
+        """No longer consider a replica."""
+        self._ring.remove(replica)
+
+    def choose(self, blocks: Sequence[int], loads: Mapping[str, int], excluded: Collection[str] = ()) -> str | None:
+        """Return the replica for a prompt with these blocks (`hashing.hash_request`); None if there is none.
+
+        `loads`: the ongoing requests of each replica. `excluded`: those that drain or have failed this request.
+        """
+        if not blocks:
+            return min(self._ring.members, key=lambda each: (each in excluded, loads[each]), default=None)
+        cached = self._expected(blocks, excluded)
+        if not cached:
+            return None
+        chosen = min(cached, key=lambda each: self._cost(len(blocks) - cached[each], loads[each]))
         self._learn(blocks, chosen)
         return chosen
 
-    def _candidates(self, blocks: Sequence[int], loads: Mapping[int, int], cached: Mapping[int, int]) -> list[int]:
-        seed = blocks[min(HASHED_BLOCKS, len(blocks)) - 1] if blocks else 0
-        homes = heapq.nsmallest(2, loads, key=lambda each: mixed(seed, each))
-        idle = heapq.nsmallest(2, loads, key=lambda each: (loads[each], mixed(blocks[-1] if blocks else 0, each)))
-        return [*cached, *homes, *idle]
+    def _cost(self, blocks: int, load: int) -> float:
+        costs = self._costs
+        waiting = max(load - costs.slots, 0)
+        return blocks * costs.block_tokens + load * costs.ongoing_tokens + waiting * costs.waiting_tokens
 
-    def _cost(self, replica: int, blocks: Sequence[int], loads: Mapping[int, int], cached: Mapping[int, int]) -> float:
-        load, costs = loads[replica], self._costs
-        return len(blocks) - cached.get(replica, 0) + costs.ongoing * load + costs.waiting * max(load - costs.slots, 0)
-
-    def _cached(self, blocks: Sequence[int], loads: Mapping[int, int]) -> dict[int, int]:
-        """Return how many leading blocks each replica probably has; only those that have any."""
-        found: dict[int, int] = {}
-        for count, block in enumerate(blocks, 1):
-            replicas = self._blocks.get(block)
-            if not replicas:
+    def _expected(self, blocks: Sequence[int], excluded: Collection[str]) -> dict[str, int]:
+        """Return the candidates, the home first, with the leading blocks that each is expected to have cached."""
+        members, popular = self._members(blocks, excluded)
+        cached = dict.fromkeys(members[:ALTERNATIVES], popular)
+        if members:
+            cached[members[0]] = len(blocks) - 1  # other gateways send the conversation's turns there, too
+        for replica in self._ring.first(blocks[-1], CHOICES, excluded):
+            cached.setdefault(replica, 0)
+        for count in range(len(blocks), 0, -1):
+            replica = self._sent.get(blocks[count - 1], "")
+            if replica in self._ring and replica not in excluded:
+                cached[replica] = max(count, cached.get(replica, 0))
                 break
-            for replica in replicas:
-                if replica in loads and found.get(replica, 0) == count - 1:
-                    found[replica] = count
-        return found
+        return cached
 
-    def _learn(self, blocks: Sequence[int], replica: int) -> None:
-        for block in reversed(blocks):
-            replicas = self._blocks.setdefault(block, [])
-            if replica in replicas:
-                replicas.remove(replica)
-            replicas.append(replica)
-            del replicas[:-_REPLICAS_PER_BLOCK]
-            self._blocks.move_to_end(block)
-        while len(self._blocks) > MAX_BLOCKS:
-            self._blocks.popitem(last=False)
+    def _members(self, blocks: Sequence[int], excluded: Collection[str]) -> tuple[list[str], int]:
+        """Return the replicas of the prompt's prefix, in this prompt's order, and the prefix's number of blocks.
+
+        The prefix ends before the first block that is not asked for often enough for two replicas. Each block with a
+        smaller share than the block before it chooses among that one's replicas.
+        """
+        size = self._size(blocks[0])
+        members = self._ring.first(blocks[0], max(size, ALTERNATIVES), excluded)
+        if size < 2:
+            return members, 0
+        for at, block in enumerate(blocks):
+            wanted = self._size(block)
+            if wanted < size:
+                members = self._ring.ranked(block, members[: max(size, ALTERNATIVES)])
+                size = wanted
+            if size < 2:
+                return members, at
+        return self._ring.ranked(blocks[-1], members[: max(size, ALTERNATIVES)]), len(blocks)
+
+    def _size(self, block: int) -> int:
+        """Return how many replicas the prompts with this block need."""
+        return max(math.ceil(self._prefixes.share(block) * self._costs.spread * len(self._ring)), 1)
+
+    def _learn(self, blocks: Sequence[int], replica: str) -> None:
+        self._prefixes.add(blocks, _WINDOW * len(self._ring))
+        self._sent[blocks[-1]] = replica
+        self._sent.move_to_end(blocks[-1])
+        if len(self._sent) > MAX_CONVERSATIONS:
+            self._sent.popitem(last=False)
