@@ -8,6 +8,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from bench.cluster_sim.costs import StepCosts
@@ -92,7 +93,7 @@ class Simulation:
         for at_s, session in traffic.sessions(scenario.duration_s):
             request = session.next_request(at_s)
             if request is not None:
-                self._schedule(at_s, lambda now, request=request: self._arrive(request, now))
+                self._schedule(at_s, partial(self._arrive, request))
         self._schedule(0.0, self._report)
         if scenario.fail_at_s < math.inf:
             self._schedule(scenario.fail_at_s, self._change)
@@ -113,7 +114,7 @@ class Simulation:
         request.gateway = number
         replica = self._replicas[chosen]
         if not replica.is_alive:  # the gateway does not know it yet
-            self._schedule(now_s + RETRY_S, lambda now: self._arrive(request, now))
+            self._schedule(now_s + RETRY_S, partial(self._arrive, request))
             return
         view.since[chosen] += 1
         self._finish(chosen, replica.advance(now_s))
@@ -125,7 +126,7 @@ class Simulation:
         replica.version += 1
         at_s, version = replica.next_event_s(), replica.version
         if at_s < math.inf:
-            self._schedule(at_s, lambda now: self._continue(number, version, now))
+            self._schedule(at_s, partial(self._continue, number, version))
 
     def _continue(self, number: int, version: int, now_s: float) -> None:
         replica = self._replicas[number]
@@ -140,7 +141,7 @@ class Simulation:
             ended_s = self._replicas[number].now_s
             follower = request.session.next_request(ended_s + request.session.think_s())
             if follower is not None and follower.arrived_s < self._scenario.duration_s:
-                self._schedule(follower.arrived_s, lambda now, follower=follower: self._arrive(follower, now))
+                self._schedule(follower.arrived_s, partial(self._arrive, follower))
 
     def _report(self, now_s: float) -> None:
         for view in self._views:
@@ -155,7 +156,7 @@ class Simulation:
         failed = range(self._scenario.failing)
         for number in failed:
             for request in self._replicas[number].fail():
-                self._schedule(now_s + RETRY_S, lambda now, request=request: self._arrive(request, now))
+                self._schedule(now_s + RETRY_S, partial(self._arrive, request))
         self._schedule(now_s + RETRY_S, lambda _: self._forget(failed))
         for _ in range(self._scenario.added):
             self._replicas.append(Replica(self._costs))

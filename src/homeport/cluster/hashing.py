@@ -7,8 +7,10 @@ time: engines compare tokens. Knows nothing of replicas, tokenizers or templates
 
 import hashlib
 import zlib
-from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import msgspec
 
 from homeport.domain.content import Message, Part, TextPart, ToolCallPart, ToolResultPart
 from homeport.domain.text import ChatPrompt, EditPrompt, InfillPrompt, Prompt, TextPrompt, TextRequest, TokenPrompt
@@ -22,6 +24,7 @@ BLOCK_TOKENS = 256
 MAX_BLOCKS = 256
 """Blocks of a prompt that are hashed; what follows does not change where it is sent."""
 _MASK = (1 << 64) - 1
+_encode_ids = msgspec.msgpack.Encoder().encode
 
 
 def hash_request(request: EngineRequest) -> list[int]:
@@ -34,13 +37,9 @@ def hash_request(request: EngineRequest) -> list[int]:
     adapter = request.adapter.digest if request.adapter else ""
     last = hash_name(f"{request.project}\0{adapter}\0{request.encoding or ''}")
     hashes: list[int] = []
-    for data, block_bytes in _pieces(request.prompts[0]):
-        view = memoryview(data)
-        for start in range(0, len(view), block_bytes):
-            if len(hashes) == MAX_BLOCKS:
-                return hashes
-            last = mixed(last, zlib.crc32(view[start : start + block_bytes]))
-            hashes.append(last)
+    for block in islice(_blocks(request.prompts[0]), MAX_BLOCKS):
+        last = mixed(last, zlib.crc32(block))
+        hashes.append(last)
     return hashes
 
 
@@ -57,29 +56,33 @@ def mixed(first: int, second: int) -> int:
     return value ^ (value >> 31)
 
 
-def _pieces(prompt: Prompt) -> Iterator[tuple[bytes, int]]:
-    """Yield what a prompt is made of in order, each piece with the bytes of its blocks."""
+def _blocks(prompt: Prompt) -> Iterator[bytes | memoryview]:
+    """Yield the blocks of a prompt in order."""
     match prompt:
         case TextPrompt(text):
-            yield _encode(text), BLOCK_BYTES
+            yield from _cut(text)
         case TokenPrompt(ids):
-            tokens = array("q", ids[: MAX_BLOCKS * BLOCK_TOKENS])
-            yield tokens.tobytes(), BLOCK_TOKENS * tokens.itemsize
+            for start in range(0, len(ids), BLOCK_TOKENS):
+                yield _encode_ids(ids[start : start + BLOCK_TOKENS])
         case InfillPrompt(prefix, suffix):
-            yield from _pieces(prefix)
-            yield _encode(f"\0{suffix}"), BLOCK_BYTES
+            yield from _blocks(prefix)
+            yield from _cut(f"\0{suffix}")
         case EditPrompt(text, instruction):
-            yield _encode(f"{instruction}\0{text}"), BLOCK_BYTES
+            yield from _cut(f"{instruction}\0{text}")
         case ChatPrompt(messages=messages, tools=tools):
             if tools is not None:
-                yield _encode(_tools_text(tools)), BLOCK_BYTES
+                yield from _cut(_tools_text(tools))
             for message in messages:
-                yield _encode(_message_text(message)), BLOCK_BYTES
+                yield from _cut(_message_text(message))
 
 
-def _encode(text: str) -> bytes:
-    """Return text as UTF-8, with lone surrogates, of which JSON may hold any."""
-    return text[: MAX_BLOCKS * BLOCK_BYTES].encode("utf-8", "surrogatepass")
+def _cut(text: str) -> Sequence[bytes | memoryview]:
+    """Return a text in blocks of UTF-8, with lone surrogates, of which JSON may hold any."""
+    data = text[: MAX_BLOCKS * BLOCK_BYTES].encode("utf-8", "surrogatepass")
+    if len(data) <= BLOCK_BYTES:
+        return (data,) if data else ()
+    view = memoryview(data)
+    return [view[start : start + BLOCK_BYTES] for start in range(0, len(view), BLOCK_BYTES)]
 
 
 def _tools_text(tools: ToolUse) -> str:
@@ -92,12 +95,8 @@ def _message_text(message: Message) -> str:
 
 def _part_text(part: Part) -> str:
     """Return a part's text. Images and audio are only named: each request has files of its own."""
-    match part:
-        case TextPart(text):
-            return text
-        case ToolCallPart(_, name, arguments):
-            return f"{name}\0{arguments}"
-        case ToolResultPart(_, text):
-            return text
-        case _:
-            return type(part).__name__
+    if isinstance(part, TextPart | ToolResultPart):
+        return part.text
+    if isinstance(part, ToolCallPart):
+        return f"{part.name}\0{part.arguments}"
+    return type(part).__name__

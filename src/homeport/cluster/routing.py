@@ -3,9 +3,9 @@
 A replica answers sooner if it has the beginning of the prompt in its prefix cache, and if it has few requests. Gateways
 share no state, and a conversation's turns may come through any of them, so they agree by hashing. A prefix belongs to
 as many replicas as its share of the requests needs. What follows the prefix (usually the first message of a
-conversation) names one of these: the home, where each turn finds what the turns before it computed. A request goes to
-its home unless another replica is expected to be cheaper: others of the same prefix, the one to which this gateway sent
-the conversation before, and two that depend on the whole prompt, which spread what is left.
+conversation) names one of these: the primary, where each turn finds what the turns before it computed. A request goes
+to its primary unless another replica is expected to be cheaper: others of the same prefix, the one to which this
+gateway sent the conversation before, and two that depend on the whole prompt, which spread what is left.
 
 Knows nothing of Ray, links and models.
 """
@@ -67,7 +67,8 @@ class PrefixRouter:
         `loads`: the ongoing requests of each replica. `excluded`: those that drain or have failed this request.
         """
         if not blocks:
-            return min(self._ring.members, key=lambda each: (each in excluded, loads[each]), default=None)
+            usable = (each for each in self._ring.members if each not in excluded)
+            return min(usable, key=lambda each: loads[each], default=None)
         cached = self._expected(blocks, excluded)
         if not cached:
             return None
@@ -81,11 +82,11 @@ class PrefixRouter:
         return blocks * costs.block_tokens + load * costs.ongoing_tokens + waiting * costs.waiting_tokens
 
     def _expected(self, blocks: Sequence[int], excluded: Collection[str]) -> dict[str, int]:
-        """Return the candidates, the home first, with the leading blocks that each is expected to have cached."""
+        """Return the candidates, the primary first, with the leading blocks that each is expected to have cached."""
         members, popular = self._members(blocks, excluded)
         cached = dict.fromkeys(members[:ALTERNATIVES], popular)
-        if members:
-            cached[members[0]] = len(blocks) - 1  # other gateways send the conversation's turns there, too
+        if members:  # other gateways send the conversation's turns to its primary, too
+            cached[members[0]] = max(len(blocks) - 1, popular)
         for replica in self._ring.first(blocks[-1], CHOICES, excluded):
             cached.setdefault(replica, 0)
         for count in range(len(blocks), 0, -1):
