@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.cluster.hash_ring import HashRing
+from homeport.cluster.hash_ring import POINTS, HashRing
 from homeport.cluster.hashing import mixed
 
 NAMES = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=12, unique=True)
@@ -49,6 +49,21 @@ def test_a_replica_that_leaves_changes_nothing_else(names: list[str], key: int) 
     ring.remove(names[0])
     assert names[0] not in ring
     assert ring.first(key, 12) == left
+
+
+def test_a_replica_with_fewer_points_is_first_for_fewer_keys() -> None:
+    """A replica gets keys as it gets points, and only from those that had them: with all points, its share."""
+    names = [f"replica-{number}" for number in range(4)]
+    keys = [mixed(number, 0) for number in range(2000)]
+    ring = _ring(names[1:])
+    firsts = [[ring.first(key, 1)[0] for key in keys]]
+    for points in (4, 32, POINTS, POINTS):
+        ring.add(names[0], points)
+        firsts.append([ring.first(key, 1)[0] for key in keys])
+        assert all(new in {old, names[0]} for old, new in zip(*firsts[-2:], strict=True))
+    counts = [each.count(names[0]) for each in firsts]
+    assert counts[0] == 0 < counts[1] < counts[2] < counts[3] == counts[4]
+    assert firsts[-1] == [_ring(names).first(key, 1)[0] for key in keys]
 
 
 def test_keys_are_spread() -> None:

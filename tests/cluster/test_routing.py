@@ -131,6 +131,25 @@ def test_a_conversation_that_was_sent_elsewhere_continues_there() -> None:
     assert router.choose(_conversation(1, 2), loads) == other
 
 
+def test_a_replica_that_joins_takes_over_gradually() -> None:
+    """A replica that joins others in use gets few of their prefixes at first, and its share after many requests."""
+    router, loads = _router(_names(3)), dict.fromkeys(_names(4), 0)
+    for number in range(20):
+        router.choose(_conversation(0, 0, number), loads)
+    router.add("replica-3")
+
+    def count(seed: int) -> int:
+        prompts = ([mixed(number, seed)] for number in range(500))
+        return sum(router.choose(blocks, loads) == "replica-3" for blocks in prompts)
+
+    counts = [count(seed) for seed in range(6)]
+    assert counts[0] < 60
+    assert counts[0] < counts[3] < counts[5]
+    assert counts[5] > 90
+    router.remove("replica-3")
+    assert count(6) == 0
+
+
 def test_requests_without_a_prompt_go_to_the_least_loaded_replica() -> None:
     """A request without blocks goes to the replica with the fewest requests, and to none if there is no replica."""
     assert _router("abc").choose([], {"a": 2, "b": 1, "c": 2}) == "b"

@@ -19,6 +19,7 @@ class HashRing:
     def __init__(self) -> None:
         self._points: list[tuple[int, str]] = []
         self._hashes: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -31,16 +32,17 @@ class HashRing:
         """The replicas."""
         return self._hashes.keys()
 
-    def add(self, replica: str) -> None:
-        """Add a replica, if it is not there."""
-        if replica not in self._hashes:
-            self._hashes[replica] = hash_name(replica)
-            self._points += [(mixed(self._hashes[replica], number), replica) for number in range(POINTS)]
-            self._points.sort()
+    def add(self, replica: str, points: int = POINTS) -> None:
+        """Add a replica with this many points, or more points to one with fewer: it is first for fewer keys."""
+        name_hash = self._hashes.setdefault(replica, hash_name(replica))
+        first, self._counts[replica] = self._counts.get(replica, 0), points
+        self._points += [(mixed(name_hash, number), replica) for number in range(first, points)]
+        self._points.sort()
 
     def remove(self, replica: str) -> None:
         """Remove a replica, if it is there."""
         if self._hashes.pop(replica, None) is not None:
+            del self._counts[replica]
             self._points = [each for each in self._points if each[1] != replica]
 
     def first(self, key: int, count: int, excluded: Collection[str] = ()) -> list[str]:

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from homeport.cluster.hash_ring import HashRing
+from homeport.cluster.hash_ring import POINTS, HashRing
 from homeport.cluster.prefix_counts import PrefixCounts
 
 
@@ -39,6 +39,9 @@ CHOICES = 2
 """Replicas that are considered whatever the prefix."""
 MAX_CONVERSATIONS = 1 << 14
 """Prompts of which a gateway remembers where it sent them."""
+_FIRST_POINTS = 4
+_JOINING_REQUESTS = 4
+"""Requests for each replica after which one that joins gets one more point."""
 _WINDOW = 64
 """Requests for each replica after which popularity may have changed."""
 
@@ -50,15 +53,24 @@ class PrefixRouter:
         self._costs = costs or RoutingCosts()
         self._ring = HashRing()
         self._prefixes = PrefixCounts()
+        self._requests = 0
+        self._joining: dict[str, int] = {}
+        """The points on the ring of replicas that do not have all of them yet."""
         self._sent: OrderedDict[int, str] = OrderedDict()
         """For the last block of each prompt the replica to which it was sent."""
 
     def add(self, replica: str) -> None:
-        """Consider a replica from now on."""
-        self._ring.add(replica)
+        """Consider a replica from now on.
+
+        One that joins others takes over their prefixes gradually: it would compute the prompts of all at once.
+        """
+        if replica not in self._ring:
+            self._joining[replica] = _FIRST_POINTS if self._requests else POINTS
+            self._ring.add(replica, self._joining[replica])
 
     def remove(self, replica: str) -> None:
         """No longer consider a replica."""
+        self._joining.pop(replica, None)
         self._ring.remove(replica)
 
     def choose(self, blocks: Sequence[int], loads: Mapping[str, int], excluded: Collection[str] = ()) -> str | None:
@@ -120,6 +132,11 @@ class PrefixRouter:
         return max(math.ceil(self._prefixes.share(block) * self._costs.spread * len(self._ring)), 1)
 
     def _learn(self, blocks: Sequence[int], replica: str) -> None:
+        self._requests += 1
+        if self._joining and self._requests % (_JOINING_REQUESTS * len(self._ring)) == 0:
+            self._joining = {each: points + 1 for each, points in self._joining.items() if points < POINTS}
+            for each, points in self._joining.items():
+                self._ring.add(each, points)
         self._prefixes.add(blocks, _WINDOW * len(self._ring))
         self._sent[blocks[-1]] = replica
         self._sent.move_to_end(blocks[-1])
