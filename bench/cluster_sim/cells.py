@@ -1,6 +1,6 @@
 """What is simulated: numbers of replicas, loads, seeds and events, and how each policy fares. Writes nothing.
 
-The router was tuned with the seeds 1 to 4; those here are others.
+The router was tuned with the seeds 1 to 6; those here are others.
 """
 
 import math

@@ -20,6 +20,7 @@ class HashRing:
         self._points: list[tuple[int, str]] = []
         self._hashes: dict[str, int] = {}
         self._counts: dict[str, int] = {}
+        self._is_sorted = True
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -37,7 +38,7 @@ class HashRing:
         name_hash = self._hashes.setdefault(replica, hash_name(replica))
         first, self._counts[replica] = self._counts.get(replica, 0), points
         self._points += [(mixed(name_hash, number), replica) for number in range(first, points)]
-        self._points.sort()
+        self._is_sorted = False
 
     def remove(self, replica: str) -> None:
         """Remove a replica, if it is there."""
@@ -47,6 +48,9 @@ class HashRing:
 
     def first(self, key: int, count: int, excluded: Collection[str] = ()) -> list[str]:
         """Return up to `count` replicas in the order of the ring from `key` on, without those excluded."""
+        if not self._is_sorted:  # once for all replicas that are added together
+            self._points.sort()
+            self._is_sorted = True
         found: dict[str, None] = {}
         points = self._points
         start = bisect.bisect(points, (key, ""))
