@@ -45,6 +45,7 @@ def svg(results: Sequence[Result], load: float) -> str:
     for number, (policy, color) in enumerate(zip(POLICIES, _COLORS, strict=True)):
         x = _LEFT + number * 170
         parts.append(f'<path d="M{x} 316h24" class="l" stroke="{color}"/><text x="{x + 30}" y="320">{policy}</text>')
+    parts.append(f'<text x="{_WIDTH - 34}" y="320" text-anchor="end">by replicas, load {load:g}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
