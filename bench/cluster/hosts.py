@@ -42,7 +42,7 @@ class StaticReplicas:
         await self._has_changed.wait()
         self._has_changed.clear()
 
-    async def want(self, model: InstalledModel, waiting: int) -> None:
+    async def want(self, model: InstalledModel) -> None:
         """Start nothing."""
 
     def failure(self, model: str) -> str | None:  # noqa: ARG002 - part of the protocol

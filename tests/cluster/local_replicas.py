@@ -28,7 +28,7 @@ class LocalCluster:
         self.hosts: dict[str, ReplicaHost] = {}
         self.addresses: dict[str, ReplicaAddress] = {}
         self.failures: dict[str, str] = {}
-        self.wanted: list[int] = []
+        self.wanted: list[str] = []
         self.demand: dict[str, int] = {}
         self.is_stuck = False
         self.version = 0
@@ -65,9 +65,9 @@ class LocalCluster:
         task.add_done_callback(self._loading.discard)
         return host
 
-    async def want(self, model: InstalledModel, waiting: int) -> None:
+    async def want(self, model: InstalledModel) -> None:
         """Start a replica of a model that has none."""
-        self.wanted.append(waiting)
+        self.wanted.append(model.facts.name)
         if not self.is_stuck and not any(each.model == model.facts.name for each in self.addresses.values()):
             self.failures.pop(model.facts.name, None)
             try:
@@ -122,9 +122,9 @@ class LocalReplicas:
             await self._cluster.changed.wait()
         self._seen = self._cluster.version
 
-    async def want(self, model: InstalledModel, waiting: int) -> None:
+    async def want(self, model: InstalledModel) -> None:
         """Start a replica of a model that has none."""
-        await self._cluster.want(model, waiting)
+        await self._cluster.want(model)
 
     def failure(self, model: str) -> str | None:
         """Return why a model cannot start."""

@@ -148,7 +148,7 @@ class ReplicaLinks:
         name, now = model.facts.name, time.monotonic()
         if now - self._wanted_at.get(name, -WANT_S) >= WANT_S:
             self._wanted_at[name] = now
-            await self._replicas.want(model, self._waiting[name])
+            await self._replicas.want(model)
 
     def _check_failure(self, model: InstalledModel) -> None:
         """Raise Unavailable if waiting is in vain: no replica can start, or all keep crashing."""

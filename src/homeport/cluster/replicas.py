@@ -49,8 +49,8 @@ class Replicas(Protocol):
         """Wait until `known` or a `failure` has changed since the last return (the first call may return at once)."""
         ...
 
-    async def want(self, model: InstalledModel, waiting: int) -> None:
-        """Ask for a replica of these files: `waiting` requests wait for one. Repeated about once a second."""
+    async def want(self, model: InstalledModel) -> None:
+        """Ask for a replica of these files, for which requests wait. Repeated about once a second."""
         ...
 
     def failure(self, model: str) -> str | None:

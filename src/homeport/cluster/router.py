@@ -27,7 +27,7 @@ class FewestRequests:
         self._turns: dict[str, int] = {}
         self._turn = 0
 
-    def choose(self, request: EngineRequest, loads: Mapping[str, int], excluded: Collection[str]) -> str:  # noqa: ARG002 - part of the protocol
+    def choose(self, loads: Mapping[str, int], excluded: Collection[str]) -> str:
         """Return a replica with the fewest requests."""
         candidates = (each for each in loads if each not in excluded)
         chosen = min(candidates, key=lambda each: (loads[each], self._turns.get(each, 0)))
@@ -53,7 +53,7 @@ class PrefixAffinity:
         self._follow(loads.keys())
         blocks = hash_request(request)
         chosen = self._prefixes.choose(blocks, loads, excluded) if blocks else None
-        return chosen or self._others.choose(request, loads, excluded)
+        return chosen or self._others.choose(loads, excluded)
 
     def _follow(self, replicas: Collection[str]) -> None:
         """Tell the policy which replicas have come and gone."""

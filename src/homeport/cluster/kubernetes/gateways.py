@@ -5,11 +5,13 @@ processors for models: it starts before the server, and ends after it.
 """
 
 from homeport.cluster.kubernetes.plan import (
+    ALL_ADDRESSES,
     GATEWAY_SECRET,
     HOME,
     HTTP_PORT,
     KEYS_SECRET,
     NAME,
+    SHARED_MEMORY,
     ManifestPlan,
     Object,
     container_security,
@@ -129,7 +131,7 @@ def _node(plan: ManifestPlan) -> Object:
         },
         "resources": resources({"cpu": "250m", "memory": "512Mi"}, {"memory": "1Gi"}),
         "securityContext": container_security(),
-        "volumeMounts": mounts(**{"home": HOME, "shared-memory": "/dev/shm"}),  # noqa: S108 - Ray's shared memory
+        "volumeMounts": mounts(**{"home": HOME, "shared-memory": SHARED_MEMORY}),
     }
 
 
@@ -138,7 +140,7 @@ def _server(plan: ManifestPlan) -> Object:
     return {
         "name": "gateway",
         "image": plan.options.image,
-        "command": ["homeport", "serve", "--host", "0.0.0.0", "--port", str(HTTP_PORT), *models],  # noqa: S104
+        "command": ["homeport", "serve", "--host", ALL_ADDRESSES, "--port", str(HTTP_PORT), *models],
         "env": variables(plan, HOMEPORT_CLUSTER=plan.head, HOMEPORT_DRAIN_S=str(plan.drain_seconds)),
         "envFrom": [{"secretRef": {"name": GATEWAY_SECRET}}],
         "ports": [{"name": "http", "containerPort": HTTP_PORT}],
@@ -149,7 +151,7 @@ def _server(plan: ManifestPlan) -> Object:
         "resources": resources({"cpu": "500m", "memory": "1Gi"}, {"memory": "2Gi"}),
         "securityContext": container_security(),
         "volumeMounts": [
-            *mounts(**{"home": HOME, "shared-memory": "/dev/shm"}),  # noqa: S108
+            *mounts(**{"home": HOME, "shared-memory": SHARED_MEMORY}),
             {"name": "keys", "mountPath": f"{HOME}/{KEY_FILE}", "subPath": KEY_FILE, "readOnly": True},
         ],
     }

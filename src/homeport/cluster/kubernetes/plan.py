@@ -21,6 +21,8 @@ HEAD_CLAIM = f"{NAME}-head"
 TOKEN_KEY = "auth_token"  # noqa: S105 - the name that KubeRay expects
 HOME = "/data"
 HTTP_PORT = 8080
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - Pods listen for their Service; the NetworkPolicies keep others out
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where Ray keeps objects
 
 _USER = 1000
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from homeport.cluster.kubernetes.plan import (
+    ALL_ADDRESSES,
     HEAD_CLAIM,
     HOME,
     NAME,
@@ -113,7 +114,7 @@ def _head_group(plan: ManifestPlan) -> Object:
         "serviceType": "ClusterIP",
         "rayStartParams": {
             **start_parameters(plan, is_head=True),
-            "dashboard-host": "0.0.0.0",  # noqa: S104 - the operator reaches it; the NetworkPolicy keeps others out
+            "dashboard-host": ALL_ADDRESSES,
             "dashboard-port": str(DASHBOARD_PORT),
             "num-cpus": "0",
         },

@@ -87,7 +87,7 @@ class RayReplicas:
         await self._news.wait()
         self._news.clear()
 
-    async def want(self, model: InstalledModel, waiting: int) -> None:  # noqa: ARG002 - `report` tells how many
+    async def want(self, model: InstalledModel) -> None:
         """Ask for a replica of these files."""
         if model.digest not in self._descriptions:
             self._descriptions[model.digest] = await asyncio.to_thread(self._describe, model)
