@@ -33,7 +33,9 @@ def _parse_size(_: click.Context, __: click.Parameter, value: str | None) -> int
         raise click.BadParameter(str(error)) from error
 
 
-_cpus = click.option("--cpus", type=click.IntRange(0), metavar="N", help="Replicas without GPU; default: the cores.")
+_cpus = click.option(
+    "--cpus", type=click.IntRange(0), metavar="N", help="Most replicas without a GPU; default: one for each core."
+)
 _gpus = click.option("--gpus", type=click.IntRange(0), metavar="N", help="GPUs to use; default: all.")
 _memory = click.option("--memory", callback=_parse_size, metavar="SIZE", help="Memory for models; default: 70 percent.")
 
@@ -93,7 +95,7 @@ def status(context: click.Context, settings: Settings, is_json: bool) -> None:
 @click.argument("node")
 @click.pass_context
 def drain(context: click.Context, settings: Settings, node: str) -> None:
-    """Empty NODE, an address or a name of `status`.
+    """Drain NODE: an address or a name that `status` prints.
 
     Its replicas finish their requests and move to other nodes. Then the node leaves, and its command ends.
     """
