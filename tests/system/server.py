@@ -103,6 +103,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def own_data(folder: Path) -> dict[str, str]:
+    """Return the settings of a server that shares the installed models only.
+
+    Keys that somebody has created in the default home would lock the tests out.
+    """
+    return {
+        "HOMEPORT_DATABASE_URL": f"sqlite:///{folder}/kept/homeport.db",
+        "HOMEPORT_BLOBS": f"{folder}/kept/blobs",
+    }
+
+
 @contextmanager
 def running(
     log: Path, *flags: str, under: Sequence[str] = (), port: int | str | None = None, **settings: str
@@ -113,10 +124,8 @@ def running(
     """
     port = int(port or free_port())
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "OPENAI_"))}
-    # Test servers share the models; each has a database and blobs of its own.
     if "--home" not in flags:
-        environ["HOMEPORT_DATABASE_URL"] = f"sqlite:///{log.parent}/kept/homeport.db"
-        environ["HOMEPORT_BLOBS"] = f"{log.parent}/kept/blobs"
+        environ |= own_data(log.parent)
     environ["HOMEPORT_THREADS"] = "1"  # several become fewer on a busy machine, and results round differently
     if not {"--home", "--model", "--default-model"} & set(flags) and "HOME" not in settings:
         environ["HOMEPORT_DEFAULT_MODEL"] = KINDS[TEXT].starters[0]  # whatever `homeport use` has recorded here

@@ -22,7 +22,7 @@ import pytest
 
 from tests.conftest import Scale
 from tests.system.raw_http import RawConnection
-from tests.system.server import ServerProcess, free_port, running
+from tests.system.server import ServerProcess, free_port, own_data, running
 
 pytestmark = pytest.mark.soak
 
@@ -282,7 +282,7 @@ def test_it_starts_and_answers_with_the_network_refused(tmp_path: Path) -> None:
         "            raise OSError('the network is refused')\n"
         "sys.addaudithook(watch)\n"
     )
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    environ = {**os.environ, **own_data(tmp_path), "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     port = free_port()
     command = [sys.executable, "-m", "homeport", "serve", "--port", str(port), "--model", MODEL]
     with (tmp_path / "log").open("wb") as out:
