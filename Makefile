@@ -4,9 +4,9 @@ HOMEPORT := $(PY) -m homeport
 # Test processes. All tests of a file run in one of them.
 WORKERS := 2
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-.PHONY: help setup kernels gpu-kernels page-test page-libraries serve prompts documents cluster cluster-test cluster-soak train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-names image-scenes image-blind image-test
+.PHONY: help setup music-test kernels gpu-kernels page-test page-libraries serve prompts documents cluster cluster-test cluster-soak train lint fix types test test-fast coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-names image-scenes image-blind image-test tunes-data tunes-train tunes-model tunes-judge
 .DEFAULT_GOAL := help
-ENVIRONMENTS := .venv .venv-clients .venv-cluster
+ENVIRONMENTS := .venv .venv-clients .venv-cluster .venv-music
 # `make test T=tests/api` runs the tests of one folder or file; without T all of them run.
 T :=
 PYTEST := $(PY) -m pytest
@@ -73,10 +73,20 @@ coverage: .venv/.dev ## Run the fast tests and show which lines of src they run;
 	@$(PY) -m coverage combine --quiet 2>/dev/null; $(PY) -m coverage report
 train-test: setup .venv/.train ## The tests of fine-tuning, some minutes
 	@$(PY) -m pytest -m training
-cluster-test: setup .venv-cluster/.cluster ## The tests on a cluster of three nodes on this machine, three minutes
+# Tests of the API with both official clients, against a gateway of a cluster; other files of tests/system, or without
+# SKIPPED (tests that repeat for long): `make cluster-test SUITES="chat embeddings" SKIPPED=`.
+SUITES := sdk_2023 tools responses
+SKIPPED := always or compacted
+cluster-test: setup .venv-cluster/.cluster ## The tests on a cluster of three nodes on this machine, and those of the API in front of it
 	@.venv-cluster/bin/python -m pytest --durations=10 -m "not soak" tests/cluster/ray
+	@.venv-cluster/bin/python -m pytest --durations=10 --cluster $(if $(SKIPPED),-k "not ($(SKIPPED))") $(SUITES:%=tests/system/test_%.py)
 cluster-soak: setup .venv-cluster/.cluster ## The tests of outages of a cluster: files replaced under load, a node that hangs, the head killed
 	@.venv-cluster/bin/python -m pytest --durations=10 -m soak tests/cluster/ray
+.venv-music/.music: requirements/dev.txt requirements/music.txt scripts/environment
+	@scripts/environment .venv-music requirements/dev.txt
+	@.venv-music/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/music.txt && touch $@
+music-test: .venv-music/.music ## The tests of ACE-Step on a tiny random pipeline, in an environment with PyTorch and diffusers
+	@.venv-music/bin/python -m pytest tests/engines/music/diffusion
 page-test: setup ## The tests of the page in Chromium, where that is installed
 	@$(PY) -m pytest -m "not (alone or training)" --durations=10 tests/api/page tests/system/page
 page-libraries: .venv/.dev ## Fetch the page's libraries again from npm, as their lock says
@@ -123,5 +133,16 @@ image-again: image-data ## Train again from scratch with another seed and evalua
 	@$(TRAIN).evaluate $(DATA) $(DATA)/second --report $(DATA)/again.json
 image-blind: .venv/.images ## A sheet for a reader who does not know the prompts, and the key to fill in
 	@$(TRAIN).blind $(BOX) --sheet $(DATA)/blind.png --key $(DATA)/blind-reading.json
+# The composer of tunes, from old books to the file in src/homeport/models/bundled; see recipes/tunes.
+TUNES := .tune-data
+TUNES_BOX := src/homeport/models/bundled/homeport-tunes
+tunes-data: .venv/.images ## Build the training data of the composer: fetch the books, read them
+	@PYTHONPATH=src:. $(PY) -m recipes.tunes.dataset $(TUNES)
+tunes-train: tunes-data ## Train it on one core; resumes after an interruption
+	@PYTHONPATH=src:. OMP_NUM_THREADS=1 $(PY) -m recipes.tunes.train $(TUNES)
+tunes-model: .venv/.images ## Export it into the package
+	@PYTHONPATH=src:. $(PY) -m recipes.tunes.export $(TUNES) $(TUNES_BOX)
+tunes-judge: .venv/.dev ## Measure it; writes docs/tunes-model-card.md and its blind sheet
+	@PYTHONPATH=src:. $(PY) -m recipes.tunes.evaluate $(TUNES) $(TUNES_BOX)/composer.npz docs/tunes-model-card.md --sheet docs/tunes-blind.abc --key recipes/tunes/blind-key.json
 image-test: .venv/.images ## The training code's own tests, which need torch
 	@$(PY) -m pytest tests/recipes

@@ -24,9 +24,9 @@ from bench import (
     servers,
 )
 from bench.load import Address
-from homeport.engines.speech.kokoro import RATE, KokoroModel
-from homeport.engines.speech.phonemizer import PhonemeChunk, Phonemizer
-from homeport.engines.speech.voices import OPENAI_VOICES
+from homeport.engines.synthesis.kokoro import RATE, KokoroModel
+from homeport.engines.synthesis.phonemizer import PhonemeChunk, Phonemizer
+from homeport.engines.synthesis.voices import OPENAI_VOICES
 from homeport.settings import load
 
 MODEL, VOICE = "kokoro-82m", "alloy"

@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -15,24 +16,52 @@ from homeport.models.model_store import ModelStore
 
 Scale = Callable[[int, int], int]
 NewChildren = Callable[[], list[psutil.Process]]
-WEIGHT_FIXTURES = {"kokoro", "smollm2", "qwen", "moderation", "multilingual_e5", "glance", "whisper", "installed"}
+WEIGHT_FIXTURES = {
+    "kokoro",
+    "smollm2",
+    "qwen",
+    "moderation",
+    "multilingual_e5",
+    "glance",
+    "whisper",
+    "tunes",
+    "installed",
+}
+ONE_MACHINE = "on one machine only: "
 SYSTEM_TESTS = Path(__file__).parent / "system"
 limit_thread_spinning()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add options: run soak tests at full length, write pages instead of comparing them, and test other kernels."""
+    """Add options: lengths of soak tests, pages that are written, other kernels, and servers on a cluster."""
     parser.addoption("--full", action="store_true", help="run the soak tests at full length")
     parser.addoption("--write-pages", action="store_true", help="write the pages of docs/ that tests generate")
     parser.addoption("--kernels", metavar="FOLDER", help="test these kernels instead of the wheel's and the installed")
+    parser.addoption("--cluster", action="store_true", help="run the models of tests/system on three nodes")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `weights` each test that requests a fixture of installed files, and each system test."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark as `weights` each test that requests a fixture of installed files, and each system test.
+
+    With `--cluster`, skip the tests of one machine.
+    """
     for item in items:
+        if config.getoption("--cluster") and (found := item.get_closest_marker("one_machine")):
+            item.add_marker(pytest.mark.skip(reason=f"{ONE_MACHINE}{found.args[0]}"))
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & WEIGHT_FIXTURES or SYSTEM_TESTS in item.path.parents:
             item.add_marker(pytest.mark.weights)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """With `--cluster`, print how many tests of one machine were left out, and why."""
+    if not config.getoption("--cluster"):
+        return
+    reasons = [report.longrepr[2].partition(ONE_MACHINE)[2] for report in terminalreporter.getreports("skipped")]
+    counts = Counter(reason for reason in reasons if reason)
+    terminalreporter.write_sep("=", f"{counts.total()} tests of one machine left out")
+    for reason, count in sorted(counts.items()):
+        terminalreporter.write_line(f"{count:4} {reason}")
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +158,17 @@ def glance() -> Mapping[str, Path]:
 
 
 @pytest.fixture(scope="session")
+def tunes() -> Mapping[str, Path]:
+    """The files that a worker of the music model gets, by role, as `make setup` installs them."""
+    needed = {
+        f"{name}/{role}": path
+        for name in ("multilingual-e5-small", "kokoro-82m")
+        for role, path in _files(name).items()
+    }
+    return {**_files("homeport-tunes"), **needed}
+
+
+@pytest.fixture(scope="session")
 def whisper() -> Path:
     """The default transcription model's weights, as `make setup` installs them."""
     return _weights("whisper-base")
@@ -136,7 +176,12 @@ def whisper() -> Path:
 
 @pytest.fixture(scope="session")
 def installed(
-    qwen: Path, multilingual_e5: Path, whisper: Path, kokoro: Mapping[str, Path], moderation: Mapping[str, Path]
+    qwen: Path,
+    multilingual_e5: Path,
+    whisper: Path,
+    kokoro: Mapping[str, Path],
+    moderation: Mapping[str, Path],
+    tunes: Mapping[str, Path],
 ) -> Mapping[str, Path]:
     """One file of the default model of each kind: with all of them installed, every endpoint works."""
     return {
@@ -145,4 +190,5 @@ def installed(
         "transcription": whisper,
         "speech": kokoro["weights"],
         "moderation": moderation["weights"],
+        "music": tunes["weights"],
     }

@@ -37,6 +37,14 @@ class StaticReplicas:
         """Return how many replicas of each model there should be: as many as there are."""
         return Counter(each.model for each in self._addresses)
 
+    def gateways(self) -> int:
+        """Return how many gateways there are."""
+        return 1
+
+    def can_place(self) -> bool:
+        """The list is always at hand."""
+        return True
+
     async def changed(self) -> None:
         """Wait for a change."""
         await self._has_changed.wait()

@@ -18,6 +18,7 @@ import platformdirs
 import yaml
 
 from homeport.domain.security import is_loopback, mask_secret
+from homeport.domain.service_links import is_service_link
 from homeport.domain.setting_parsers import (
     parse_days,
     parse_folder,
@@ -48,11 +49,6 @@ _PARSERS: dict[object, Parse] = {
     dict[str, str]: parse_pairs,
 }
 _ADDRESS = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]*))(?::(\d+))?")
-_SERVICE_PART = re.compile(
-    r"HOMEPORT_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)_(?:PROTO|PORT|ADDR))"
-)
-_SERVICE_ADDRESS = re.compile(r"HOMEPORT_(?:\w+_)?PORT(?:_\d+_(?:TCP|UDP|SCTP))?")
-_SERVICE_URL = re.compile(r"(?:tcp|udp|sctp)://")
 
 
 class SettingsError(ValueError):
@@ -222,6 +218,9 @@ class Settings:
         SettingSpec("Requests of one model that may wait in addition to its `slots`; beyond that, a 429.", minimum=0),
     ] = 128
     max_tuning_queue: Annotated[int, SettingSpec("Fine-tuning jobs that may wait; beyond that, a 429.", minimum=0)] = 16
+    max_music_s: Annotated[float, SettingSpec("Longest music of one request, all its pieces together.", minimum=5)] = (
+        600.0
+    )
     memory_budget_bytes: Annotated[
         int | None,
         SettingSpec(
@@ -426,7 +425,7 @@ def _from_file(path: Path) -> Layer:
 
 
 def _from_environment(environ: Mapping[str, str]) -> Layer:
-    environ = {name: value for name, value in environ.items() if not _is_service_link(name, value)}
+    environ = {name: value for name, value in environ.items() if not is_service_link(name, value)}
     known = {variable for setting in SETTINGS.values() for variable in setting.variables} | {CONFIG}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
@@ -438,16 +437,6 @@ def _from_environment(environ: Mapping[str, str]) -> Layer:
         for name, setting in SETTINGS.items()
     }
     return {name: (environ[variable], variable) for name, variable in found.items() if variable}
-
-
-def _is_service_link(name: str, value: str) -> bool:
-    """Whether Kubernetes set this variable, as it does for every service of the namespace.
-
-    A service called `homeport` sets HOMEPORT_PORT=tcp://…, which is not this server's port. It is recognized by form.
-    """
-    if _SERVICE_PART.fullmatch(name):
-        return True
-    return bool(_SERVICE_ADDRESS.fullmatch(name) and _SERVICE_URL.match(value))
 
 
 def _from_flags(flags: Mapping[str, object]) -> Layer:

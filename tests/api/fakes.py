@@ -36,6 +36,7 @@ from homeport.domain.models import (
 )
 from homeport.domain.operations import ClusterStats, WorkerReport
 from homeport.domain.ports.serving import IdleGate, More
+from homeport.domain.shapes import ShapeFormat
 from homeport.domain.worker_messages import EngineRequest
 
 Step = Sequence[Event] | HomeportError | asyncio.Event
@@ -230,7 +231,7 @@ class FakeImageStore:
     def __init__(self) -> None:
         self.images: dict[str, bytes] = {}
 
-    def save(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
+    def save(self, data: bytes, format: ImageFormat | ShapeFormat, project: str = LOCAL_PROJECT) -> str:
         """Store an image; return its name."""
         name = f"{len(self.images)}.{format}"
         self.images[name] = data

@@ -8,6 +8,7 @@ from homeport.domain.events import (
     ChoiceFinished,
     Done,
     EmbeddingVectors,
+    MusicFinished,
     ReasoningDelta,
     RecordingInfo,
     TextDelta,
@@ -68,3 +69,10 @@ def test_a_recording_costs_its_length() -> None:
     counter = _counter()
     counter.count([RecordingInfo("en", 2.5)])
     assert counter.seconds == 2.5
+
+
+def test_the_seconds_of_all_pieces_of_music_are_counted() -> None:
+    """`seconds` is the length of the music that is complete."""
+    counter = UsageCounter(Metrics().start_request("m", "music"))
+    counter.count([MusicFinished(index, 1.5, 7, "jig", "D major", 110.0, "6/8") for index in range(2)])
+    assert counter.seconds == 3.0

@@ -37,6 +37,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/embeddings": {"input": "a", "encoding_format": "float", "messages": []},
     "/v1/moderations": {"input": "a"},
     "/v1/audio/speech": {"input": "a", "voice": "b", "response_format": "mp3", "stream_format": "sse"},
+    "/v1/audio/music": {"prompt": "a", "response_format": "mp3", "stream_format": "sse"},
     "/v1/images/generations": {
         "prompt": "a",
         "size": "auto",

@@ -26,6 +26,7 @@ OTHERS: dict[str, str] = {
     "/v1/embeddings": '"input": "a"',
     "/v1/moderations": '"input": "a"',
     "/v1/audio/speech": '"input": "a", "voice": "alloy"',
+    "/v1/audio/music": '"prompt": "a"',
     "/v1/images/generations": '"prompt": "a"',
 }
 FIELDS: dict[str, Sequence[str]] = {
@@ -58,6 +59,22 @@ FIELDS: dict[str, Sequence[str]] = {
     "/v1/embeddings": ("input", "messages", "dimensions", "encoding_format", "user"),
     "/v1/moderations": ("input", "model"),
     "/v1/audio/speech": ("input", "voice", "speed", "response_format"),
+    "/v1/audio/music": (
+        *(
+            "prompt",
+            "genre",
+            "lyrics",
+            "seconds",
+            "bpm",
+            "key",
+            "instrumental",
+            "voice",
+            "seed",
+            "n",
+            "response_format",
+        ),
+        "stream_format",
+    ),
     "/v1/images/generations": (
         *("prompt", "n", "size", "seed", "steps", "guidance", "output_compression", "partial_images", "stream"),
         *("negative_prompt", "quality"),
@@ -115,7 +132,7 @@ def application(engine: TextEngineRunner) -> Any:
             return [[event] for event in events[:-1]] + [error]
         return [[event] for event in events]
 
-    models = [installed("tiny", (*TEXT, "infill", "embeddings", "moderations", "speech", "images"))]
+    models = [installed("tiny", (*TEXT, "infill", "embeddings", "moderations", "speech", "music", "images"))]
     return build_application(services(FakeServing(script), registry=FakeRegistry(models)))
 
 

@@ -17,6 +17,7 @@ CLUSTER = ClusterStats(
     waiting={"tiny": 4, "idle": 0},
     links_lost={"tiny": 1, "idle": 0},
     retries={"link_lost": 6, "worker_lost": 0},
+    gateways=3,
 )
 
 
@@ -39,11 +40,12 @@ def test_a_cluster_has_a_sample_for_each_replica() -> None:
 
 
 def test_replicas_links_and_retries_are_counted() -> None:
-    """A cluster's gateway shows the replicas wanted and ready, requests that wait for one, lost links and retries."""
+    """A gateway shows its cluster's replicas and gateways, requests that wait for one, lost links and retries."""
     metrics = Metrics(cluster=lambda: CLUSTER)
     names = ("replicas_wanted", "replicas_ready", "replica_waiting_requests", "replica_links_lost_total")
     assert [sample(metrics, f"homeport:{name}", model_name="tiny") for name in names] == [3, 2, 4, 1]
     assert [sample(metrics, f"homeport:{name}", model_name="idle") for name in names] == [0, 0, 0, 0]
+    assert sample(metrics, "homeport:cluster_gateways") == 3
     assert sample(metrics, "homeport:request_retries_total", reason="link_lost") == 6
     assert sample(metrics, "homeport:request_retries_total", reason="worker_lost") == 0
 
@@ -57,6 +59,7 @@ async def test_one_machine_says_nothing_of_a_cluster() -> None:
     assert 'vllm:num_requests_running{model_name="tiny"} 1.0' in scraped
     assert "replica" not in scraped
     assert "homeport:request_retries" not in scraped
+    assert "gateways" not in scraped
     serving.cluster = CLUSTER
     scraped = (await call(app, "GET", "/metrics")).body.decode()
     assert 'vllm:num_requests_running{model_name="tiny",node="n1",replica="r1"} 2.0' in scraped

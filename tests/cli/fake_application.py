@@ -196,10 +196,18 @@ class FakeApplication:
         announce(msgspec.structs.replace(ANNOUNCEMENT, offer=self.offer))
 
     def pull_model(
-        self, settings: Settings, reference: str, progress: ProgressReporter, projector: str | None = None, /
+        self,
+        settings: Settings,
+        reference: str,
+        progress: ProgressReporter,
+        projector: str | None = None,
+        /,
+        *,
+        accepts_licence: bool = False,
     ) -> InstalledModel:
         """Pull `small`; `slow` is interrupted, and any other model does not exist."""
-        self._record("pull_model", settings, f"{reference} {projector}" if projector else reference)
+        words = [reference, *([projector] if projector else []), *(["accepted"] if accepts_licence else [])]
+        self._record("pull_model", settings, " ".join(words))
         progress.total(10)
         progress.advance(10)
         progress.message("half way")
@@ -268,6 +276,11 @@ class FakeApplication:
         """Return a fixed name."""
         self._record("default_image_model", settings)
         return "clipart"
+
+    def default_shape_model(self, settings: Settings, /) -> str:
+        """Return a fixed name."""
+        self._record("default_shape_model", settings)
+        return "triposr"
 
     def list_aliases(self, settings: Settings, /) -> Sequence[Alias]:
         """Return one alias."""

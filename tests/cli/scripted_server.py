@@ -80,7 +80,7 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
         self._answer(200, msgspec.json.encode(workers))
 
     def do_POST(self) -> None:
-        """Stop a worker, or return a chat, embeddings, speech, images, a transcript, a file or a batch."""
+        """Stop a worker, or return a chat, embeddings, speech, music, images, a transcript, a file or a batch."""
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         if self.path.startswith("/v1/audio/tran"):
             self._transcribe(body)
@@ -98,8 +98,12 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
             self._embed(json.loads(body))
         elif self.path == "/v1/audio/speech":
             self._speak()
+        elif self.path == "/v1/audio/music":
+            self._answer(200, self._music(), "text/event-stream")
         elif self.path == "/v1/images/generations":
             self._answer(200, self._images(json.loads(body)), "text/event-stream")
+        elif self.path == "/v1/3d/generations":
+            self._answer(200, self._shapes(json.loads(body)), "text/event-stream")
         elif self.path.startswith("/v1/batches"):
             self._answer(200, json.dumps(BATCH).encode())
         elif self.path == "/admin/v1/page_links":
@@ -149,6 +153,20 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
         self.wfile.write(b"" if self.server.is_failing else b"0\r\n\r\n")
         self.close_connection = True
 
+    def _music(self) -> bytes:
+        """The events of a WAV of two samples; if failing, an error in place of the end."""
+        done = {"genre": "jig", "key": "D major", "bpm": 110.0, "seed": 7}
+        deltas = [base64.b64encode(data).decode() for data in (WAV[:20], WAV[20:])]
+        events: list[dict[str, object]] = [
+            {"type": "music.progress", "index": 0, "bars": 1, "seconds": 1.0, "total_seconds": 2.0},
+            {"type": "music.audio.delta", "audio": deltas[0]},
+            {"type": "music.audio.delta", "audio": deltas[1]},
+            {"type": "music.audio.done", "index": 0, **done},
+        ]
+        if self.server.is_failing:
+            events[-1] = {"error": {"message": "the sampler failed"}}
+        return "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
+
     def _images(self, fields: dict[str, int]) -> bytes:
         """The events of images of two steps each; if failing, an error instead of the last image."""
         events: list[dict[str, object]] = []
@@ -161,6 +179,17 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
         if self.server.is_failing:
             events[-1] = {"error": {"message": "the pipeline failed"}}
         lines = [f"event: {event.get('type')}\ndata: {json.dumps(event)}\n\n" for event in events]
+        return ("".join(lines) + "data: [DONE]\n\n").encode()
+
+    def _shapes(self, fields: dict[str, Any]) -> bytes:
+        """The events of one shape of two steps; if failing, an error instead of the shape."""
+        steps = [{"stage": "shape", "step": step, "steps": 2, "shape_index": 0} for step in (1, 2)]
+        events: list[dict[str, Any]] = [{"type": "shape_generation.progress", **step} for step in steps]
+        done = {"type": "shape_generation.completed", "b64_json": base64.b64encode(b"a shape").decode()}
+        if fields.get("preview"):
+            done["preview_b64_json"] = base64.b64encode(b"a preview").decode()
+        failed = {"error": {"message": "the picture shows nothing", "param": "image", "code": "empty_image"}}
+        lines = [f"data: {json.dumps(each)}\n\n" for each in [*events, failed if self.server.is_failing else done]]
         return ("".join(lines) + "data: [DONE]\n\n").encode()
 
     def _chat(self, deltas: list[dict[str, Any]]) -> bytes:

@@ -21,7 +21,7 @@ class LocalCluster:
     """Starts one replica of each model that is wanted, and more with `add`. Several gateways may share it.
 
     `failures`: why models cannot start; `wanted`: how many requests waited, at each call; `demand`: what gateways
-    reported last. If `is_stuck`, no replica is started on demand.
+    reported last. If `is_stuck`, no replica is started on demand; if `is_silent`, gateways hear nothing of it.
     """
 
     def __init__(self, options: ServingOptions, launch: Launch, spool: Path) -> None:
@@ -31,6 +31,8 @@ class LocalCluster:
         self.wanted: list[str] = []
         self.demand: dict[str, int] = {}
         self.is_stuck = False
+        self.is_silent = False
+        self.n_gateways = 0
         self.version = 0
         self.changed = asyncio.Event()
         self._options = options
@@ -41,6 +43,7 @@ class LocalCluster:
 
     def view(self) -> "LocalReplicas":
         """Return what one gateway sees."""
+        self.n_gateways += 1
         return LocalReplicas(self)
 
     def update(self) -> None:
@@ -115,6 +118,14 @@ class LocalReplicas:
     def wanted(self) -> Mapping[str, int]:
         """Return how many replicas each model has."""
         return Counter(address.model for address in self._cluster.addresses.values())
+
+    def gateways(self) -> int:
+        """Return how many gateways there are."""
+        return self._cluster.n_gateways
+
+    def can_place(self) -> bool:
+        """Whether models may get replicas."""
+        return not self._cluster.is_silent
 
     async def changed(self) -> None:
         """Wait for a change."""

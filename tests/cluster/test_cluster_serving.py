@@ -359,3 +359,32 @@ async def test_demand_is_reported(
     await (await asking).aclose()
     await stream.aclose()
     await until(lambda: cluster.demand == {})
+
+
+async def test_a_gateway_that_is_cut_off_is_not_ready(new_cluster: NewCluster, new_gateway: NewGateway) -> None:
+    """A gateway is unready once it has not reached any of the replicas for some time, until it reaches one."""
+    cluster = await new_cluster()
+    serving = await new_gateway(cluster)
+    reached = dict(cluster.addresses)
+    for name, address in reached.items():
+        cluster.addresses[name] = msgspec.structs.replace(address, host="127.0.0.1", port=1)
+    cluster.update()
+    await until(lambda: not accepting(serving))
+    assert serving.is_ready
+    await until(lambda: not serving.is_ready)
+    cluster.addresses.update(reached)
+    cluster.update()
+    await until(lambda: serving.is_ready)
+
+
+async def test_a_gateway_is_ready_while_it_has_a_replica(new_cluster: NewCluster, new_gateway: NewGateway) -> None:
+    """If what places replicas is silent, a gateway with a replica is ready, and one without any is not."""
+    cluster = await new_cluster(1)
+    serving, empty = await new_gateway(cluster), await new_gateway(await new_cluster(0))
+    cluster.is_silent = True
+    assert serving.is_ready
+    assert empty.is_ready
+    await cluster.end("r1")
+    await until(lambda: not serving.is_ready)
+    cluster.is_silent = False
+    assert serving.is_ready

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from homeport.cluster.deployments import RETRY_S, SILENT_S, Deployments, ReplicaReport
+from homeport.cluster.deployments import LOST_S, PAUSE_S, RETRY_S, SILENT_S, Deployments, ReplicaReport, Target
 from homeport.cluster.model_description import ModelDescription
 from homeport.cluster.replicas import ReplicaAddress
 from homeport.cluster.scaling import ScalingPolicy
@@ -34,7 +34,7 @@ def model(digest: str = "d1") -> ModelDescription:
 def replica(name: str = "r1", slots: int = 10) -> ReplicaReport:
     """Return a report of a replica of `m`."""
     address = ReplicaAddress(name, "m", "d1", "node", "127.0.0.1", 1, b"secret")
-    return ReplicaReport(address=address, node_id=f"node-of-{name}", slots=slots)
+    return ReplicaReport(address=address, node_id=f"node-of-{name}", actor=f"actor-of-{name}", slots=slots)
 
 
 def wanted(deployments: Deployments) -> int:
@@ -202,3 +202,94 @@ def test_gateways_hear_how_many_replicas_should_run(deployments: Deployments) ->
     assert deployments.stop("m")
     deployments.targets()
     assert deployments.snapshot().wanted == {"m": 0}
+
+
+def pass_time(deployments: Deployments, clock: FakeClock, seconds: float) -> None:
+    """Let time pass for a controller that works meanwhile."""
+    end = clock.now + seconds
+    while clock.now < end:
+        clock.now += 1.0
+        deployments.forget_silent()
+
+
+def test_silent_replica_is_ended_once(deployments: Deployments, clock: FakeClock) -> None:
+    """A replica that has long been silent is named to be ended, once; one that reports again in time is not."""
+    deployments.report_replica(replica("r1"))
+    deployments.report_replica(replica("r2"))
+    pass_time(deployments, clock, SILENT_S + 1.0)
+    assert not deployments.snapshot().replicas
+    assert deployments.take_lost() == []
+    deployments.report_replica(replica("r2"))
+    pass_time(deployments, clock, LOST_S - SILENT_S)
+    assert deployments.take_lost() == ["actor-of-r1"]
+    assert deployments.take_lost() == []
+    assert [each.replica for each in deployments.snapshot().replicas] == ["r2"]
+
+
+def test_replica_that_ended_is_not_lost(deployments: Deployments, clock: FakeClock) -> None:
+    """A replica that said that it ends is not ended again."""
+    deployments.report_replica(replica())
+    pass_time(deployments, clock, SILENT_S + 1.0)
+    deployments.forget_replica("r1")
+    pass_time(deployments, clock, LOST_S)
+    assert deployments.take_lost() == []
+
+
+def test_paused_controller_forgets_nobody(deployments: Deployments, clock: FakeClock) -> None:
+    """A controller that did not run for a while waits for reports before it forgets replicas and gateways."""
+    deployments.report_replica(replica())
+    deployments.report_demand("a", {"m": 1})
+    deployments.forget_silent()
+    clock.now += SILENT_S + PAUSE_S
+    deployments.forget_silent()
+    assert len(deployments.snapshot().replicas) == deployments.snapshot().gateways == 1
+    deployments.report_replica(replica())
+    pass_time(deployments, clock, SILENT_S)
+    assert len(deployments.snapshot().replicas) == 1
+    assert deployments.snapshot().gateways == 0
+
+
+def test_replica_that_begins_with_replaced_files_is_not_used(deployments: Deployments) -> None:
+    """Gateways hear of no replica that begins to report after its files were replaced; older ones stay known."""
+    deployments.want(model("d1"))
+    deployments.report_replica(replica("r1"))
+    deployments.want(model("d2"))
+    deployments.report_replica(replica("r1"))
+    deployments.report_replica(replica("r2"))
+    assert [each.replica for each in deployments.snapshot().replicas] == ["r1"]
+    assert deployments.n_accepting("m") == 1
+
+
+def test_draining_replica_does_not_accept(deployments: Deployments) -> None:
+    """The replicas that take requests are counted by model, without those that drain."""
+    report = replica()
+    deployments.report_replica(report)
+    assert (deployments.n_accepting("m"), deployments.n_accepting("other")) == (1, 0)
+    draining = msgspec.structs.replace(report.address, is_draining=True)
+    deployments.report_replica(msgspec.structs.replace(report, address=draining))
+    assert deployments.n_accepting("m") == 0
+
+
+def test_version_of_a_target() -> None:
+    """Other files or GPUs are another version, another number of replicas is not."""
+    target = Target(model("d1"), 1, 0)
+    assert target.is_same_version(Target(model("d1"), 3, 0))
+    assert not target.is_same_version(Target(model("d2"), 1, 0))
+    assert not target.is_same_version(Target(model("d1"), 1, 1))
+
+
+def test_gateways_are_counted(deployments: Deployments, clock: FakeClock) -> None:
+    """The number of gateways that are alive is in what gateways hear; a change of it makes a version."""
+    versions = [deployments.version]
+    deployments.admit_gateway("a", is_database_shared=True)
+    deployments.report_demand("b", {})
+    versions.append(deployments.version)
+    deployments.keep_gateway("a")
+    assert (deployments.snapshot().gateways, deployments.version) == (2, versions[-1])
+    deployments.forget_gateway("a")
+    versions.append(deployments.version)
+    assert deployments.snapshot().gateways == 1
+    pass_time(deployments, clock, SILENT_S + 1.0)
+    versions.append(deployments.version)
+    assert deployments.snapshot().gateways == 0
+    assert versions == sorted(set(versions))

@@ -127,6 +127,15 @@ def test_an_unknown_name_lists_near_matches(registry: InstalledModelRegistry) ->
     assert "Did you mean" not in far.value.message
 
 
+@pytest.mark.parametrize("name", ["jukebox", "openai/jukebox-1b-lyrics", "Jukebox-5b"])
+def test_an_open_model_that_is_not_served_says_why(registry: InstalledModelRegistry, name: str) -> None:
+    """OpenAI's model of music is no model here: the error says why, and what composes instead."""
+    with pytest.raises(ModelNotFound, match=r"non-commercial.*homeport pull homeport-tunes"):
+        registry.resolve(name, "music")
+    with pytest.raises(ModelNotFound, match="does not exist"):
+        registry.resolve("my-jukebox", "music")
+
+
 def test_a_catalogue_model_that_is_not_installed_names_the_command(registry: InstalledModelRegistry) -> None:
     """The error for a model of the catalogue, or an alias of it, has the command that installs it."""
     with pytest.raises(ModelNotFound, match=f"homeport pull {SMALL}"):

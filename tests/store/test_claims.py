@@ -54,7 +54,7 @@ def indexing(database: Database, folder: Path, clock: FakeClock) -> list[Claim]:
 
     def claims() -> Claim:
         queue = SqlIndexingQueue(database, now=clock)
-        return lambda owner: str(found[0].seq) if (found := queue.claim(owner, LEASE_S)) else None
+        return lambda owner: str(found[0][0].seq) if (found := queue.claim(owner, LEASE_S)) else None
 
     return [claims() for _ in range(N_SERVERS)]
 

@@ -7,7 +7,7 @@ import pytest
 from homeport.domain.errors import InvalidRequest, NotFound
 from homeport.domain.files import NewFile
 from homeport.domain.paging import PageRequest
-from homeport.domain.vector_stores import DAY_S, FileCounts, StoreChanges, TextChunk
+from homeport.domain.vector_stores import DAY_S, FileCounts, IndexedFile, StoreChanges, TextChunk
 from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
 from homeport.store.files import SqlFileRepository
@@ -157,7 +157,7 @@ def test_a_cancelled_batch_keeps_what_is_indexed(kept: VectorStores) -> None:
     kept.index({"text": vector(1, 0)})
     cancelled = kept.files.cancel_batch(PROJECT, store_id, batch.id)
     assert (cancelled.status, cancelled.counts) == ("cancelled", FileCounts(completed=1, cancelled=1))
-    assert kept.queue.claim("me", 5) is None
+    assert kept.queue.claim("me", 5) == []
 
 
 def test_a_deleted_file_leaves_its_stores(kept: VectorStores, database: Database, tmp_path: Path) -> None:
@@ -175,11 +175,11 @@ def test_a_project_at_its_limit_adds_no_chunks(kept: VectorStores, database: Dat
     """The chunks of a file count toward the project's storage limit, and those over it are not stored."""
     store_id = kept.create(files=["file-a"])
     kept.queue._storage = SqlProjectStorage(database, 50)
-    claimed = kept.queue.claim("me", 5)
-    assert claimed is not None
+    (claimed,) = kept.queue.claim("me", 5)
     with pytest.raises(InvalidRequest, match="Storage limit exceeded"):
         kept.queue.add_chunks("me", claimed[0].seq, ["x" * 100], None)
     chunks = [TextChunk(number=0, text="x", vector=bytes(100))]
-    with pytest.raises(InvalidRequest, match="Storage limit exceeded"):
-        kept.queue.add_complete("me", claimed[0].seq, chunks, None)
+    (error,) = kept.queue.add_complete("me", [IndexedFile(seq=claimed[0].seq, chunks=chunks)])
+    assert isinstance(error, InvalidRequest)
+    assert "Storage limit exceeded" in error.message
     assert kept.stores.get(PROJECT, store_id).bytes == 0

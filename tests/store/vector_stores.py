@@ -34,6 +34,7 @@ class VectorStores:
     """All that is stored of vector stores, in one database."""
 
     def __init__(self, database: Database, folder: Path, max_matrix_bytes: int = MAX_MATRIX_BYTES) -> None:
+        self.database = database
         self.clock = FakeClock(1000.0)
         self.stores = SqlVectorStoreRepository(database, now=self.clock)
         self.files = SqlStoreFileRepository(database, now=self.clock)
@@ -47,8 +48,7 @@ class VectorStores:
 
     def index(self, texts: Mapping[str, bytes], error: None = None) -> int:
         """Index the next file, as these texts with their vectors; return its number."""
-        claimed = self.queue.claim("me", LEASE_S)
-        assert claimed is not None
+        (claimed,) = self.queue.claim("me", LEASE_S)
         seq = claimed[0].seq
         self.queue.add_chunks("me", seq, list(texts), None)
         vectors = list(texts.values())

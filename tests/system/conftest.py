@@ -11,10 +11,24 @@ from homeport import settings
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.models.kernels import find_installed_kernels
 from homeport.models.model_store import ModelStore
+from tests.engines.shapes.tiny_pair import install_pair
+from tests.system import cluster as system_cluster
 from tests.system.reasoning_model import install_reasoning_model
 from tests.system.server import ServerProcess, Tokenise, running
 from tests.system.tiny_diffusion import install_tiny_model
 from tests.tool_server import ToolServer, tool_server_in_thread
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """With `--cluster`: three nodes on this machine, which run the models of all servers of the session."""
+    if request.config.getoption("--cluster"):
+        if not system_cluster.is_possible():
+            pytest.fail("`--cluster` needs Ray: run `make cluster-test`, or pytest in .venv-cluster")
+        with system_cluster.started(tmp_path_factory.mktemp("cluster")):
+            yield
+    else:
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +54,10 @@ def default_server(tmp_path_factory: pytest.TempPathFactory, qwen: Path) -> Iter
 
 @pytest.fixture(scope="session")
 def image_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server for images, with a tiny model in a home of its own."""
+    """A server for images and shapes, with tiny models in a home of its own."""
     folder = tmp_path_factory.mktemp("image_server")
     install_tiny_model(folder / "home")
+    install_pair(folder / "home")
     with running(folder / "log", HOME=str(folder / "home"), THREADS="1") as started:
         yield started
 

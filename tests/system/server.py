@@ -9,25 +9,32 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from homeport.client import http_client, runfile
 from homeport.domain.kinds import KINDS, TEXT
+from tests.conftest import home_folder
+from tests.system.cluster import running_cluster
 
 Tokenise = Callable[[str], list[int]]
 
 
 class ServerProcess:
-    """One running server. `pid` is the gateway's; its children are the workers."""
+    """One running server. `pid` is the gateway's; its children are the workers, unless a cluster has them.
 
-    def __init__(self, child: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    `home`: the home folder, if it is not the default one.
+    """
+
+    def __init__(self, child: subprocess.Popen[bytes], port: int, log: Path, home: Path | None = None) -> None:
         self.child = child
         self.port = port
         self.log = log
+        self._home = home or home_folder()
 
     @property
     def base(self) -> str:
@@ -40,12 +47,21 @@ class ServerProcess:
         return self.child.pid
 
     def workers(self) -> list[psutil.Process]:
-        """Return the worker processes that are alive now."""
+        """Return the worker processes that are alive now, each before its children."""
         try:
             children = psutil.Process(self.pid).children(recursive=True)
+            if running_cluster():
+                workers = [psutil.Process(pid) for pid in self._worker_pids()]
+                children = [each for worker in workers for each in (worker, *worker.children(recursive=True))]
         except psutil.NoSuchProcess:
             return []
         return [c for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE]
+
+    def _worker_pids(self) -> list[int]:
+        """Ask the gateway: the nodes of a cluster are on this machine, so their process ids are too."""
+        published = runfile.find(self._home, port=self.port)
+        assert published is not None
+        return [worker.pid for worker in http_client.list_workers(published) if worker.pid]
 
     def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> "HttpAnswer":
         """Send one plain request; an error status is an answer, not an exception."""
@@ -120,7 +136,8 @@ def running(
 ) -> Iterator[ServerProcess]:
     """Start `homeport serve` with flags and HOMEPORT_* settings; stop it at the end in any case.
 
-    `under`: a program and its flags that run it. `port`: the port to listen on instead of a free one.
+    `under`: a program and its flags that run it. `port`: the port to listen on instead of a free one. With
+    `pytest --cluster` it is a gateway of the cluster.
     """
     port = int(port or free_port())
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "OPENAI_"))}
@@ -132,19 +149,29 @@ def running(
     environ.update({f"HOMEPORT_{name}": value for name, value in settings.items()})
     environ |= {"HOMEPORT_OFFLINE": "1", "HOMEPORT_LAYOUT": "original"}  # independent of the layouts on this machine
     command = [*under, sys.executable, "-m", "homeport", "serve", "--port", str(port), *flags]
-    with log.open("wb") as out:
-        child = subprocess.Popen(command, env=environ, stdout=out, stderr=subprocess.STDOUT)
-    server = ServerProcess(child, port, log)
-    try:
+    with ExitStack() as stack:
+        if cluster := running_cluster():
+            environ |= stack.enter_context(cluster.gateway())
+        with log.open("wb") as out:
+            child = subprocess.Popen(command, env=environ, stdout=out, stderr=subprocess.STDOUT)
+        stack.callback(_end, child)
+        server = ServerProcess(child, port, log, _home(flags, settings))
         server.wait("the server is ready", lambda: _is_ready(server), 60)
         yield server
-    finally:
-        child.send_signal(signal.SIGTERM)
-        try:
-            child.wait(20)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+
+
+def _home(flags: Sequence[str], settings: Mapping[str, str]) -> Path | None:
+    named = flags[flags.index("--home") + 1] if "--home" in flags else settings.get("HOME")
+    return Path(named) if named else None
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.send_signal(signal.SIGTERM)
+    try:
+        child.wait(20)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 def _is_ready(server: ServerProcess) -> bool:

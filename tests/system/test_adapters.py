@@ -42,6 +42,7 @@ def said(server: ServerProcess, model: str) -> str:
     return str(answer.json()["choices"][0]["text"])
 
 
+@pytest.mark.one_machine("counts the workers of its server alone")
 def test_models_are_installed_and_deleted_while_the_server_runs(
     server: ServerProcess, store: ModelStore, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from tests.engines.speech.sniffing import sniff
+from tests.engines.sniffing import sniff
 from tests.samples.audio_samples import error_rate
 from tests.system.raw_http import RawConnection
 from tests.system.server import ServerProcess, running

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeport.api.compatibility import FieldNote
-from tests.system.compatibility import fine_tuning, images, page, responses, structured
+from tests.system.compatibility import fine_tuning, images, page, responses, shapes, structured
 from tests.system.compatibility.probes import every_field, judge
 from tests.system.server import ServerProcess
 from tests.tool_server import ToolServer
@@ -25,7 +25,8 @@ def verdicts(
 ) -> Verdicts:
     """The verdict on every field, once for all tests of this module."""
     assert installed
-    others = dict.fromkeys(images.PROBES, image_server) | dict.fromkeys(fine_tuning.PROBES, fine_tuning_server)
+    others = dict.fromkeys((*images.PROBES, *shapes.PROBES), image_server)
+    others |= dict.fromkeys(fine_tuning.PROBES, fine_tuning_server)
     needs_reasoning = {"chat": structured.REASONING, "responses": responses.REASONING}
     found: dict[tuple[str, str], str | Exception] = {}
     for endpoint, field in every_field():

@@ -253,6 +253,7 @@ def test_a_prompt_over_the_window_is_refused_with_both_numbers(client: openai.Op
     assert "8500" in caught.value.message
 
 
+@pytest.mark.one_machine("the nodes keep no prefixes")
 def test_a_repeated_prompt_is_not_computed_again(default_server: ServerProcess) -> None:
     """The second of two equal prompts reports nearly all of its tokens as cached."""
     prompt = "A long shared beginning, said twice in the same words. " * 12

@@ -85,6 +85,7 @@ def test_a_conversation_carries_what_was_said(client: openai.OpenAI) -> None:
     assert roles == ["user", "assistant"] * 2
 
 
+@pytest.mark.one_machine("reads the database from its file")
 def test_what_is_stored_survives_a_kill(tmp_path: Path, smollm2: Path) -> None:
     """After a kill −9, what was answered is there; what was deleted is not, in any file of the database."""
     assert smollm2.exists()

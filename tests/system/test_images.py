@@ -231,6 +231,7 @@ def test_png_answers_carry_nothing_private(image_server: ServerProcess) -> None:
     assert set(re.findall(rb"IHDR|IDAT|IEND|[tizI]TXt|tEXt|tIME|eXIf|pHYs|iCCP", data)) == {b"IHDR", b"IDAT", b"IEND"}
 
 
+@pytest.mark.one_machine("reads the database from its file")
 def test_urls_outlive_the_server_and_then_expire(tmp_path: Path) -> None:
     """A restarted server serves image URLs until they expire; after that they are a 404, and the file is deleted."""
     install_tiny_model(tmp_path / "home")
@@ -273,6 +274,7 @@ def test_eight_at_once_wait_their_turn(image_server: ServerProcess) -> None:
     assert generate(image_server, seed=3).json()["data"][0]["b64_json"] == pictures[3]
 
 
+@pytest.mark.one_machine("has other slots than the nodes")
 def test_past_the_queue_requests_are_refused(tmp_path: Path) -> None:
     """With room for two, the others of eight are 429 with Retry-After; the accepted ones complete."""
     install_tiny_model(tmp_path / "home")

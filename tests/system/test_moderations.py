@@ -152,6 +152,7 @@ def test_pictures_are_looked_at(client: openai.OpenAI) -> None:
     assert both.category_applied_input_types.sexual == ["text", "image"]
 
 
+@pytest.mark.one_machine("counts the workers of its server alone")
 def test_a_bad_picture_is_a_400_that_names_it(moderation_server: ServerProcess) -> None:
     """An error that only the worker can detect is a 400, and the worker stays alive."""
     (worker,) = moderation_server.workers()
@@ -210,6 +211,7 @@ def test_a_client_that_leaves_frees_the_worker(moderation_server: ServerProcess,
     assert client.moderations.create(input="next").results[0].flagged is False
 
 
+@pytest.mark.one_machine("counts the workers of its server alone")
 def test_unloading_gives_the_memory_back(moderation_server: ServerProcess, client: openai.OpenAI) -> None:
     """`stop` ends the worker of the models; the next request loads them again without a download."""
     (worker,) = moderation_server.workers()

@@ -299,6 +299,7 @@ def two_keys(tmp_path: Path, smollm2: Path) -> Iterator[tuple[ServerProcess, dic
         yield started, headers[0], headers[1]
 
 
+@pytest.mark.one_machine("creates keys in a file")
 def test_a_foreign_id_is_an_unknown_one(two_keys: tuple[ServerProcess, dict[str, str], dict[str, str]]) -> None:
     """The response and the conversation of another project are answered exactly as ids that do not exist."""
     server, owner, stranger = two_keys

@@ -14,7 +14,7 @@ import openai
 import pytest
 from openai.types.audio import SpeechCreateParams
 
-from tests.engines.speech.sniffing import sniff
+from tests.engines.sniffing import sniff
 from tests.system.client_programs import PYTHON
 from tests.system.raw_http import RawConnection
 from tests.system.server import ServerProcess
@@ -156,6 +156,7 @@ def test_a_worker_that_dies_cuts_the_sound_off(speech_server: ServerProcess) -> 
     assert speech_server.call("POST", "/v1/audio/speech", body("Hello.")).status == 200
 
 
+@pytest.mark.one_machine("unloads a model that is idle for two seconds")
 def test_memory_returns_and_the_next_request_loads_again(speech_server: ServerProcess) -> None:
     """The process of an idle model ends, and the next request starts another. Metrics count the characters."""
     assert speech_server.call("POST", "/v1/audio/speech", body("Hello.")).status == 200

@@ -10,6 +10,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.chat.chat_completion import Choice
 
 from tests.conftest import Scale
+from tests.system.cluster import running_cluster
 from tests.system.server import ServerProcess, Tokenise
 
 SMALL, CODER = "smollm2-135m", "qwen2.5-coder-0.5b"
@@ -172,7 +173,8 @@ def test_a_model_calls_a_tool_and_reads_its_result(coder: openai.OpenAI) -> None
     assert call.usage is not None
     assert answer.usage.prompt_tokens > call.usage.prompt_tokens + 25
     assert answer.usage.prompt_tokens_details is not None
-    assert (answer.usage.prompt_tokens_details.cached_tokens or 0) >= call.usage.prompt_tokens - 1
+    if not running_cluster():  # its nodes keep no prefixes
+        assert (answer.usage.prompt_tokens_details.cached_tokens or 0) >= call.usage.prompt_tokens - 1
 
 
 def test_functions_of_2023_are_served(client: openai.OpenAI) -> None:

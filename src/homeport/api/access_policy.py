@@ -24,8 +24,8 @@ ADMIN_PREFIX = "/admin/"
 ORGANIZATION_PREFIX = "/v1/organization/"
 SELF_PATH = "/admin/v1/self"
 """Tells callers what they may do, so every key gives access to it, as the only path of `/admin`."""
-PUBLIC_IMAGE_PREFIX = "/images/"
-"""Anybody who knows the name of an image may fetch it without a key, as browsers do."""
+PUBLIC_FILE_PREFIXES = ("/images/", "/shapes/")
+"""Anybody who knows the name of an image or a shape may fetch it without a key, as browsers do."""
 _CROSS_SITE = "cross-site"
 
 
@@ -181,7 +181,7 @@ class AccessPolicy:
             return
         # If a browser sends no origin (links, images, scripts), it still sends the site of the page.
         is_foreign = headers.get("sec-fetch-site", "").strip().lower() == _CROSS_SITE
-        if origin is not None or (is_foreign and path != "/" and not path.startswith(PUBLIC_IMAGE_PREFIX)):
+        if origin is not None or (is_foreign and path != "/" and not path.startswith(PUBLIC_FILE_PREFIXES)):
             raise Forbidden(
                 "This server has no API key set and does not answer web pages of other origins. Set "
                 "HOMEPORT_API_KEYS, or allow this origin in the server's settings.",

@@ -16,6 +16,7 @@ from homeport.domain.events import (
     EmbeddingVectors,
     Event,
     ModerationVerdict,
+    MusicFinished,
     ReasoningDelta,
     RecordingInfo,
     TextDelta,
@@ -38,7 +39,7 @@ class UsageCounter:
     """Counts the cost of a request from its events.
 
     `usage`: what the worker reported with `Done`; until then the admitted prompt and the tokens of the deltas.
-    `seconds`: the length of a recording. `is_cut`: a limit of the key ended a choice.
+    `seconds`: the length of a recording, or of the music that is complete. `is_cut`: a limit of the key ended a choice.
     """
 
     def __init__(self, metrics: RequestMetrics, choices: int = 1) -> None:
@@ -73,6 +74,8 @@ class UsageCounter:
                 self._is_single_result = True
             elif isinstance(event, RecordingInfo):
                 self.seconds = event.seconds
+            elif isinstance(event, MusicFinished):
+                self.seconds += event.seconds
             elif isinstance(event, Done):
                 total = event.usage
                 if self._is_single_result:

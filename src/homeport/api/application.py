@@ -34,12 +34,14 @@ from homeport.api.middleware.errors import ErrorMiddleware
 from homeport.api.middleware.headers import HeadersMiddleware
 from homeport.api.models import routes as models
 from homeport.api.moderations import routes as moderations
+from homeport.api.music import routes as music
 from homeport.api.page import routes as page
 from homeport.api.page.page_files import PAGE_FILE_ROUTE
 from homeport.api.request_context import context_of
 from homeport.api.responses import background, compaction, counting
 from homeport.api.responses import routes as responses
 from homeport.api.services import Services
+from homeport.api.shapes import routes as shapes
 from homeport.api.speech import routes as speech
 from homeport.api.tokenize import routes as tokenize
 from homeport.api.transcriptions import routes as transcriptions
@@ -92,15 +94,19 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/tokenize": {"POST": tokenize.tokenize},
     "/detokenize": {"POST": tokenize.detokenize},
     "/tokenizer_info": {"GET": tokenize.info},
+    "/v1/audio/music": {"POST": music.create},
     "/v1/audio/speech": {"POST": speech.create},
     "/v1/audio/transcriptions": {"POST": transcriptions.transcribe},
     "/v1/audio/translations": {"POST": transcriptions.translate},
+    "/v1/sound-generation": {"POST": music.create_sound},
     "/v1/embeddings": {"POST": embeddings.create},
     "/v1/moderations": {"POST": moderations.create},
     "/v1/images/generations": {"POST": images.generate},
     "/v1/images/edits": {"POST": images.edit},
     "/v1/images/variations": {"POST": images.vary},
-    "/images/{name}": {"GET": downloads.fetch},
+    "/images/{name}": {"GET": downloads.fetch_image},
+    "/v1/3d/generations": {"POST": shapes.generate},
+    "/shapes/{name}": {"GET": downloads.fetch_shape},
     "/v1/files": {"GET": files.list_files, "POST": files.create},
     "/v1/files/{file_id}": {"GET": files.retrieve, "DELETE": files.delete},
     "/v1/files/{file_id}/content": {"GET": files.content},

@@ -14,7 +14,9 @@ from homeport.api.files import schema as files
 from homeport.api.fine_tuning.schema import FineTuneBody, JobBody
 from homeport.api.images import schema as images
 from homeport.api.moderations.schema import ModerationBody
+from homeport.api.music.schema import MusicBody, SoundGenerationBody
 from homeport.api.responses.schema import ResponseBody
+from homeport.api.shapes.schema import ShapeBody
 from homeport.api.speech.schema import SpeechBody
 from homeport.api.transcriptions import schema as transcriptions
 from homeport.api.uploads.schema import UploadBody
@@ -33,10 +35,13 @@ FIELDS: Mapping[str, tuple[FieldNote, ...]] = {
     "transcriptions": field_notes(transcriptions.TranscriptionForm, transcriptions.FILES),
     "translations": field_notes(transcriptions.TranslationForm, transcriptions.FILES),
     "speech": field_notes(SpeechBody),
+    "music": field_notes(MusicBody),
+    "sound_generation": field_notes(SoundGenerationBody),
     "moderations": field_notes(ModerationBody),
     "images": field_notes(images.ImageGenerationBody),
     "image_edits": field_notes(images.ImageEditBody, images.EDIT_FILES),
     "image_variations": field_notes(images.ImageVariationForm, images.VARIATION_FILES),
+    "shapes": field_notes(ShapeBody),
     "files": field_notes(files.FileForm, files.FILES),
     "uploads": field_notes(UploadBody),
     "vector_stores": field_notes(vector_stores.VectorStoreBody),

@@ -28,7 +28,10 @@ async def ready(request: Request) -> Response:
     """
     loops = services(request).loops
     if not services(request).serving.is_ready:
-        raise Unavailable("Not ready: the server is draining, or a worker is dead or stuck.", code="not_ready")
+        raise Unavailable(
+            "Not ready: the server is draining, a worker is dead or stuck, or a gateway is cut off from its cluster.",
+            code="not_ready",
+        )
     if stuck := loops.failing(PATIENCE_S):
         raise Unavailable(
             f"Not ready: these background loops have failed for more than {PATIENCE_S:g} s: {', '.join(stuck)}.",

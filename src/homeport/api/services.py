@@ -59,7 +59,7 @@ class Limits:
 
     `ping_s`: silence on a stream after which a comment is sent. `stall_s`: how long a client may read nothing before
     its request is cancelled. `answer_tokens`: the most tokens of an answer if the caller sets no limit; None: as many
-    as fit in the window.
+    as fit in the window. `music_s`: the longest music of one request.
     """
 
     body_bytes: int = 20_000_000
@@ -67,6 +67,7 @@ class Limits:
     ping_s: float = 10.0
     stall_s: float = 60.0
     answer_tokens: int | None = None
+    music_s: float = 600.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ class Services:
     `organization`: the value of a response header; `list_aliases`: the aliases in the list of models (all, common,
     none). Without `keys` and `usage`, these parts of `/admin` are unavailable; without `ledger`, usage is counted in
     the metrics only; without `fine_tuning`, models cannot be fine-tuned; without `library` and `model_jobs`, operators
-    cannot manage models over HTTP. `loops`: the background loops to report.
+    cannot manage models over HTTP. `loops`: the background loops to report. `on_files_added`: called when files are
+    added to vector stores.
     `response_keep_s`: how long responses are stored; None: until they are deleted, 0: they are not stored.
     `mcp`: talks to MCP servers; None: this server uses none. `remote_images`: fetches images by URL; None: it fetches
     none. `secret`: seals what callers keep for the server. `page`: the files of the page in the browser; None: it is
@@ -106,6 +108,7 @@ class Services:
     batches: BatchRepository | None = None
     vector_stores: VectorStoreRepository | None = None
     store_files: StoreFileRepository | None = None
+    on_files_added: Callable[[], None] = lambda: None
     vector_search: VectorSearch | None = None
     rate_limiter: RequestLimiter = field(default_factory=RateLimiter)
     fine_tuning: FineTuningService | None = None

@@ -88,6 +88,9 @@ class ClusterCollector(Collector):
             for model, number in read(cluster).items():
                 gauge.add_metric((model,), number)
             yield gauge
+        yield GaugeMetricFamily(
+            "homeport:cluster_gateways", "Gateways of the cluster that are alive, this one included.", cluster.gateways
+        )
         lost = CounterMetricFamily("homeport:replica_links_lost", "Links to replicas that were lost.", labels=_MODEL)
         for model, number in cluster.links_lost.items():
             lost.add_metric((model,), number)

@@ -21,7 +21,7 @@ from homeport.app.models import kernel_library, model_registry, served_store
 from homeport.app.server import check_settings as check_settings
 from homeport.app.server import serve as serve
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.kinds import IMAGES, TEXT
+from homeport.domain.kinds import IMAGES, SHAPES, TEXT
 from homeport.domain.models import Alias, InstalledModel, ToolCheck
 from homeport.domain.operations import Finding, ProgressReporter
 from homeport.domain.thumbnails import Thumbnail
@@ -37,6 +37,7 @@ admin = admin_commands
 clusters = cluster_commands
 _REACH_TIMEOUT_S = 5.0
 _DEFAULT_IMAGE_ALIAS = "dall-e-2"
+_DEFAULT_SHAPE_ALIAS = "point-e"
 
 
 def missing_models(settings: Settings) -> Sequence[str]:
@@ -70,6 +71,11 @@ def default_image_model(settings: Settings) -> str:
     registry = model_registry(settings)
     default = registry.defaults.get(IMAGES)
     return default or registry.resolve(_DEFAULT_IMAGE_ALIAS, IMAGES).model.facts.name
+
+
+def default_shape_model(settings: Settings) -> str:
+    """Return the shape model that is used if none is named. Raises ModelNotFound, which names models to pull."""
+    return model_registry(settings).resolve(_DEFAULT_SHAPE_ALIAS, SHAPES).model.facts.name
 
 
 def make_thumbnail(file: Path, max_width: int, max_height: int) -> Thumbnail:

@@ -22,10 +22,12 @@ def pull_model(
     reference: str,
     progress: ProgressReporter,
     projector: str | None = None,
+    *,
+    accepts_licence: bool = False,
     store: ModelStore | None = None,
 ) -> InstalledModel:
-    """Pull a model. Returns at once if it is installed and complete. `projector`: as in `PullOptions`."""
-    options = msgspec.structs.replace(pull_options(settings), projector=projector)
+    """Pull a model. Returns at once if it is installed and complete. `projector` and others: as in `PullOptions`."""
+    options = msgspec.structs.replace(pull_options(settings), projector=projector, accepts_licence=accepts_licence)
     return pulling.pull(reference, store or served_store(settings), options, progress)
 
 

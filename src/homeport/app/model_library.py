@@ -61,7 +61,13 @@ class SettingsModelLibrary:
         return LibraryOverview((*installed, *others), choices.available_bytes, choices.total_bytes)
 
     def plan_pull(
-        self, reference: str, projector: str | None, *, optimize: bool | None, reads_files: bool
+        self,
+        reference: str,
+        projector: str | None,
+        *,
+        optimize: bool | None,
+        reads_files: bool,
+        accepts_licence: bool = False,
     ) -> NewModelJob:
         """Return the job that pulls a reference. Raises InvalidRequest, ModelNotFound, Forbidden or Unavailable."""
         check_length("reference", reference, _REFERENCE_CHARS, 1)
@@ -74,12 +80,21 @@ class SettingsModelLibrary:
                 param="reference",
                 code="file_reference_not_allowed",
             )
-        options = msgspec.structs.replace(pull_options(self._settings), projector=projector)
+        options = msgspec.structs.replace(
+            pull_options(self._settings), projector=projector, accepts_licence=accepts_licence
+        )
         name = pulling.check(reference, self._store, options)
         if optimize is None:
             is_new = name is not None and self._store.find(name) is None
             optimize = is_new and self._settings.optimize == "auto" and is_optimized_by_default(reference)
-        return NewModelJob(task="pull", reference=reference, model=name, projector=projector, optimize=optimize)
+        return NewModelJob(
+            task="pull",
+            reference=reference,
+            model=name,
+            projector=projector,
+            accepts_licence=accepts_licence,
+            optimize=optimize,
+        )
 
     def plan_optimization(self, name: str, layout: str | None, *, is_dry: bool) -> NewModelJob:
         """Return the job that optimizes an installed model. Raises ModelNotFound and InvalidRequest."""

@@ -146,7 +146,9 @@ def _work(job: ModelJob, settings: Settings, store: ModelStore, writer: _LineWri
         options = OptimizeOptions(layout=job.layout, is_dry=job.is_dry)
         result = model_changes.optimize_model(settings, job.reference, options, writer, store)
         return TaskEnd(model=result.model, result=result)
-    model = model_changes.pull_model(settings, job.reference, writer, job.projector, store)
+    model = model_changes.pull_model(
+        settings, job.reference, writer, job.projector, accepts_licence=job.accepts_licence, store=store
+    )
     return TaskEnd(model=model.facts.name)
 
 

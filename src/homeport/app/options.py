@@ -26,6 +26,7 @@ def request_limits(settings: Settings) -> Limits:
         ping_s=settings.ping_s,
         stall_s=settings.stall_s,
         answer_tokens=settings.default_max_tokens,
+        music_s=settings.max_music_s,
     )
 
 

@@ -181,6 +181,7 @@ class Server:
             batches=self._storage.batches,
             vector_stores=self._storage.vector_stores,
             store_files=self._storage.store_files,
+            on_files_added=self._indexing.notify,
             vector_search=self._storage.vector_search,
             rate_limiter=self._storage.gateway.limiter,
             fine_tuning=self._fine_tuning,

@@ -11,7 +11,8 @@ from homeport.domain.ports.store import FileRepository
 from homeport.domain.ports.vector_stores import IndexingQueue
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.vector_stores.extraction import DocumentProcess
-from homeport.serving.vector_stores.indexing import REQUESTS_AT_ONCE, IndexingDeps
+from homeport.serving.vector_stores.indexing import IndexingDeps
+from homeport.serving.vector_stores.requests import EmbeddingRequests
 from homeport.serving.vector_stores.runner import IndexingRunner
 
 
@@ -33,6 +34,7 @@ class IndexingService:
         self._files = files
         self._spool = spool
         self._loops = loops
+        self._runner: IndexingRunner | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self, dispatch: RequestDispatcher, metrics: Metrics) -> None:
@@ -43,14 +45,18 @@ class IndexingService:
             self._files,
             self._registry,
             self._serving,
-            dispatch,
+            EmbeddingRequests(dispatch, self._serving.idle_gate),
             documents,
-            asyncio.Semaphore(REQUESTS_AT_ONCE),
             self._spool,
         )
-        runner = IndexingRunner(deps, documents, self._loops)
+        runner = self._runner = IndexingRunner(deps, documents, self._loops)
         metrics.gauge("files_indexing", "Files of vector stores that are being indexed.", lambda: runner.running)
         self._task = asyncio.create_task(runner.run())
+
+    def notify(self) -> None:
+        """Begin with files that were just added, without waiting until the queue is looked at again."""
+        if self._runner is not None:
+            self._runner.notify()
 
     async def stop(self) -> None:
         """Stop indexing; the next start resumes it. Safe to call twice."""

@@ -111,9 +111,19 @@ class Application(Protocol):
         ...
 
     def pull_model(
-        self, settings: Settings, reference: str, progress: ProgressReporter, projector: str | None = None, /
+        self,
+        settings: Settings,
+        reference: str,
+        progress: ProgressReporter,
+        projector: str | None = None,
+        /,
+        *,
+        accepts_licence: bool = False,
     ) -> InstalledModel:
-        """Pull a model. Returns at once if it is installed and complete. `projector`: the file with which it sees."""
+        """Pull a model. Returns at once if it is installed and complete. `projector`: the file with which it sees.
+
+        `accepts_licence`: the user has accepted a licence that forbids commercial use.
+        """
         ...
 
     def optimize_model(
@@ -157,6 +167,10 @@ class Application(Protocol):
 
     def default_image_model(self, settings: Settings, /) -> str:
         """Return the image model that is used if none is named. Raises ModelNotFound, which names models to pull."""
+        ...
+
+    def default_shape_model(self, settings: Settings, /) -> str:
+        """Return the shape model that is used if none is named. Raises ModelNotFound, which names models to pull."""
         ...
 
     def image_embedding_model(self, settings: Settings, /) -> str:

@@ -25,8 +25,11 @@ def fetch(
     reference: str,
     optimize: bool | None = None,
     projector: str | None = None,
+    *,
+    accepts_licence: bool = False,
 ) -> InstalledModel:
-    """Pull a model and show the progress; after Ctrl-C, the next call resumes. `projector`: as `pull --projector`.
+    """Pull a model and show the progress; after Ctrl-C, the next call resumes. `projector`,
+    `accepts_licence`: as of `pull`.
 
     `optimize`: whether to requantize it for this CPU. None: if that is the default for the model, it was not installed
     before, and the settings do not forbid it.
@@ -39,7 +42,7 @@ def fetch(
         )
     try:
         with progress(reference) as bar:
-            model = program.pull_model(settings, reference, bar, projector)
+            model = program.pull_model(settings, reference, bar, projector, accepts_licence=accepts_licence)
     except KeyboardInterrupt:
         echo("Interrupted. Rerun the same command to resume.", err=True)
         raise
@@ -81,6 +84,12 @@ def _optimize_model(program: Application, settings: Settings, name: str, options
     metavar="FILE|none",
     help="The mmproj file with which MODEL sees or hears. Default: the hub's own, if it has one.",
 )
+@click.option(
+    "--accept-licence",
+    "is_accepted",
+    is_flag=True,
+    help="Accept the licence of a MODEL that is for non-commercial use only.",
+)
 @json_flag
 @click.pass_context
 def pull(
@@ -89,6 +98,7 @@ def pull(
     references: tuple[str, ...],
     is_optimized: bool | None,
     projector: str | None,
+    is_accepted: bool,
     is_json: bool,
 ) -> None:
     """Pull models from the catalogue, a hub or a file.
@@ -102,7 +112,10 @@ def pull(
     wanted = [reference for reference in references if reference not in families]
     if projector not in (None, NO_PROJECTOR) and len(references) > 1:
         raise click.UsageError("--projector belongs to one MODEL: pull it by itself.")
-    models = [fetch(program, settings, reference, is_optimized, projector) for reference in wanted]
+    models = [
+        fetch(program, settings, reference, is_optimized, projector, accepts_licence=is_accepted)
+        for reference in wanted
+    ]
     if is_json:
         members = [choice for family in families for choice in choices.of_family(family)]
         print_json([*members, *(model.facts for model in models)])

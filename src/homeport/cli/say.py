@@ -1,21 +1,17 @@
 """`say`: speech synthesized into a file."""
 
-import struct
 import sys
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
+from homeport.cli.audio_files import FORMATS_BY_SUFFIX, write_wav_sizes
 from homeport.cli.connection import connect_or_start
 from homeport.cli.options import SettingsCommand
 from homeport.client import http_client
 from homeport.domain.speech import AUDIO_FORMATS
 from homeport.formats import atomic
 from homeport.settings import Settings
-
-_FORMATS_BY_SUFFIX = {**{f".{each}": each for each in AUDIO_FORMATS}, ".ogg": "opus"}
-_WAV_HEADER_BYTES = 44  # of a WAV file as the server sends it
 
 
 @click.command(cls=SettingsCommand, settings=("home", "port"))
@@ -36,9 +32,9 @@ def say(settings: Settings, text: str, output: Path, voice: str, speed: float, f
 
     The command uses the running server, or starts one for itself.
     """
-    form = form or _FORMATS_BY_SUFFIX.get(output.suffix.lower())
+    form = form or FORMATS_BY_SUFFIX.get(output.suffix.lower())
     if form is None:
-        raise click.UsageError(f"{output} does not end in {', '.join(_FORMATS_BY_SUFFIX)}: name a --format.")
+        raise click.UsageError(f"{output} does not end in {', '.join(FORMATS_BY_SUFFIX)}: name a --format.")
     body = {"model": model, "voice": voice, "speed": speed, "response_format": form}
     body["input"] = sys.stdin.read() if text == "-" else text
     with (
@@ -49,12 +45,4 @@ def say(settings: Settings, text: str, output: Path, voice: str, speed: float, f
         for audio in http_client.stream_speech(server, key, body):
             target.write(audio)
         if form == "wav":
-            _write_wav_sizes(target)
-
-
-def _write_wav_sizes(target: BinaryIO) -> None:
-    """Write the sizes into the header, which the server does not know when it starts to stream."""
-    size = target.tell()
-    for at, following in ((4, size - 8), (_WAV_HEADER_BYTES - 4, size - _WAV_HEADER_BYTES)):
-        target.seek(at)
-        target.write(struct.pack("<I", following))
+            write_wav_sizes(target)

@@ -103,6 +103,32 @@ def stream_speech(server: RunningServer, key: str, fields: Mapping[str, object])
             yield data
 
 
+class MusicStreamItem(NamedTuple):
+    """More of a piece's file, or with `facts` its end: the seed, the genre, the key and more, by the API's names.
+
+    With neither it is progress: `seconds` of sound are ready, of `total_seconds` as expected.
+    """
+
+    data: bytes = b""
+    seconds: float = 0.0
+    total_seconds: float = 0.0
+    facts: Mapping[str, Any] | None = None
+
+
+def stream_music(
+    server: RunningServer, key: str, fields: Mapping[str, object]
+) -> Generator[MusicStreamItem, None, None]:
+    """Compose one piece; yield its progress and its file as they arrive, and last what it is."""
+    with _call(server, "POST", "/v1/audio/music", key, {**fields, "stream_format": "sse"}) as response:
+        for event in _events(response):
+            if event["type"] == "music.progress":
+                yield MusicStreamItem(seconds=event["seconds"], total_seconds=event["total_seconds"])
+            elif event["type"] == "music.audio.delta":
+                yield MusicStreamItem(base64.b64decode(event["audio"]))
+            elif event["type"] == "music.audio.done":
+                yield MusicStreamItem(facts=event)
+
+
 class ImageStreamItem(NamedTuple):
     """A generated image, if it has `data`; else progress: step `step` of `steps` is done.
 
@@ -130,6 +156,38 @@ def stream_images(
                     event["image_index"],
                     data=base64.b64decode(event["b64_json"]),
                     revised_prompt=event.get("revised_prompt"),
+                )
+
+
+class ShapeStreamItem(NamedTuple):
+    """A shape, if it has `data`; else progress: step `step` of `steps` is done, of its picture or of itself.
+
+    `preview`: a PNG file, if it was asked for. `revised_prompt`: what the picture shows, if the answer says it.
+    """
+
+    step: int
+    steps: int
+    data: bytes | None = None
+    preview: bytes | None = None
+    revised_prompt: str | None = None
+
+
+def stream_shapes(
+    server: RunningServer, key: str, fields: Mapping[str, object]
+) -> Generator[ShapeStreamItem, None, None]:
+    """Make a shape; yield the progress, and its data when it is complete."""
+    with _call(server, "POST", "/v1/3d/generations", key, {**fields, "stream": True}) as response:
+        for event in _events(response):
+            if event["type"] == "shape_generation.progress":
+                yield ShapeStreamItem(event["step"], event["steps"])
+            elif event["type"] == "shape_generation.completed":
+                preview = event.get("preview_b64_json")
+                yield ShapeStreamItem(
+                    1,
+                    1,
+                    base64.b64decode(event["b64_json"]),
+                    base64.b64decode(preview) if preview else None,
+                    event.get("revised_prompt"),
                 )
 
 

@@ -63,8 +63,11 @@ class ClusterServing:
 
     @property
     def is_ready(self) -> bool:
-        """Whether this gateway accepts requests: a model without a replica makes no gateway unready."""
-        return self._admission.accepts
+        """Whether this gateway accepts requests and is not cut off from the cluster.
+
+        A model without a replica makes no gateway unready: requests for it wait until it has one.
+        """
+        return self._admission.accepts and not self._links.is_cut_off
 
     async def start(self) -> None:
         """Start to accept requests, and connect to the replicas that are known. Loads nothing."""
@@ -180,6 +183,7 @@ class ClusterServing:
             ready={model: links.accepting(model) for model in models},
             waiting={model: links.waiting(model) for model in models},
             links_lost={model: links.lost(model) for model in models},
+            gateways=self._replicas.gateways(),
             retries={reason: self._retries[reason] for reason in RETRIES},
         )
 

@@ -3,6 +3,7 @@
 Knows nothing of Ray: `ray.controller` applies its targets, and tells it what happens.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,12 @@ from homeport.domain.clusters import ReplicaState, ScalingLimits
 SILENT_S = 10.0
 """A replica or gateway that has not reported for this long is gone."""
 
+LOST_S = 15.0
+"""A replica that has not reported for this long is ended, as its node may hang: Ray alone would wait much longer."""
+
+PAUSE_S = 3.0
+"""If the controller itself did not run for this long, reports wait to be read, and nothing counts as silent yet."""
+
 RETRY_S = 15.0
 """A model that failed to load is not tried again for this long."""
 
@@ -24,21 +31,29 @@ _DEFAULT_SLOTS = 16
 
 
 class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replica reports each second. `node_id`: Ray's name for its node; `slots`: the requests it runs at once."""
+    """What a replica reports each second. `node_id`, `actor`: Ray's names for its node and for its process.
+
+    `slots`: the requests it runs at once.
+    """
 
     address: ReplicaAddress
     node_id: str
+    actor: str = ""
     slots: int = _DEFAULT_SLOTS
     running: int = 0
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What gateways know: all replicas, why models have none, how many should run. `version` grows with each change."""
+    """What gateways know: all replicas, why models have none, how many should run. `version` grows with each change.
+
+    `gateways`: those that are alive.
+    """
 
     version: int
     replicas: tuple[ReplicaAddress, ...]
     failures: dict[str, str]
     wanted: dict[str, int] = {}
+    gateways: int = 0
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -47,6 +62,10 @@ class Target(msgspec.Struct, frozen=True):
     description: ModelDescription
     n_replicas: int
     gpus: int
+
+    def is_same_version(self, other: "Target") -> bool:
+        """Return whether a replica of one is also one of the other: the files and GPUs are the same."""
+        return (self.description.digest, self.gpus) == (other.description.digest, other.gpus)
 
 
 class SavedModel(msgspec.Struct, frozen=True):
@@ -89,6 +108,9 @@ class Deployments:
         self._replicas: dict[str, tuple[ReplicaReport, float]] = {}
         self._demand: dict[str, tuple[Mapping[str, int], float]] = {}
         self._sqlite: dict[str, bool] = {}
+        self._silent: dict[str, tuple[str, float]] = {}
+        self._checked_at: float | None = None
+        self._patient_until = -math.inf
 
     def admit_gateway(self, gateway: str, *, is_database_shared: bool) -> str | None:
         """Accept a gateway, or return why it is refused: gateways must share limits, jobs and files."""
@@ -99,7 +121,7 @@ class Deployments:
                 "HOMEPORT_DATABASE_URL to it on each, or end the other gateway."
             )
         self._sqlite[gateway] = is_database_shared
-        self._demand.setdefault(gateway, ({}, self._clock()))
+        self.keep_gateway(gateway)
         return None
 
     def want(self, description: ModelDescription) -> None:
@@ -137,31 +159,39 @@ class Deployments:
 
     def report_demand(self, gateway: str, demand: Mapping[str, int]) -> None:
         """Note what a gateway runs and holds waiting, by model."""
+        self.keep_gateway(gateway)
         self._demand[gateway] = (demand, self._clock())
 
     def keep_gateway(self, gateway: str) -> None:
         """Note that a gateway is alive."""
+        if gateway not in self._demand:
+            self.version += 1
         demand, _ = self._demand.get(gateway, ({}, 0.0))
         self._demand[gateway] = (demand, self._clock())
 
     def forget_gateway(self, gateway: str) -> None:
         """Note that a gateway has ended."""
-        self._demand.pop(gateway, None)
+        if self._demand.pop(gateway, None) is not None:
+            self.version += 1
         self._sqlite.pop(gateway, None)
 
     def report_replica(self, report: ReplicaReport) -> None:
-        """Note that a replica lives, and what it runs."""
+        """Note that a replica lives, and what it runs. One that begins with replaced files is left to its end."""
         name = report.address.replica
         known = self._replicas.get(name)
+        model = self._models.get(report.address.model)
+        if known is None and model is not None and report.address.digest in model.superseded:
+            return
         self._replicas[name] = (report, self._clock())
+        self._silent.pop(name, None)
         if known is None or known[0].address != report.address:
             self.version += 1
-        model = self._models.get(report.address.model)
         if model is not None:
             self._set_failure(model, None)
 
     def forget_replica(self, replica: str) -> None:
         """Note that a replica has ended."""
+        self._silent.pop(replica, None)
         if self._replicas.pop(replica, None) is not None:
             self.version += 1
 
@@ -186,12 +216,31 @@ class Deployments:
             self.version += 1
 
     def forget_silent(self) -> None:
-        """Forget the replicas and gateways that no longer report."""
-        limit = self._clock() - SILENT_S
-        for name in [name for name, (_, heard_at) in self._replicas.items() if heard_at < limit]:
-            self.forget_replica(name)
+        """Forget the replicas and gateways that no longer report. To be called more often than every `PAUSE_S`."""
+        now = self._clock()
+        if self._checked_at is not None and now - self._checked_at > PAUSE_S:
+            self._patient_until = now + SILENT_S
+        self._checked_at = now
+        if now < self._patient_until:
+            return
+        limit = now - SILENT_S
+        for name, (report, heard_at) in list(self._replicas.items()):
+            if heard_at < limit:
+                self.forget_replica(name)
+                self._silent[name] = (report.actor, heard_at)
         for gateway in [each for each, (_, heard_at) in self._demand.items() if heard_at < limit]:
             self.forget_gateway(gateway)
+
+    def take_lost(self) -> Sequence[str]:
+        """Return the `actor` of each replica that has been silent for `LOST_S`, once: it must be ended."""
+        limit = self._clock() - LOST_S
+        lost = [name for name, (_, heard_at) in self._silent.items() if heard_at < limit]
+        return [actor for actor, _ in map(self._silent.pop, lost) if actor]
+
+    def n_accepting(self, name: str) -> int:
+        """Return how many replicas of a model gateways may send requests to."""
+        addresses = [report.address for report, _ in self._replicas.values()]
+        return sum(address.model == name and not address.is_draining for address in addresses)
 
     def targets(self) -> Mapping[str, Target]:
         """Return what should run now, by model."""
@@ -216,7 +265,8 @@ class Deployments:
         reasons = {name: model.failure or model.misfit for name, model in self._models.items()}
         failures = {name: reason for name, reason in reasons.items() if reason}
         wanted = {name: model.wanted for name, model in self._models.items()}
-        return Snapshot(self.version, tuple(report.address for report, _ in self._replicas.values()), failures, wanted)
+        addresses = tuple(report.address for report, _ in self._replicas.values())
+        return Snapshot(self.version, addresses, failures, wanted, len(self._demand))
 
     def limits(self) -> Mapping[str, ScalingLimits]:
         """Return the limits of every model."""

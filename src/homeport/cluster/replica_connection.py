@@ -49,6 +49,11 @@ class ReplicaConnection:
         return session if session is not None and is_wanted and session.accepts else None
 
     @property
+    def is_linked(self) -> bool:
+        """Whether the replica answers, also if it takes no requests now."""
+        return self.session is not None and self.session.status is not None and self.session.is_healthy
+
+    @property
     def is_over(self) -> bool:
         """Whether it has ended for good."""
         return self._task.done()

@@ -41,12 +41,27 @@ class ReplicaLinks:
         self._waiting: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
         self._wanted_at: dict[str, float] = {}
+        self._unlinked_since: float | None = None
         self._changed = asyncio.Event()  # pulsed
 
     @property
     def connections(self) -> Sequence[ReplicaConnection]:
         """The connection to every known replica."""
         return tuple(self._connections.values())
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether this gateway has no link to any replica now, and no model can get one.
+
+        That is so if what places replicas is silent, or if replicas have run for `heartbeat_limit_s` that it cannot
+        reach. A model that has no replica, or one that loads, is no reason.
+        """
+        if any(connection.is_linked for connection in self._connections.values()):
+            return False
+        if not self._replicas.can_place():
+            return True
+        limit_s = self._options.heartbeat_limit_s
+        return self._unlinked_since is not None and time.monotonic() - self._unlinked_since > limit_s
 
     def of(self, model: str) -> Sequence[ReplicaConnection]:
         """Return the connections to a model's replicas."""
@@ -80,6 +95,7 @@ class ReplicaLinks:
         self._by_model.clear()
         for connection in self._connections.values():
             self._by_model.setdefault(connection.address.model, []).append(connection)
+        self._note_links()
         self._retired = [each for each in self._retired if not each.is_over]
         for connection in self._retired:
             connection.retire()
@@ -140,6 +156,14 @@ class ReplicaLinks:
         if router is None:
             router = self._routers[model.facts.name] = self._new_router()
         return sessions[router.choose(request, loads, loads.keys() - sessions.keys())]
+
+    def _note_links(self) -> None:
+        """Note since when there have been replicas and no link to any of them."""
+        connections = self._connections.values()
+        if not connections or any(connection.is_linked for connection in connections):
+            self._unlinked_since = None
+        elif self._unlinked_since is None:
+            self._unlinked_since = time.monotonic()
 
     def _count_lost(self, model: str) -> None:
         self._lost[model] += 1

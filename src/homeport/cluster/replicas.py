@@ -45,6 +45,14 @@ class Replicas(Protocol):
         """Return how many replicas of each model, by real name, should run now, as last known. Does not block."""
         ...
 
+    def gateways(self) -> int:
+        """Return how many gateways the cluster has, this one included, as last known. Does not block."""
+        ...
+
+    def can_place(self) -> bool:
+        """Whether what places replicas has answered lately, so that a model without a replica may get one."""
+        ...
+
     async def changed(self) -> None:
         """Wait until `known` or a `failure` has changed since the last return (the first call may return at once)."""
         ...

@@ -3,7 +3,8 @@
 Order for one request: `Admitted`, then the events of its kind (text: `TextDelta`, `ReasoningDelta`, `ToolCallDelta` and
 `ChoiceFinished`; embeddings: `EmbeddingVectors`, or `TokenCounts`; transcription: `RecordingInfo` and
 `TranscriptSegment`; speech: `AudioChunk`; moderation: `ModerationVerdict`; images: `ImageProgress` and
-`GeneratedImage`; tokens: `TokenizeResult`), then `Done`. `Failed` may replace the rest at any point. Nothing follows
+`GeneratedImage`; shapes: `ShapeProgress` and `GeneratedShape`; music: `MusicProgress`, `AudioChunk` and
+`MusicFinished`; tokens: `TokenizeResult`), then `Done`. `Failed` may replace the rest at any point. Nothing follows
 `Done` or `Failed`. One frame per engine step carries the events of all requests, so structs are arrays on the wire.
 Every event costs one credit, except those in `CREDIT_FREE_EVENTS`.
 """
@@ -240,6 +241,57 @@ class GeneratedImage(msgspec.Struct, frozen=True, array_like=True, tag="picture"
     revised_prompt: str | None = None
 
 
+class ShapeProgress(msgspec.Struct, frozen=True, array_like=True, tag="shape_progress"):
+    """Step `step` of `steps` of shape `shape_index` is done. Steps count from 1, shapes from 0."""
+
+    shape_index: int
+    step: int
+    steps: int
+
+
+class GeneratedShape(msgspec.Struct, frozen=True, array_like=True, tag="shape"):
+    """Shape `shape_index`, as a file's bytes. `triangles`: 0 for a cloud of `points`, which are else its vertices.
+
+    `preview`: a picture of it as a PNG file; empty if none was asked for.
+    """
+
+    shape_index: int
+    data: bytes
+    points: int
+    triangles: int
+    preview: bytes = b""
+
+
+class MusicProgress(msgspec.Struct, frozen=True, array_like=True, tag="music_progress"):
+    """Piece `index`, counted from 0: `seconds` of it are ready, of `total_seconds` at least, which may grow.
+
+    `bars`: those that are composed, if the model composes. `step`: the one of `steps` that is done, if it generates.
+    """
+
+    index: int
+    bars: int | None
+    seconds: float
+    total_seconds: float
+    step: int | None = None
+    steps: int | None = None
+
+
+class MusicFinished(msgspec.Struct, frozen=True, array_like=True, tag="music_finished"):
+    """Piece `index` is complete: all `AudioChunk` since the piece before are its file.
+
+    `seconds`: its length. What it is: `seed`, `genre`, `key` (as `D minor`), `bpm` (musicians' beats a minute) and
+    `time_signature` (as `6/8`); None: the model does not say.
+    """
+
+    index: int
+    seconds: float
+    seed: int
+    genre: str | None
+    key: str | None
+    bpm: float | None
+    time_signature: str | None
+
+
 class TokenizerFacts(msgspec.Struct, frozen=True):
     """Facts about a model's tokenizer: control tokens by name (None if it has none), and its chat template."""
 
@@ -290,6 +342,10 @@ Event = (
     | ModerationVerdict
     | ImageProgress
     | GeneratedImage
+    | ShapeProgress
+    | GeneratedShape
+    | MusicProgress
+    | MusicFinished
     | Done
     | Failed
 )

@@ -10,6 +10,8 @@ import msgspec
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.images import ImageRequest
 from homeport.domain.moderation import ModerationRequest
+from homeport.domain.music import MusicRequest
+from homeport.domain.shapes import ShapeRequest
 from homeport.domain.speech import SpeechRequest
 from homeport.domain.text import TextRequest, TokenRequest
 from homeport.domain.transcription import TranscriptionRequest
@@ -20,6 +22,8 @@ TRANSCRIPTION = "transcription"
 SPEECH = "speech"
 MODERATION = "moderation"
 IMAGES = "images"
+SHAPES = "shapes"
+MUSIC = "music"
 VISION = "vision"
 """The capability of text models that see pictures."""
 
@@ -34,7 +38,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     `engine_options`: the options that their engines accept, from the settings and from a model's manifest.
     `endpoints`: the values of `UsageRecord.endpoint`; `usage_endpoint`: the name of OpenAI's usage endpoint that sums
     them, None if this server has none. `starters`: the models of the catalogue that are pulled if no model is
-    installed; the first one answers to OpenAI's names.
+    installed; the first one answers to OpenAI's names. A kind without starters has no model until one is pulled.
     """
 
     name: str
@@ -108,6 +112,24 @@ KINDS: Mapping[str, Kind] = {
             endpoints=("images", "image_edits", "image_variations"),
             usage_endpoint=None,
             starters=("homeport-emoji-128",),
+        ),
+        Kind(
+            name=SHAPES,
+            requests=(ShapeRequest,),
+            capabilities=("shapes",),
+            engine_options=("threads",),
+            endpoints=("shapes",),
+            usage_endpoint=None,
+            starters=(),
+        ),
+        Kind(
+            name=MUSIC,
+            requests=(MusicRequest,),
+            capabilities=("music",),
+            engine_options=_LLAMA_OPTIONS,
+            endpoints=("music",),
+            usage_endpoint=None,
+            starters=("homeport-tunes",),
         ),
     )
 }

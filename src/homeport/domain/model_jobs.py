@@ -21,14 +21,15 @@ ENDED_STATUSES: tuple[ModelJobStatus, ...] = ("completed", "failed", "cancelled"
 class NewModelJob(msgspec.Struct, frozen=True, kw_only=True):
     """A requested job. `reference`: what to pull, or the name of the model to optimize.
 
-    `model`: the model's name, None until it is known. Of a pull: `projector` as in `PullOptions`; `optimize`: whether
-    an optimization follows. Of an optimization: `layout` and `is_dry` as in `OptimizeOptions`.
+    `model`: the model's name, None until it is known. Of a pull: `projector`, `accepts_licence` as in `PullOptions`;
+    `optimize`: whether an optimization follows. Of an optimization: `layout` and `is_dry` as in `OptimizeOptions`.
     """
 
     task: ModelTask
     reference: str
     model: str | None = None
     projector: str | None = None
+    accepts_licence: bool = False
     optimize: bool = False
     layout: str | None = None
     is_dry: bool = False
@@ -36,7 +37,7 @@ class NewModelJob(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def wish(self) -> tuple[object, ...]:
         """What was asked for: two jobs with equal wishes do the same."""
-        return self.task, self.reference, self.projector, self.optimize, self.layout, self.is_dry
+        return self.task, self.reference, self.projector, self.accepts_licence, self.optimize, self.layout, self.is_dry
 
 
 class ModelJob(NewModelJob, frozen=True, kw_only=True):

@@ -111,7 +111,8 @@ class ClusterStats(msgspec.Struct, frozen=True):
 
     By the model's real name: `wanted`: the replicas that should run; `ready`: those that take this gateway's requests;
     `waiting`: this gateway's requests that wait for a replica; `links_lost`: how often it lost a link to one that was
-    not ending. `retries`: how often it sent requests again, by the reason.
+    not ending. `retries`: how often it sent requests again, by the reason. `gateways`: the gateways of the cluster that
+    are alive, this one included.
     """
 
     replicas: tuple[ReplicaStats, ...]
@@ -120,6 +121,7 @@ class ClusterStats(msgspec.Struct, frozen=True):
     waiting: Mapping[str, int]
     links_lost: Mapping[str, int]
     retries: Mapping[str, int]
+    gateways: int
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -13,8 +13,8 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """One request: its caller, model, end time, outcome and cost. Fields are empty where nothing applies.
 
     `at`: whole seconds since 1970. `model` is the real name. `status`: `ok`, `cancelled`, or the code of an error.
-    `amount`: characters of a text to be spoken, seconds of a recording. `first_ms`: time to the first token.
-    `is_batch`: it was a line of a batch.
+    `amount`: characters of a text to be spoken, seconds of a recording or of music. `first_ms`: time to the first
+    token. `is_batch`: it was a line of a batch.
     """
 
     at: int

@@ -155,6 +155,14 @@ class TextChunk(msgspec.Struct, frozen=True, kw_only=True):
     vector: bytes = b""
 
 
+class IndexedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """All chunks of a file, with their vectors. `seq` and `window` are those of the `StoreFile`."""
+
+    seq: int
+    chunks: Sequence[TextChunk]
+    window: int | None = None
+
+
 class Filter(msgspec.Struct, frozen=True):
     """A condition on attributes. `operator`: `and`, `or` of `filters`; else a comparison of `key` with `value`."""
 

@@ -17,6 +17,8 @@ from homeport.domain.events import Event
 from homeport.domain.images import ImageRequest
 from homeport.domain.models import EngineStats, LoadedModel
 from homeport.domain.moderation import ModerationRequest
+from homeport.domain.music import MusicRequest
+from homeport.domain.shapes import ShapeRequest
 from homeport.domain.speech import SpeechRequest
 from homeport.domain.text import TextRequest, TokenRequest
 from homeport.domain.transcription import TranscriptionRequest
@@ -29,6 +31,8 @@ EngineRequest = (
     | SpeechRequest
     | ModerationRequest
     | ImageRequest
+    | MusicRequest
+    | ShapeRequest
 )
 """What an engine can be asked for: one struct per kind, distinguished by its tag."""
 

@@ -39,11 +39,17 @@ class _Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     encoding: str | None = None
 
 
+class _NotServed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    names: tuple[str, ...]
+    why: str
+
+
 class _Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     names: dict[str, dict[str, tuple[str, ...]]]
     families: tuple[_Family, ...]
     common: tuple[str, ...]
     choices: dict[str, tuple[str, ...]]
+    not_served: tuple[_NotServed, ...]
 
 
 @cache
@@ -76,6 +82,14 @@ def choices() -> Mapping[str, Sequence[str]]:
     They are no names of OpenAI's.
     """
     return _known().choices
+
+
+def why_not_served(name: str) -> str | None:
+    """Return why a model of OpenAI's is not served, and what is instead; None for any other name."""
+    return next(
+        (each.why for each in _known().not_served if any(fnmatch.fnmatchcase(name.lower(), one) for one in each.names)),
+        None,
+    )
 
 
 def family(name: str) -> OpenAIName | None:

@@ -23,7 +23,8 @@ class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `conversion`: what makes the file of its parts; size and hash are then those of the result. `repo`: the repository
     of the hub that has the file, if it is not the source's; all of it is used, at the latest revision. `stored_as`: its
-    name on disk, if the name in its path is not unique among the model's files.
+    name on disk, if the name in its path is not unique among the model's files. A `path` of `*` stands for all weights
+    and settings of the repository; their roles are this one's, `/` and their paths.
     """
 
     path: str
@@ -38,6 +39,11 @@ class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.conversion is not None and self.conversion not in CONVERSIONS:
             raise ValueError(f"there is no conversion {self.conversion}")
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it stands for all files of its repository."""
+        return self.path == "*"
 
     @property
     def name(self) -> str:
@@ -64,6 +70,8 @@ class CatalogueSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("a bundled file needs its size and its sha256")
         if self.hub not in ("hf", "ms") and any(file.repo for file in self.files):
             raise ValueError("a file of wheels or a bundled one has no repo")
+        if any(file.is_folder for file in self.files) and (self.hub not in ("hf", "ms") or len(self.files) > 1):
+            raise ValueError("only a source on a hub can be a whole repository, and then it has no other files")
         if self.hub in ("hf", "ms") and not self.repo:
             raise ValueError(f"a source on the hub {self.hub} needs a repo")
 
@@ -78,14 +86,19 @@ class CatalogueSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Licence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The license of the weights and where it is stated. Not `verified` if only upstream states it."""
+    """The license of the weights and where it is stated. Not `verified` if only upstream states it.
+
+    `non_commercial`: it forbids commercial use, so a user must accept it before the model is pulled.
+    """
 
     name: str
     stated: str
     verified: bool
+    non_commercial: bool = False
 
     def __str__(self) -> str:
-        return self.name if self.verified else f"{self.name} (unverified)"
+        marks = [*(["non-commercial"] if self.non_commercial else []), *([] if self.verified else ["unverified"])]
+        return f"{self.name} ({', '.join(marks)})" if marks else self.name
 
 
 class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import (
+    Forbidden,
     HomeportError,
     InvalidRequest,
     ModelNotFound,
@@ -34,7 +35,8 @@ from homeport.models import (
     whisper,
 )
 from homeport.models.catalogue import Catalogue
-from homeport.models.catalogue_entry import CatalogueEntry, CatalogueFile, CatalogueSource
+from homeport.models.catalogue_entry import CatalogueEntry, CatalogueSource
+from homeport.models.file_selection import select_files
 from homeport.models.manifest import Manifest, StoredFile
 from homeport.models.model_store import ModelStore
 from homeport.models.pull_options import PullOptions
@@ -61,7 +63,7 @@ def pull(
     """Install the model of a reference and return it; files that are present are not downloaded again.
 
     `known` is the catalogue (default: the built-in one). Raises InvalidRequest, ModelNotFound, NotFound, Forbidden or
-    Unavailable, each with a message that says what to do.
+    Unavailable, each with a message that says what to do. Forbidden also stands for a licence that is not accepted.
     """
     known = known or catalogue.built_in()
     wanted = references.parse(reference)
@@ -90,10 +92,20 @@ def check(reference: str, store: ModelStore, options: PullOptions, known: Catalo
     if entry is None:
         raise _unknown_name(wanted.name, known)
     if store.find(entry.name) is None:
+        _check_licence(entry, options)
         _check_projector(entry, options)
         if options.offline and not _needs_no_network(entry, store.folder(entry.name)):
             raise _not_fetched(entry)
     return entry.name
+
+
+def _check_licence(entry: CatalogueEntry, options: PullOptions) -> None:
+    if entry.licence.non_commercial and not options.accepts_licence:
+        raise Forbidden(
+            f"The licence of `{entry.name}` forbids commercial use: {entry.licence.name} (as stated by "
+            f"{entry.licence.stated}). Read it; `homeport pull {entry.name} --accept-licence` accepts it.",
+            code="licence_not_accepted",
+        )
 
 
 def _check_projector(entry: CatalogueEntry, options: PullOptions) -> None:
@@ -130,6 +142,7 @@ def _pull_entry(
 ) -> InstalledModel:
     if installed := store.find(entry.name):
         return installed
+    _check_licence(entry, options)
     _check_projector(entry, options)
     if options.projector == projectors.NONE:
         entry = entry.without_projector()
@@ -153,13 +166,8 @@ def _pull_from_first_source(
         try:
             progress.message(f"Looking for {entry.name} at {source.label}.")
             listing = source.listing()
-            wanted = tuple(
-                _select_file(catalogue_source.place(file), file, listing, source.label)
-                for file in catalogue_source.files
-            )
-            stored = _fetch_files(
-                source, listing, wanted, [file.role for file in catalogue_source.files], folder, progress
-            )
+            wanted, roles = select_files(catalogue_source, listing, source.label)
+            stored = _fetch_files(source, listing, wanted, roles, folder, progress)
         except HomeportError as error:
             if error.code == disk.DISK_FULL:
                 raise
@@ -206,16 +214,6 @@ def _source(catalogue_source: CatalogueSource, options: PullOptions) -> ModelSou
         for repo in catalogue_source.repos
     }
     return CombinedSource(sources) if len(sources) > 1 else sources[catalogue_source.repos[0]]
-
-
-def _select_file(path: str, wanted: CatalogueFile, listing: SourceListing, label: str) -> RemoteFile:
-    digest = wanted.sha256
-    for file in listing.files:
-        if file.path == path:
-            if digest is not None and file.sha256 not in (None, digest):
-                raise Unavailable(f"{label} has another {path} than the pinned one.")
-            return RemoteFile(file.path, file.size, digest or file.sha256, wanted.stored_as)
-    raise Unavailable(f"{label} no longer has {path}.")
 
 
 def _pull_reference(

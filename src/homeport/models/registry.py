@@ -46,7 +46,9 @@ class InstalledModelRegistry:
     ) -> None:
         self._store = store
         self._catalogue = catalogue
-        starters = {kind.name: kind.starters[0] for kind in KINDS.values() if catalogue.find(kind.starters[0])}
+        starters = {
+            kind.name: kind.starters[0] for kind in KINDS.values() if kind.starters and catalogue.find(kind.starters[0])
+        }
         self._first_defaults: Mapping[str, str] = {**starters, **(defaults or {})}
         self._overrides = overrides or {}
         self._recorded = recorded
@@ -169,6 +171,8 @@ class InstalledModelRegistry:
             known = [f"`homeport pull {entry.name}`" for entry in self._catalogue.models if entry.kind == kind]
             run = f" Run {' or '.join(known)}." if known else ""
             text = f"`{name}` resolves to a model of the kind {kind}, and none is installed.{run}"
+        elif why := aliases.why_not_served(name):
+            text = f"The model `{excerpt(name)}` is not served. {why}"
         else:
             text = _UNKNOWN.format(excerpt(name)) + self._near_matches(name)
         return ModelNotFound(text, param="model")

@@ -1,4 +1,4 @@
-"""Images that are stored for a limited time as blobs, where several gateways find them. `images` is for a single one.
+"""Images, and shapes, stored for a limited time as blobs, where several gateways find them. `images` is for one.
 
 Knows nothing of HTTP or the content of images.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from homeport.domain.errors import NotFound
 from homeport.domain.images import ImageFormat
 from homeport.domain.keys import LOCAL_PROJECT
+from homeport.domain.shapes import ShapeFormat
 from homeport.store import rows
 from homeport.store.blobs import BlobStore
 from homeport.store.images import is_expired, new_name
@@ -32,7 +33,7 @@ class BlobImages:
         self._sizes_until = float("-inf")
         self.check: Callable[[str, int], None] = lambda _, __: None
 
-    def save(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
+    def save(self, data: bytes, format: ImageFormat | ShapeFormat, project: str = LOCAL_PROJECT) -> str:
         """Store an image and return its name. Raises what `check` raises, StorageFull or Unavailable."""
         name = new_name(self._clock() + self._keep_s, format)
         self.check(project, len(data))

@@ -1,4 +1,4 @@
-"""Images that are stored for a limited time under unguessable names.
+"""Images, and shapes, that are stored for a limited time under unguessable names.
 
 A name contains the time at which its image expires, so a restarted server needs no other record. Knows nothing of HTTP
 or the content of images.
@@ -16,9 +16,10 @@ from pathlib import Path
 
 from homeport.domain.images import ImageFormat
 from homeport.domain.keys import LOCAL_PROJECT
+from homeport.domain.shapes import ShapeFormat
 from homeport.formats import atomic, durable_files
 
-_NAME = re.compile(r"([0-9a-f]{8,12})-[0-9A-Za-z_-]{43}\.(?:png|jpeg|webp)")
+_NAME = re.compile(r"([0-9a-f]{8,12})-[0-9A-Za-z_-]{43}\.(?:png|jpeg|webp|ply|glb|json)")
 
 _log = logging.getLogger("homeport.pictures")
 
@@ -36,7 +37,7 @@ class ImageFolder:
         self._guard = threading.Lock()
         self.check: Callable[[str, int], None] = lambda _, __: None
 
-    def save(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
+    def save(self, data: bytes, format: ImageFormat | ShapeFormat, project: str = LOCAL_PROJECT) -> str:
         """Store an image and return its name. Deletes expired images.
 
         Raises what `check` raises, StorageFull or Unavailable.
@@ -86,7 +87,7 @@ class ImageFolder:
         return is_expired(name, self._clock())
 
 
-def new_name(expires_at: float, format: ImageFormat) -> str:
+def new_name(expires_at: float, format: ImageFormat | ShapeFormat) -> str:
     """Return an unguessable name that contains the time at which its image expires."""
     return f"{int(expires_at):08x}-{secrets.token_urlsafe(32)}.{format.value}"
 

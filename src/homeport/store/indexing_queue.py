@@ -10,11 +10,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from homeport.domain.errors import NotFound
+from homeport.domain.errors import HomeportError, InvalidRequest, NotFound
 from homeport.domain.vector_stores import (
     COMPLETED,
     FAILED,
     IN_PROGRESS,
+    IndexedFile,
     IndexingError,
     StoreFile,
     TextChunk,
@@ -41,33 +42,33 @@ class SqlIndexingQueue:
         self._now = now
         self._damaged: set[int] = set()  # numbers of rows that cannot be read
 
-    def claim(self, owner: str, lease_s: float) -> tuple[StoreFile, VectorStore] | None:
-        """Take ownership of the oldest file that is neither indexed nor owned. Damaged rows are skipped.
+    def claim(self, owner: str, lease_s: float, limit: int = 1) -> Sequence[tuple[StoreFile, VectorStore]]:
+        """Take ownership of the oldest files that are neither indexed nor owned. Damaged rows are skipped.
 
-        The store is without the numbers and size of its files.
+        The stores are without the numbers and sizes of their files.
         """
         files = VECTOR_STORE_FILES
         while True:
             is_free = sa.and_(files.c.status == IN_PROGRESS, files.c.owned_until <= self._now())
             is_readable = [files.c.seq.not_in(self._damaged)] if self._damaged else []
-            query = sa.select(files).where(is_free, *is_readable).order_by(files.c.seq).limit(1)
+            query = sa.select(files).where(is_free, *is_readable).order_by(files.c.seq).limit(limit)
             with self._database.read_transaction() as connection:
-                row = connection.execute(query).mappings().first()
-            if row is None:
-                return None  # the usual case, which needs no write lock
-            try:
-                file_of(row)
+                found = connection.execute(query).mappings().all()
+            if not found:
+                return []  # the usual case, which needs no write lock
+            damaged = {row["seq"] for row in found if not _is_readable(row)}
+            if not damaged:
                 break
-            except NotFound:
-                self._damaged.add(row["seq"])
+            self._damaged |= damaged
         with self._database.write_transaction() as connection:
-            row = connection.execute(query.with_for_update(skip_locked=True)).mappings().first()
-            if row is None:
-                return None
-            file = file_of(row)
+            rows = connection.execute(query.with_for_update(skip_locked=True)).mappings().all()
+            claimed = [file_of(row) for row in rows]
             lease = {"owner": owner, "owned_until": self._now() + lease_s}
-            connection.execute(sa.update(files).where(files.c.seq == file.seq).values(**lease))
-            return file, find_uncounted_store(connection, file.project, file.store_id)
+            where = files.c.seq.in_([each.seq for each in claimed])
+            connection.execute(sa.update(files).where(where).values(**lease))
+            of_projects = {each.store_id: each.project for each in claimed}
+            stores = {id: find_uncounted_store(connection, project, id) for id, project in of_projects.items()}
+            return [(each, stores[each.store_id]) for each in claimed]
 
     def renew(self, owner: str, lease_s: float) -> Sequence[int]:
         """Extend the ownership of all that `owner` owns; return their numbers."""
@@ -88,20 +89,34 @@ class SqlIndexingQueue:
         """Store the texts of a file, cut into chunks. Raises NotFound, InvalidRequest over the storage limit."""
         values = [_row(seq, number, text) for number, text in enumerate(texts)]
         with self._database.write_transaction() as connection:
-            n_bytes = self._insert_chunks(connection, self._find_owned(connection, owner, seq), values)
+            file = self._find_owned(connection, owner, seq)
+            n_bytes = self._claim_bytes(connection, file.project, values)
+            self._replace_chunks(connection, [file], values)
             self._set(connection, seq, bytes=n_bytes, n_chunks=len(values), window=window)
 
-    def add_complete(self, owner: str, seq: int, chunks: Sequence[TextChunk], window: int | None) -> None:
-        """Store all chunks of a file with their vectors, and record that it is indexed, in one transaction.
+    def add_complete(self, owner: str, files: Sequence[IndexedFile]) -> Sequence[HomeportError | None]:
+        """Store all chunks of files with their vectors, and record that these are indexed, in one transaction.
 
-        Raises NotFound, InvalidRequest over the storage limit.
+        Returns for each file why it is not stored: NotFound, or InvalidRequest over the storage limit.
         """
-        values = [{**_row(seq, each.number, each.text), "vector": each.vector} for each in chunks]
-        changes = {"n_chunks": len(values), "window": window, **_COMPLETE}
+        values = {each.seq: _complete_rows(each) for each in files}
+        outcomes: list[HomeportError | None] = []
+        changes: list[dict[str, Any]] = []
         with self._database.write_transaction() as connection:
-            file = self._find_owned(connection, owner, seq)
-            self._set(connection, seq, bytes=self._insert_chunks(connection, file, values), **changes)
-            revise(connection, file.store_id)
+            owned = self._find_all_owned(connection, owner, list(values))
+            for each in files:
+                try:
+                    file = _require(owned.get(each.seq))
+                    n_bytes = self._claim_bytes(connection, file.project, values[each.seq])
+                except (NotFound, InvalidRequest) as error:
+                    outcomes.append(error)
+                    continue
+                outcomes.append(None)
+                numbers = {"bytes": n_bytes, "n_chunks": len(each.chunks), "window": each.window}
+                changes.append({"of_seq": each.seq, **numbers})
+            if changes:
+                self._complete(connection, [owned[each["of_seq"]] for each in changes], changes, values)
+        return outcomes
 
     def chunks_without_vector(self, seq: int, limit: int, after: int = -1) -> Sequence[TextChunk]:
         """Return the next chunks that have no vector yet, with numbers above `after`."""
@@ -134,27 +149,70 @@ class SqlIndexingQueue:
             if error is None:
                 revise(connection, file.store_id)
 
-    def _insert_chunks(self, connection: sa.Connection, file: StoreFile, values: Sequence[dict[str, Any]]) -> int:
-        """Replace the chunks of a file; return their bytes. Raises InvalidRequest over the storage limit."""
+    def _complete(
+        self,
+        connection: sa.Connection,
+        files: Sequence[StoreFile],
+        changes: Sequence[dict[str, Any]],
+        values: Mapping[int, Sequence[dict[str, Any]]],
+    ) -> None:
+        """Store files whose bytes are claimed. `values`: the rows of their chunks, by the number of the file."""
+        self._replace_chunks(connection, files, [row for each in files for row in values[each.seq]])
+        table = VECTOR_STORE_FILES
+        update = sa.update(table).where(table.c.seq == sa.bindparam("of_seq")).values(**_COMPLETE)
+        connection.execute(update, changes)
+        for store_id in sorted({each.store_id for each in files}):
+            revise(connection, store_id)
+
+    def _claim_bytes(self, connection: sa.Connection, project: str, values: Sequence[dict[str, Any]]) -> int:
+        """Return the bytes of chunks. Raises InvalidRequest if they exceed the project's storage limit."""
         sizes = (len(each["text"].encode()) + len(each["words"]) + len(each.get("vector", b"")) for each in values)
         n_bytes = sum(sizes)
-        self._storage.claim_quickly(connection, file.project, n_bytes, None)
-        if file.n_chunks is not None:
-            delete_chunks(connection, [file.seq])
-        for at in range(0, len(values), _ROWS_AT_ONCE):
-            connection.execute(sa.insert(VECTOR_STORE_CHUNKS), values[at : at + _ROWS_AT_ONCE])
+        self._storage.claim_quickly(connection, project, n_bytes, None)
         return n_bytes
 
+    def _replace_chunks(
+        self, connection: sa.Connection, files: Sequence[StoreFile], values: Sequence[dict[str, Any]]
+    ) -> None:
+        """Insert the chunks of files in place of those that another owner stored."""
+        replaced = [each.seq for each in files if each.n_chunks is not None]
+        if replaced:
+            delete_chunks(connection, replaced)
+        for at in range(0, len(values), _ROWS_AT_ONCE):
+            connection.execute(sa.insert(VECTOR_STORE_CHUNKS), values[at : at + _ROWS_AT_ONCE])
+
     def _find_owned(self, connection: sa.Connection, owner: str, seq: int) -> StoreFile:
+        """Return a file that is still owned, locked. Raises NotFound."""
+        return _require(self._find_all_owned(connection, owner, [seq]).get(seq))
+
+    def _find_all_owned(self, connection: sa.Connection, owner: str, seqs: Sequence[int]) -> Mapping[int, StoreFile]:
+        """Return those of these files that are still owned, by number, locked in the order of their numbers."""
         files = VECTOR_STORE_FILES
-        where = sa.and_(files.c.seq == seq, files.c.owner == owner, files.c.status == IN_PROGRESS)
-        row = connection.execute(sa.select(files).where(where).with_for_update()).mappings().first()
-        if row is None:
-            raise NotFound("This file of a vector store was removed or cancelled, or another server indexes it.")
-        return file_of(row)
+        where = sa.and_(files.c.seq.in_(seqs), files.c.owner == owner, files.c.status == IN_PROGRESS)
+        query = sa.select(files).where(where).order_by(files.c.seq).with_for_update()
+        return {row["seq"]: file_of(row) for row in connection.execute(query).mappings()}
 
     def _set(self, connection: sa.Connection, seq: int, **changes: Any) -> None:
         connection.execute(sa.update(VECTOR_STORE_FILES).where(VECTOR_STORE_FILES.c.seq == seq).values(**changes))
+
+
+def _require(file: StoreFile | None) -> StoreFile:
+    if file is None:
+        raise NotFound("This file of a vector store was removed or cancelled, or another server indexes it.")
+    return file
+
+
+def _is_readable(row: sa.RowMapping) -> bool:
+    try:
+        file_of(row)
+    except NotFound:
+        return False
+    return True
+
+
+def _complete_rows(file: IndexedFile) -> Sequence[dict[str, Any]]:
+    """Return the rows of a file's chunks, with their vectors."""
+    return [{**_row(file.seq, each.number, each.text), "vector": each.vector} for each in file.chunks]
 
 
 def _row(seq: int, number: int, text: str) -> dict[str, Any]:

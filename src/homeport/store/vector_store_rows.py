@@ -188,7 +188,7 @@ def delete_store(connection: sa.Connection, store_id: str) -> None:
 def cancel_files(connection: sa.Connection, where: sa.ColumnElement[bool]) -> None:
     """Cancel files that are not indexed yet, and delete what was made of them."""
     files = VECTOR_STORE_FILES
-    query = sa.select(files.c.seq).where(where, files.c.status == IN_PROGRESS).with_for_update()
+    query = sa.select(files.c.seq).where(where, files.c.status == IN_PROGRESS).order_by(files.c.seq).with_for_update()
     seqs = connection.execute(query).scalars().all()
     delete_chunks(connection, seqs)
     ended = {"status": CANCELLED, "owner": "", "bytes": 0}

@@ -49,6 +49,16 @@ async def test_a_reservation_is_renewed_until_its_end() -> None:
     assert not repository.locks
 
 
+async def test_a_released_conversation_is_free_before_the_context_ends() -> None:
+    """A caller who has the whole answer may ask again at once, and the end of the context takes nothing from them."""
+    repository = Renewals()
+    async with asyncio.timeout(30), lock_of(repository) as lock:
+        await lock.release()
+        assert not repository.locks
+        repository.locks["conv_0"] = "resp_2"
+    assert repository.locks == {"conv_0": "resp_2"}
+
+
 @pytest.mark.parametrize("error", [Conflict("taken"), NotFound("deleted")])
 async def test_a_lost_reservation_adds_nothing(error: HomeportError) -> None:
     """Once another response has the conversation, or nobody, the response learns it before it stores anything."""

@@ -95,8 +95,8 @@ class StoreApp:
 
     def index_all(self) -> None:
         """Index all files, each as the sentences of its name's first part."""
-        while (claimed := self.queue.claim("me", 5.0)) is not None:
-            file, _ = claimed
+        while claimed := self.queue.claim("me", 5.0):
+            ((file, _),) = claimed
             texts = file.filename.rsplit(".", 1)[0].split("|")
             self.queue.add_chunks("me", file.seq, texts, None)
             chunks = self.queue.chunks_without_vector(file.seq, 100)

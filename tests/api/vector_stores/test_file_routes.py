@@ -1,5 +1,6 @@
 """The files of vector stores over HTTP: added alone and together, described, read, removed, and refused by name."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,8 +50,7 @@ async def test_a_failed_file_has_an_error(app: StoreApp, store_id: str) -> None:
     """What went wrong is `last_error`, and the limit of the model's window is said where it was needed."""
     file_id = app.upload()
     await app.post(f"/{store_id}/files", file_id=file_id)
-    claimed = app.queue.claim("me", 5)
-    assert claimed is not None
+    (claimed,) = app.queue.claim("me", 5)
     app.queue.add_chunks("me", claimed[0].seq, ["text"], 508)
     app.queue.finish("me", claimed[0].seq, IndexingError("invalid_file", "It is empty."))
     found = await app.get(f"/{store_id}/files/{file_id}")
@@ -197,3 +197,15 @@ def _filled(value: Any, file_id: str) -> Any:
     if isinstance(value, dict):
         return {key: _filled(each, file_id) for key, each in value.items()}
     return file_id if value == "F" else value
+
+
+async def test_the_indexing_is_notified_of_files(tmp_path: Path) -> None:
+    """It begins when a file, a batch of files, or a store with files is added, and not for an empty store."""
+    told: list[str] = []
+    app = StoreApp(tmp_path, on_files_added=lambda: told.append("now"))
+    store_id = (await app.post(""))["id"]
+    assert told == []
+    await app.post(f"/{store_id}/files", file_id=app.upload())
+    await app.post(f"/{store_id}/file_batches", file_ids=[app.upload()])
+    await app.post("", file_ids=[app.upload()])
+    assert len(told) == 3

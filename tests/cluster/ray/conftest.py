@@ -17,7 +17,7 @@ from homeport.domain.clusters import ScalingLimits
 from homeport.domain.models import InstalledModel
 from homeport.domain.ports.serving import RequestStream
 from homeport.serving.options import ServingOptions
-from tests.serving.conftest import prompt
+from tests.serving.conftest import prompt, until
 
 if TYPE_CHECKING:
     from homeport.cluster.ray.ray_replicas import RayReplicas
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 collect_ignore_glob = [] if importlib.util.find_spec("ray") else ["test_*.py"]
 
 OPTIONS = ServingOptions(slots=4, heartbeat_s=0.2, heartbeat_limit_s=3.0, load_limit_s=90.0)
+
+WHOLE_LIMIT_S = 120.0
+"""Ray notices a lost node within 24 s; replicas of earlier tests end within seconds."""
 
 
 class Gateway:
@@ -93,7 +96,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator["LocalCluster"
 
 
 @pytest.fixture
-async def new_gateway(cluster: "LocalCluster") -> AsyncIterator[Callable[[], Awaitable[Gateway]]]:
+async def whole_cluster(cluster: "LocalCluster") -> "LocalCluster":
+    """The cluster with all its nodes and without replicas, whatever an earlier test did to it."""
+    await asyncio.to_thread(cluster.add_missing_nodes)
+    await until(cluster.is_whole, WHOLE_LIMIT_S)
+    return cluster
+
+
+@pytest.fixture
+async def new_gateway(whole_cluster: "LocalCluster") -> AsyncIterator[Callable[[], Awaitable[Gateway]]]:
     """Start gateways, and stop them with the test."""
     from homeport.cluster.ray.ray_replicas import RayReplicas
     from tests.cluster.ray.scripted_node import describe
@@ -101,7 +112,7 @@ async def new_gateway(cluster: "LocalCluster") -> AsyncIterator[Callable[[], Awa
     started: list[Gateway] = []
 
     async def start() -> Gateway:
-        replicas = RayReplicas(cluster.address, cluster.token_file, None, describe, is_database_shared=True)
+        replicas = RayReplicas(whole_cluster.address, whole_cluster.token_file, None, describe, is_database_shared=True)
         gateway = Gateway(replicas)
         await replicas.start()
         started.append(gateway)

@@ -71,6 +71,16 @@ async def test_killed_replica_is_replaced(gateway: Gateway, model: InstalledMode
     await gateway.scale(model, 0, 1)
 
 
+async def test_running_replicas_are_counted(gateway: Gateway, model: InstalledModel) -> None:
+    """Ray says how many replicas of a model would finish their requests if they were replaced now."""
+    from homeport.cluster.ray.applications import count_running
+
+    assert count_running(model.facts.name) == 0
+    await gateway.scale(model, 2, 2)
+    await until(lambda: count_running(model.facts.name) == 2, LIMIT_S)
+    await gateway.scale(model, 0, 1)
+
+
 async def _read(stream: RequestStream, n_events: int) -> int:
     """Read some events, then close the stream; return how many."""
     n_read = 0

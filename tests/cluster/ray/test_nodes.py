@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import pytest
 
 from homeport.domain.errors import Conflict, InvalidRequest, Unavailable
 from homeport.domain.models import InstalledModel
+from homeport.domain.ports.serving import RequestStream
 from tests.cluster.ray.conftest import Gateway
 from tests.cluster.ray.test_gateways import LIMIT_S
 from tests.serving.conftest import answer, until
@@ -58,14 +59,20 @@ def fetched(home: Path, name: str) -> list[Path]:
     return [*(home / "cluster" / "models").glob(f"*/models/*/{name}")]
 
 
+def join_flags(cluster: "LocalCluster", home: Path) -> list[str]:
+    """Return the flags of a node of this user."""
+    return ["--home", str(home), "--token-file", str(cluster.token_file), "--memory", "2GB"]
+
+
 @contextmanager
-def joined(cluster: "LocalCluster", home: Path) -> Iterator["subprocess.Popen[str]"]:
-    """Run a node by `homeport cluster join`; end it if the test does not."""
-    command = [sys.executable, "-m", "homeport", "cluster", "join", cluster.address, "--home", str(home)]
-    command += ["--host", "127.0.0.9", "--cluster-ports", str(free_port(cluster)), "--cpus", "2", "--memory", "2GB"]
-    command += ["--token-file", str(cluster.token_file)]
+def joined(
+    cluster: "LocalCluster", flags: Sequence[str], under: Sequence[str] = (), environ: Mapping[str, str] | None = None
+) -> Iterator["subprocess.Popen[str]"]:
+    """Run a node by `homeport cluster join`; end it if the test does not. `under`: a program that runs the command."""
+    command = [*under, sys.executable, "-m", "homeport", "cluster", "join", cluster.address, *flags]
+    command += ["--host", "127.0.0.9", "--cluster-ports", str(free_port(cluster)), "--cpus", "2"]
     with subprocess.Popen(
-        command, env=variables(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, env=environ or variables(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as child:
         try:
             assert child.stdout is not None
@@ -109,7 +116,7 @@ async def test_wrong_address(cluster: "LocalCluster", tmp_path: Path) -> None:
 
 async def test_node_joins_and_leaves(cluster: "LocalCluster", tmp_path: Path) -> None:
     """`cluster join` makes a node that `cluster status` lists; SIGTERM ends it with all its processes."""
-    with joined(cluster, tmp_path / "home") as child:
+    with joined(cluster, join_flags(cluster, tmp_path / "home")) as child:
         found = {node["address"]: node["state"] for node in status(tmp_path / "home")["nodes"]}
         assert found["127.0.0.9"] == "alive"
         assert len(found) == 4
@@ -120,21 +127,27 @@ async def test_node_joins_and_leaves(cluster: "LocalCluster", tmp_path: Path) ->
         assert not alive
 
 
+async def count_events(stream: RequestStream) -> int:
+    """Read a stream to its end and return the number of its events."""
+    count = sum([len(batch) async for batch in stream])
+    await stream.aclose()
+    return count
+
+
 async def test_drained_node_leaves(
     cluster: "LocalCluster", gateway: Gateway, model: InstalledModel, tmp_path: Path
 ) -> None:
     """A drained node's replica finishes its requests, another node gets one, and the node's command ends."""
-    with joined(cluster, tmp_path / "home") as child:
+    with joined(cluster, join_flags(cluster, tmp_path / "home")) as child:
         await gateway.scale(model, 4, 4)  # one on each node
         await until(lambda: gateway.n_ready(model) == 4, LIMIT_S)
         await gateway.scale(model, 1, 4)
         streams = [await gateway.open(model, "count 2000") for _ in range(4)]
         drained = await asyncio.to_thread(homeport, "cluster", "drain", "127.0.0.9", "--home", str(tmp_path / "home"))
         assert drained.returncode == 0, drained.stderr
+        read = [asyncio.create_task(count_events(stream)) for stream in streams]  # unread, they would hold up the node
         await until(lambda: "127.0.0.9" not in gateway.nodes(model), LIMIT_S)
-        for stream in streams:
-            assert sum([len(batch) async for batch in stream]) == 2002
-            await stream.aclose()
+        assert await asyncio.gather(*read) == [2002] * len(streams)
         assert await asyncio.to_thread(child.wait, 60) == 0
     assert await answer(gateway.serving, "count 1", model) == "1 "
     await gateway.scale(model, 0, 1)

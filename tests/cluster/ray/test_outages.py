@@ -1,4 +1,4 @@
-"""Outages under load: files replaced, a node that hangs, the head killed. They end the cluster, so they run last."""
+"""Outages under load: files replaced, a node that hangs, the head killed. The next test gets a whole cluster again."""
 
 import asyncio
 import signal
@@ -12,7 +12,7 @@ import pytest
 from homeport.domain.models import InstalledModel
 from tests.cluster.ray.conftest import Gateway
 from tests.cluster.ray.test_gateways import LIMIT_S
-from tests.serving.conftest import until
+from tests.serving.conftest import answer, until
 
 if TYPE_CHECKING:
     from tests.cluster.ray.local_cluster import LocalCluster
@@ -79,33 +79,39 @@ async def test_files_are_replaced_under_load(gateway: Gateway, model: InstalledM
     await gateway.scale(new, 0, 1)
 
 
-async def test_node_hangs(cluster: "LocalCluster", gateway: Gateway, model: InstalledModel) -> None:
+async def test_node_hangs(whole_cluster: "LocalCluster", gateway: Gateway, model: InstalledModel) -> None:
     """When all processes of a node hang, requests are answered at others, and its replica is placed elsewhere."""
-    while len(cluster.nodes) < 4:
-        await asyncio.to_thread(cluster.add_node)
+    await asyncio.to_thread(whole_cluster.add_node)  # has room for a replica
     await gateway.scale(model, 3, 3)
     await until(lambda: gateway.n_ready(model) == 3, LIMIT_S)
-    hung = next(node for node in cluster.nodes[2:] if node.plan.host in gateway.nodes(model))
+    hung = next(node for node in whole_cluster.nodes[2:] if node.plan.host in gateway.nodes(model))
     async with load(gateway, model) as clients:
-        cluster.signal_node(hung, signal.SIGSTOP)
+        whole_cluster.signal_node(hung, signal.SIGSTOP)
         await until(lambda: gateway.n_ready(model) == 2)
         n_answered = clients.n_answered
         await until(lambda: clients.n_answered > n_answered + CLIENTS)
-        await until(lambda: len(gateway.nodes(model) - {hung.plan.host}) == 3, 2 * LIMIT_S)  # Ray notices it late
-    cluster.end_node(hung)
+        await until(lambda: len(gateway.nodes(model) - {hung.plan.host}) == 3, LIMIT_S)
+    whole_cluster.end_node(hung)
     await gateway.scale(model, 0, 1)
 
 
-async def test_head_is_killed(cluster: "LocalCluster", gateway: Gateway, model: InstalledModel) -> None:
-    """Without the head, replicas of other nodes answer, also those requests that were on the head's replica."""
+async def test_head_is_killed(whole_cluster: "LocalCluster", gateway: Gateway, model: InstalledModel) -> None:
+    """Without the head, other nodes' replicas answer; when it is back, models are placed and gateways connect again."""
     await gateway.scale(model, 3, 3)
     await until(lambda: gateway.n_ready(model) == 3, LIMIT_S)
+    lost = {each.replica for each in gateway.replicas.known()}
     async with load(gateway, model) as clients:
         await until(lambda: clients.n_answered)
-        cluster.end_node(cluster.nodes[0])
+        await asyncio.to_thread(whole_cluster.kill_head)
         await until(lambda: gateway.n_ready(model) == 2)
         n_answered = clients.n_answered
         await until(lambda: clients.n_answered > n_answered + 10 * CLIENTS)
+    await asyncio.to_thread(whole_cluster.start_head_again)
+    await until(lambda: not lost & {each.replica for each in gateway.replicas.known()}, LIMIT_S)
+    await until(lambda: gateway.n_ready(model) == 3, LIMIT_S)
+    assert await answer(gateway.serving, "count 1", model) == "1 "
+    assert gateway.replicas.can_place()
+    await gateway.scale(model, 0, 1)
 
 
 def digests(gateway: Gateway, model: InstalledModel) -> set[str]:

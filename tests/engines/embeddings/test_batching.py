@@ -1,7 +1,10 @@
 """Requests packed into batches in fair order, on an encoder of some kilobytes."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +26,7 @@ from homeport.engines.embeddings.tokenization import InputTokenizer
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EmbeddingEncoder, EncoderOptions, Ids
 from homeport.engines.llama.encoder import Vectors as Rows
+from homeport.engines.round_robin import ActiveRequest
 from tests.engines.embeddings.request_driver import RequestDriver
 from tests.samples import tiny_encoders as tiny
 
@@ -30,30 +34,40 @@ BATCH = 64
 
 
 class RecordingEncoder:
-    """An encoder that records the lengths of each batch's inputs, and fails on request."""
+    """An encoder that records the lengths of each batch's inputs, and fails on request.
+
+    `alone`: batches that all threads compute; `aside`: those that one thread computes; `hold`: while it is locked,
+    such a batch takes long if its first input has more than 50 tokens.
+    """
 
     def __init__(self, model: EmbeddingEncoder) -> None:
         self.model = model
         self.batches: list[list[int]] = []
+        self.alone: list[list[int]] = []
+        self.aside: list[list[int]] = []
         self.breaks = False
-        self.at_once: list[int] = []
-        self._encode, self._encode_all = model.encode, model.encode_all
+        self.hold = threading.Lock()
+        self._encode, self._encode_aside = model.encode, model._encode_aside
         model.encode = self.encode  # type: ignore[method-assign]
-        model.encode_all = self.encode_all  # type: ignore[method-assign]
+        model._encode_aside = self.encode_aside  # type: ignore[method-assign]
 
     def encode(self, sequences: Sequence[Ids]) -> Rows:
-        """Encode with the real encoder."""
-        self.batches.append([len(each) for each in sequences])
-        if self.breaks:
-            raise EngineFailed("fails on request")
+        """Encode with the real encoder, on all threads."""
+        self._record(sequences, self.alone)
         return self._encode(sequences)
 
-    def encode_all(self, batches: Sequence[Sequence[Ids]]) -> list[Rows]:
-        """Encode several batches with the real encoder."""
-        self.at_once.append(len(batches))
-        if len(batches) > 1 and self.breaks:
+    def encode_aside(self, sequences: Sequence[Ids], contexts: Any) -> Rows:
+        """Encode with the real encoder, on one thread."""
+        self._record(sequences, self.aside)
+        with self.hold if len(sequences[0]) > 50 else nullcontext():
+            return self._encode_aside(sequences, contexts)
+
+    def _record(self, sequences: Sequence[Ids], kind: list[list[int]]) -> None:
+        lengths = [len(each) for each in sequences]
+        self.batches.append(lengths)
+        kind.append(lengths)
+        if self.breaks:
             raise EngineFailed("fails on request")
-        return self._encode_all(batches)
 
 
 class BatcherDriver(RequestDriver):
@@ -84,8 +98,10 @@ Make = Callable[..., BatcherDriver]
 def make_driver(tmp_path: Path) -> Iterator[Make]:
     made: list[BatcherDriver] = []
 
-    def make(family: EmbeddingFamily | None = None, sequences: int = 8, threads: int = 1) -> BatcherDriver:
-        tiny.bert(tmp_path / "tiny.gguf")
+    def make(
+        family: EmbeddingFamily | None = None, sequences: int = 8, threads: int = 1, window: int = 128
+    ) -> BatcherDriver:
+        tiny.bert(tmp_path / "tiny.gguf", window=window)
         options = EncoderOptions(batch=BATCH, sequences=sequences, threads=threads)
         made.append(BatcherDriver(encoder.load(tmp_path / "tiny.gguf", options), family or EmbeddingFamily()))
         return made[-1]
@@ -145,12 +161,12 @@ def test_two_long_requests_take_turns(make_driver: Make) -> None:
 
 
 def test_as_many_batches_as_threads_are_computed_at_once(make_driver: Make) -> None:
-    """A request whose inputs are in several batches of a step gets one event with its vectors in order."""
+    """A request whose inputs are in several batches gets its vectors in order, as each thread takes the next batch."""
     driver = make_driver(threads=2)
     texts = [" ".join(["the", "cat", "dog"][at % 3] for _ in range(40 + at)) for at in range(5)]
     id, other = driver.open(*texts), driver.open("the cat")
     driver.finish()
-    assert driver.watched.at_once == [2, 2, 1]
+    assert (driver.watched.alone, len(driver.watched.aside)) == ([], 5)
     kinds = [type(event) for event in driver.events[id]]
     assert kinds == [Admitted, *[EmbeddingVectors] * kinds.count(EmbeddingVectors), Done]
     alone = np.concatenate([driver.watched.model.encode([driver.watched.model.tokenize(text)]) for text in texts])
@@ -158,11 +174,71 @@ def test_as_many_batches_as_threads_are_computed_at_once(make_driver: Make) -> N
     assert isinstance(driver.events[other][-1], Done)
 
 
+def test_no_thread_waits_for_the_batch_of_another_one(make_driver: Make) -> None:
+    """While one batch takes long, the other thread computes all others; vectors wait for those of earlier inputs."""
+    driver = make_driver(threads=2)
+    with driver.watched.hold:
+        long = driver.open(" ".join(["the"] * 60), *[" ".join(["cat"] * 40)] * 2)
+        others = [driver.open(" ".join(["dog"] * 40)) for _ in range(3)]
+        while any(other in driver.active for other in others) or len(driver.watched.aside) < 6:
+            driver.step()
+        assert [type(event) for event in driver.events[long]] == [Admitted]
+    driver.finish()
+    assert driver.rows(long).shape == (3, tiny.WIDTH)
+
+
+def test_the_only_batch_is_computed_by_all_threads(make_driver: Make) -> None:
+    """A single query does not wait for one thread while the others have nothing to do."""
+    driver = make_driver(threads=2)
+    id = driver.open("the cat")
+    driver.finish()
+    assert (driver.watched.alone, driver.watched.aside) == ([[4]], [])
+    assert isinstance(driver.events[id][-1], Done)
+
+
+def test_texts_follow_those_that_were_counted(make_driver: Make) -> None:
+    """After texts were counted, one thread computes the first of them, so that the others can begin with the next."""
+    driver = make_driver(threads=2)
+    driver.send(EmbeddingRequest((TextPrompt("the cat"),), counts_only=True))
+    driver.finish()
+    id = driver.open("the cat")
+    driver.finish()
+    assert (driver.watched.alone, driver.watched.aside) == ([], [[4]])
+    assert isinstance(driver.events[id][-1], Done)
+
+
+def test_a_long_input_waits_until_it_has_all_threads(make_driver: Make) -> None:
+    """It is computed after the batches that run, before any later ones, and the order of its request is kept."""
+    driver = make_driver(threads=2, window=2048)
+    texts = [" ".join(["the"] * size) for size in (60, 600, 50, 40)]
+    id = driver.open(*texts)
+    driver.finish()
+    assert driver.watched.batches == [[62], [602], [52], [42]]
+    assert driver.watched.alone[0] == [602]
+    alone = np.concatenate([driver.watched.model.encode([driver.watched.model.tokenize(text)]) for text in texts])
+    assert np.abs(driver.rows(id) - alone).max() < 2e-3
+
+
+def test_a_request_that_is_dropped_while_it_is_computed_gets_nothing(make_driver: Make) -> None:
+    """Its vectors are not sent, also not to a request that has its number since."""
+    driver = make_driver(threads=2)
+    with driver.watched.hold:
+        id, other = driver.open(" ".join(["the"] * 60)), driver.open(" ".join(["cat"] * 40))
+        while other in driver.active:
+            driver.step()
+        driver.drop(id)
+        driver.active[id] = ActiveRequest(id, EmbeddingRequest((TextPrompt("dog"),)), credit=100)
+        driver.events[id].clear()
+        driver.step()
+    driver.finish()
+    assert np.abs(driver.rows(id) - driver.watched.model.encode([tiny.tokens("dog")])).max() < 2e-3
+
+
 def test_batches_that_fail_at_once_fail_all_their_requests(make_driver: Make) -> None:
     """Each request of the failed batches ends once, with the error, and the next one is computed."""
     driver = make_driver(threads=2)
     driver.watched.breaks = True
-    ids = [driver.open(" ".join(["the"] * 50)) for _ in range(2)]
+    ids = [driver.open(*[" ".join(["the"] * 50)] * 2) for _ in range(2)]
     driver.finish()
     assert [[type(event) for event in driver.events[id]] for id in ids] == [[Admitted, Failed]] * 2
     driver.watched.breaks = False

@@ -112,20 +112,21 @@ def test_batches_are_computed_side_by_side(tmp_path: Path, library: Path | None,
         [tiny.tokens(*["dog", "cat"] * 60)],
     ][:count]
     for _ in range(2):
-        found = model.encode_all(batches)
+        found = [each.result() for each in [model.start(batch) for batch in batches]]
         assert [len(rows) for rows in found] == [1, 2, 1][:count]
         for rows, batch in zip(found, batches, strict=True):
             assert np.abs(rows - model.encode(batch)).max() < 2e-3
     model.close()
 
 
-def test_long_sequences_are_computed_alone(tmp_path: Path, library: Path | None) -> None:
-    """If one of several batches needs the large context, they are computed one after the other."""
-    tiny.bert(tmp_path / "tiny.gguf", window=4096)
-    model = encoder.load(tmp_path / "tiny.gguf", EncoderOptions(batch=64, sequences=8, threads=2, library=library))
-    batches = [[tiny.tokens("cat")], [tiny.tokens(*["dog"] * 3000)]]
-    for rows, batch in zip(model.encode_all(batches), batches, strict=True):
-        assert np.abs(rows - model.encode(batch)).max() < 2e-3
+def test_memory_for_batches_is_allocated_once(tmp_path: Path) -> None:
+    """The first batch is padded to a whole one, so that none of the larger ones after it allocates more memory."""
+    tiny.bert(tmp_path / "tiny.gguf")
+    model = opened(tmp_path / "tiny.gguf", None)
+    ids = tiny.tokens(*["the", "cat"] * 25)
+    first = model.encode([ids])
+    assert model._short.largest == model.batch > len(ids)
+    assert np.abs(model.encode([ids]) - first).max() < 2e-3
     model.close()
 
 

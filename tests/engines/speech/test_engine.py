@@ -21,7 +21,7 @@ from homeport.domain.speech import SpeechRequest
 from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.round_robin import ActiveRequest, RoundRobinEngine
 from homeport.engines.speech.engine import SpeechSynthesizer, load
-from homeport.engines.speech.kokoro import RATE
+from homeport.engines.synthesis.kokoro import RATE
 
 SHORT = "Good morning, my friends."
 

@@ -1,157 +1,24 @@
 """Files indexed to their end, whatever happens meanwhile; the embeddings model is a script."""
 
-import asyncio
-import base64
-import json
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from homeport.domain.batches import DispatchedResponse
-from homeport.domain.embeddings import EmbeddingRequest
-from homeport.domain.errors import StorageFull
-from homeport.domain.events import Admitted, Done, TokenCounts, Usage
-from homeport.domain.files import NewFile
-from homeport.domain.models import InstalledModel
-from homeport.domain.text import TextPrompt
-from homeport.domain.vector_stores import Chunking, NewStoreFile, NewVectorStore, StoreFile, VectorStore
-from homeport.domain.worker_messages import EngineRequest
-from homeport.serving.background_loops import BackgroundLoops
-from homeport.serving.vector_stores import embedding, indexing, runner
-from homeport.serving.vector_stores.extraction import DocumentProcess
-from homeport.serving.vector_stores.indexing import CHUNKS_AT_ONCE, IndexingDeps
-from homeport.serving.vector_stores.runner import IndexingRunner
-from homeport.store import migration
-from homeport.store.blobs import BlobStore
-from homeport.store.database import Database
-from homeport.store.files import SqlFileRepository
-from homeport.store.indexing_queue import SqlIndexingQueue
+from homeport.domain.errors import HomeportError, StorageFull
+from homeport.domain.vector_stores import Chunking, StoreFile, VectorStore
+from homeport.serving.vector_stores import embedding, runner
+from homeport.serving.vector_stores.requests import TEXTS_AT_ONCE
 from homeport.store.project_storage import SqlProjectStorage
-from homeport.store.vector_store_files import SqlStoreFileRepository
-from homeport.store.vector_stores import SqlVectorStoreRepository
-from tests.api.fakes import FakeRegistry, FakeServing, Script, installed
+from tests.api.fakes import installed
 from tests.serving.conftest import until
+from tests.serving.vector_stores.indexing_fixture import MOST, PROJECT, IndexingFixture, error, vectors
 
-PROJECT = "one"
-MOST = 100
 LINES = [f"Line {at} of the document has some words." for at in range(100)]
 LONG = "\n".join(LINES)
-
-
-class OpenGate:
-    """A gate that is always open. Implements the port IdleGate."""
-
-    is_open = True
-
-    async def wait_open(self) -> None:
-        """Return at once."""
-
-
-class CountingServing(FakeServing):
-    """Counts words as tokens."""
-
-    idle_gate = OpenGate()
-
-    def __init__(self) -> None:
-        super().__init__(self._count)
-
-    def _count(self, request: EngineRequest) -> Script:
-        assert isinstance(request, EmbeddingRequest)
-        assert request.counts_only
-        texts = [each.text for each in request.inputs if isinstance(each, TextPrompt)]
-        return [[Admitted(0)], [TokenCounts(tuple(len(text.split()) for text in texts), MOST)], [Done(Usage())]]
-
-
-def vectors(body: dict[str, Any]) -> DispatchedResponse:
-    """Answer with a vector for each text."""
-    data = [{"index": at, "embedding": base64.b64encode(bytes(8)).decode()} for at in range(len(body["input"]))]
-    return DispatchedResponse(status=200, request_id="r", body=json.dumps({"data": data[::-1]}).encode())
-
-
-def error(status: int, message: str = "no", code: str | None = None, **more: Any) -> DispatchedResponse:
-    body = json.dumps({"error": {"message": message, "code": code}}).encode()
-    return DispatchedResponse(status=status, request_id="r", body=body, code=code, **more)
-
-
-class IndexingFixture:
-    """A store of vectors, a scripted model (`answer`), and runners that come and go."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.database = Database(f"sqlite:///{folder}/homeport.db")
-        migration.prepare_database(self.database)
-        self.uploads = SqlFileRepository(self.database, BlobStore(str(folder / "blobs")))
-        self.stores = SqlVectorStoreRepository(self.database)
-        self.files = SqlStoreFileRepository(self.database)
-        self.queue = SqlIndexingQueue(self.database)
-        self.models: list[InstalledModel] = [installed("e5", ("embeddings",))]
-        self.answer: Callable[[dict[str, Any]], DispatchedResponse] = vectors
-        self.asked: list[tuple[str, str, str, str]] = []
-        self.embedded: Counter[str] = Counter()
-        self.going = asyncio.Event()
-        self.going.set()
-        new = NewVectorStore(project=PROJECT, name="", model="e5", digest="sha256:e5")
-        self.store = self.stores.create(new).id
-
-    async def __call__(self, project: str, key: str, path: str, body: bytes) -> DispatchedResponse:
-        """Implement the port RequestDispatcher."""
-        asked = json.loads(body)
-        self.asked.append((project, key, path, asked["model"]))
-        await self.going.wait()
-        answered = self.answer(asked)
-        if answered.status == 200:
-            self.embedded.update(asked["input"])
-        return answered
-
-    def add(self, text: str | bytes, name: str = "a.txt", **fields: Any) -> str:
-        """Add a file to the store; return its id."""
-        path = self.folder / "upload"
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-        file = self.uploads.create(NewFile(project=PROJECT, purpose="assistants", filename=name), path)
-        self.files.add(PROJECT, self.store, NewStoreFile(file_id=file.id, filename=name, **fields), "key_1")
-        return file.id
-
-    def shown(self, file_id: str) -> StoreFile:
-        """Return a file's current state."""
-        return self.files.get(PROJECT, self.store, file_id)
-
-    def store_now(self) -> VectorStore:
-        """Return the store's current state."""
-        return self.stores.get(PROJECT, self.store)
-
-    @asynccontextmanager
-    async def running_runner(self) -> AsyncIterator[IndexingRunner]:
-        """Run a runner; at the end of the block it stops as in a server that shuts down."""
-        documents = DocumentProcess()
-        permits = asyncio.Semaphore(4)
-        registry, spool = FakeRegistry(self.models), self.folder / "spool"
-        deps = IndexingDeps(self.queue, self.uploads, registry, CountingServing(), self, documents, permits, spool)
-        made = IndexingRunner(deps, documents, BackgroundLoops(first_s=0.0, limit_s=0.0))
-        work = asyncio.create_task(made.run())
-        try:
-            yield made
-        finally:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
-
-    async def ended(self, file_id: str) -> StoreFile:
-        """Wait until a file has ended, and return it."""
-        await until(lambda: self.shown(file_id).status != "in_progress")
-        return self.shown(file_id)
-
-
-@pytest.fixture
-def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[IndexingFixture]:
-    for module in (embedding, indexing):
-        monkeypatch.setattr(module, "_RETRY_INTERVAL_S", 0.0)
-    monkeypatch.setattr(runner, "_RETRY_INTERVAL_S", 0.0)
-    made = IndexingFixture(tmp_path)
-    yield made
-    made.database.close()
 
 
 async def test_a_file_is_cut_and_embedded(setup: IndexingFixture) -> None:
@@ -186,6 +53,43 @@ async def test_several_files_are_indexed_at_once(setup: IndexingFixture) -> None
         assert running.running == runner.FILES_AT_ONCE
         setup.going.set()
         assert {(await setup.ended(file_id)).status for file_id in ids} == {"completed"}
+
+
+async def test_files_are_indexed_as_soon_as_they_are_added(
+    setup: IndexingFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A runner that is notified does not wait until it looks at the queue again."""
+    monkeypatch.setattr(runner, "_POLL_INTERVAL_S", 3600.0)
+    claim, looked = setup.queue.claim, threading.Event()
+
+    def look(*args: Any) -> Sequence[tuple[StoreFile, VectorStore]]:
+        found = claim(*args)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(setup.queue, "claim", look)
+    async with setup.running_runner() as running:
+        await until(looked.is_set)
+        file_id = setup.add("Text.")
+        running.notify()
+        assert (await setup.ended(file_id)).status == "completed"
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_the_document_process_waits_for_more_files(
+    setup: IndexingFixture, monkeypatch: pytest.MonkeyPatch, *, is_kept: bool
+) -> None:
+    """It reads the next file too, unless none comes for a while; then it ends."""
+    if not is_kept:
+        monkeypatch.setattr(runner, "DOCUMENTS_KEPT_S", 0.0)
+    async with setup.running_runner() as running:
+        await setup.ended(setup.add("First."))
+        first = running._documents._child
+        if is_kept:
+            await setup.ended(setup.add("Second."))
+            assert running._documents._child is first
+        else:
+            await until(lambda: running._documents._child is None)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +127,7 @@ async def test_a_restart_continues(setup: IndexingFixture) -> None:
         assert (await setup.ended(file_id)).status == "completed"
     texts = Counter(setup.files.texts(PROJECT, setup.store, file_id))
     assert 0 < first.total() < texts.total()
-    assert setup.embedded.total() + first.total() <= texts.total() + 3 * CHUNKS_AT_ONCE
+    assert setup.embedded.total() + first.total() <= texts.total() + 3 * TEXTS_AT_ONCE
     assert setup.embedded + first >= texts
 
 
@@ -303,10 +207,10 @@ async def test_a_full_disk_is_waited_for(setup: IndexingFixture, monkeypatch: py
     add_complete = setup.queue.add_complete
     failures = [StorageFull("full"), StorageFull("full")]
 
-    def failing(*args: Any) -> None:
+    def failing(*args: Any) -> Sequence[HomeportError | None]:
         if failures:
             raise failures.pop()
-        add_complete(*args)
+        return add_complete(*args)
 
     monkeypatch.setattr(setup.queue, "add_complete", failing)
     file_id = setup.add("Text.")

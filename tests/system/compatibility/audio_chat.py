@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from tests.engines.speech.sniffing import sniff
+from tests.engines.sniffing import sniff
 from tests.system.compatibility.audio import recording
 from tests.system.compatibility.field_trials import Effect, EndpointTrial
 

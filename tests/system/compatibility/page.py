@@ -30,6 +30,8 @@ tests check that a model learns. Both APIs show the same jobs: 2023's `GET /v1/f
 Permissions of checkpoints and graders are not served: they answer 404.
 What responses, conversations and stored completions keep, and their other requests: [responses.md](responses.md).
 The requests of vector stores without a body, and the tool `file_search`: [vector-stores.md](vector-stores.md).
+`/v1/3d/generations` is an extension, after OpenAI's Point-E and Shap-E, with the names of LocalAI's fields:
+[shapes.md](shapes.md).
 `/v1/messages` is in Anthropic's format: [messages.md](messages.md). Other endpoints are not served: they answer 404
 with OpenAI's error object.
 """

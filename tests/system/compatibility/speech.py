@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.engines.speech.sniffing import sniff
+from tests.engines.sniffing import sniff
 from tests.system.compatibility.field_trials import Effect, EndpointTrial, Probes
 
 MODEL = "kokoro-82m"

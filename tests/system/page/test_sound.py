@@ -186,11 +186,49 @@ def test_stopping_frees_the_engine(server: ServerProcess, visit: Visiting, kokor
     assert seen.page.locator(".spoken-list").count() == 0
 
 
+def test_music_is_composed_and_saved(server: ServerProcess, visit: Visiting, tunes: Mapping[str, Path]) -> None:
+    """A prompt becomes music that plays and is saved; the same seed as MIDI has no player."""
+    assert tunes
+    seen = visit(server, "#/sound/compose")
+    seen.find("textbox", "What to play").fill("a slow waltz in D minor")
+    seen.find("textbox", "Seed").fill("7")
+    seen.page.get_by_label("Length").select_option("10")
+    seen.page.get_by_label("Format").select_option("wav")
+    seen.find("button", "Compose").click()
+    seen.page.locator(".spoken-list .waveform").wait_for(timeout=60_000)
+    expect(seen.page.locator(".spoken-list li")).to_contain_text("seed 7")
+    with seen.page.expect_download() as download:
+        seen.find("button", "Download").click()
+    assert download.value.suggested_filename == "a-slow-waltz-in-D-minor.wav"
+    assert seconds(Path(download.value.path()).read_bytes(), "wav") > 5
+    seen.page.get_by_label("Format").select_option("midi")
+    seen.find("button", "Compose").click()
+    expect(seen.page.locator(".spoken-list li")).to_have_count(2)
+    assert seen.page.locator(".spoken-list .waveform").count() == 1
+
+
+def test_lyrics_are_sung_and_can_be_stopped(
+    server: ServerProcess, visit: Visiting, tunes: Mapping[str, Path], kokoro: Mapping[str, Path]
+) -> None:
+    """With lyrics a voice can be chosen, and stopping the song frees the engine."""
+    assert tunes
+    assert kokoro
+    seen = visit(server, "#/sound/compose")
+    seen.find("textbox", "Lyrics").fill("Row your boat\nGently down the stream")
+    expect(seen.page.get_by_label("Voice").locator("option")).to_have_count(13 + 54)
+    seen.find("button", "Compose").click()
+    server.wait("the engine composes", lambda: not server.is_idle(), 30)
+    seen.find("button", "Stop").click()
+    expect(seen.find("button", "Compose")).to_be_focused()
+    server.wait("the engine is free", server.is_idle, 30)
+    assert seen.page.locator(".spoken-list").count() == 0
+
+
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
 def test_it_is_accessible_and_fits_a_phone(
     server: ServerProcess, visit: Visiting, recording: Path, color_scheme: str
 ) -> None:
-    """On a phone nothing is wider than the screen, and axe-core finds nothing serious in both tabs, in Chinese."""
+    """On a phone nothing is wider than the screen, and axe-core finds nothing serious in all tabs, in Chinese."""
     seen = visit(server, "#/sound", color_scheme=color_scheme, size=PHONE, locale="zh-CN")
     seen.find("heading", "声音").wait_for()
     assert seen.accessibility_faults() == []
@@ -204,4 +242,8 @@ def test_it_is_accessible_and_fits_a_phone(
     seen.find("button", "开始合成").click()
     seen.page.locator(".spoken-list li").wait_for(timeout=60_000)
     assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert seen.accessibility_faults() == []
+    seen.find("tab", "作曲").click()
+    seen.find("textbox", "歌词").fill("月亮代表我的心")
+    assert not seen.is_sideways()
     assert seen.accessibility_faults() == []

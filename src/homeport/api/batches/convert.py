@@ -17,6 +17,8 @@ ENDPOINTS = (
     "/v1/moderations",
     "/v1/images/generations",
     "/v1/images/edits",
+    "/v1/audio/music",
+    "/v1/3d/generations",
 )
 """The endpoints whose request and answer are JSON."""
 

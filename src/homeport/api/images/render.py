@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from homeport.api import json_codec
-from homeport.api.images.downloads import ImageLinks
+from homeport.api.images.downloads import FileLinks
 from homeport.api.images.model_rules import rules_for
 from homeport.api.images.schema import BaseImageFields, ImageGenerationBody, PromptedImageFields
 from homeport.api.streaming import DONE, sse_event
@@ -92,7 +92,7 @@ class ProgressEvent(msgspec.Struct):
     steps: int
 
 
-def image_writer(body: BaseImageFields, links: ImageLinks, now: Callable[[], float]) -> Writer:
+def image_writer(body: BaseImageFields, links: FileLinks, now: Callable[[], float]) -> Writer:
     """Make the writer that the body asks for: of one answer, or of events. `now`: the wall clock in Unix seconds."""
     if isinstance(body, PromptedImageFields) and body.stream:
         return ImageEventWriter("image_generation" if isinstance(body, ImageGenerationBody) else "image_edit", body)
@@ -102,7 +102,7 @@ def image_writer(body: BaseImageFields, links: ImageLinks, now: Callable[[], flo
 class ImageAnswerWriter(CollectingWriter):
     """Collects the images of one answer. Those with a URL are stored at the end."""
 
-    def __init__(self, body: BaseImageFields, links: ImageLinks, now: Callable[[], float]) -> None:
+    def __init__(self, body: BaseImageFields, links: FileLinks, now: Callable[[], float]) -> None:
         self._body = body
         self._links = links
         self._now = now

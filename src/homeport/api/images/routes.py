@@ -19,7 +19,7 @@ from homeport.api.images.convert import (
     generation_to_request,
     variation_to_request,
 )
-from homeport.api.images.downloads import ImageLinks
+from homeport.api.images.downloads import FileLinks
 from homeport.api.images.render import image_writer
 from homeport.api.images.schema import (
     BaseImageFields,
@@ -79,4 +79,4 @@ async def _vary(request: Request, form: Form) -> Response:
 
 
 def _writer(request: Request, body: BaseImageFields) -> Writer:
-    return image_writer(body, ImageLinks(request), services(request).now)
+    return image_writer(body, FileLinks(request), services(request).now)

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from homeport.api.access_policy import (
     ADMIN_PREFIX,
     ORGANIZATION_PREFIX,
-    PUBLIC_IMAGE_PREFIX,
+    PUBLIC_FILE_PREFIXES,
     SELF_PATH,
     AccessPolicy,
     has_host,
@@ -64,7 +64,7 @@ class AuthenticationMiddleware:
         path = scope["path"]
         if self._access.is_keyless and not (path in _PUBLIC_PATHS and _is_hostless_probe(scope, headers)):
             self._access.check_host_and_origin(path, headers)
-        if path in _PUBLIC_PATHS or path.startswith((PUBLIC_IMAGE_PREFIX, PAGE_PREFIX)):
+        if path in _PUBLIC_PATHS or path.startswith((*PUBLIC_FILE_PREFIXES, PAGE_PREFIX)):
             return
         if path == _METRICS_PATH and self._access.scraping.mode == "off":
             raise unknown_url(scope["method"], path)

@@ -15,7 +15,7 @@ from homeport.domain.errors import Forbidden
 _RATE_LIMIT_HEADERS = tuple(
     f"x-ratelimit-{what}-{of}" for of in ("requests", "tokens") for what in ("limit", "remaining", "reset")
 )
-_HOMEPORT_HEADERS = tuple(f"x-homeport-{what}" for what in ("model", "messages", "limited-by", "skipped"))
+_HOMEPORT_HEADERS = tuple(f"x-homeport-{what}" for what in ("model", "messages", "limited-by", "seed", "skipped"))
 _EXPOSED_HEADERS = (
     "x-request-id",
     "request-id",

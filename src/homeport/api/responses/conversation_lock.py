@@ -30,6 +30,7 @@ class ConversationLock:
         self.owner = owner
         self._is_kept = is_kept
         self._lost: HomeportError | None = None
+        self._is_released = False
         self._renewing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -40,12 +41,18 @@ class ConversationLock:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End the reservation."""
+        """End the reservation, if `release` has not."""
+        await self.release()
+
+    async def release(self) -> None:
+        """End the reservation before the context ends: a caller who has the whole answer may ask again at once."""
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.gather(self._renewing, return_exceptions=True)
-        if not self._is_kept:
+            self._renewing = None
+        if not self._is_kept and not self._is_released:
             await asyncio.to_thread(self._repository.unlock, self._place[1], self.owner)
+            self._is_released = True
 
     def check(self) -> None:
         """Raise why the reservation was lost, if it was: then nothing may be added to the conversation."""

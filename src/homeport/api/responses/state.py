@@ -94,5 +94,7 @@ def storing(
         )
         with naming_conversation():  # it may have been deleted meanwhile
             await asyncio.to_thread(repository.add, response)
+        if lock is not None:
+            await lock.release()
 
     return store

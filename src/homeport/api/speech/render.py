@@ -53,10 +53,10 @@ def speech_writer(body: SpeechBody, engine_request: SpeechRequest) -> Writer:
     """Make the writer that the body asks for: of bytes, or of events."""
     if body.stream_format == "sse":
         return SpeechEventWriter()
-    return SpeechByteWriter(MEDIA_TYPES[engine_request.format])
+    return AudioByteWriter(MEDIA_TYPES[engine_request.format])
 
 
-class _SpeechWriter(Writer):
+class _AudioWriter(Writer):
     """Reports the characters that are not spoken."""
 
     def on_admitted(self, answer: AnswerMetadata) -> Mapping[str, str]:
@@ -66,7 +66,7 @@ class _SpeechWriter(Writer):
         return {**super().on_admitted(answer), **header}
 
 
-class SpeechByteWriter(_SpeechWriter):
+class AudioByteWriter(_AudioWriter):
     """Writes the audio file as it arrives."""
 
     delivery = Delivery.BYTES
@@ -83,7 +83,7 @@ class SpeechByteWriter(_SpeechWriter):
         return b""
 
 
-class SpeechEventWriter(_SpeechWriter):
+class SpeechEventWriter(_AudioWriter):
     """Writes an event per chunk of audio, and a last one with the usage."""
 
     delivery = Delivery.SSE

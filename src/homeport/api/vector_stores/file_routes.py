@@ -10,7 +10,7 @@ from homeport.api.files.render import DeletedObject
 from homeport.api.json_response import JsonResponse
 from homeport.api.paging import render_page
 from homeport.api.request_body import read_json
-from homeport.api.services import caller
+from homeport.api.services import caller, services
 from homeport.api.vector_stores.convert import to_attributes, to_batch_files, to_new_file
 from homeport.api.vector_stores.render import render_batch, render_content, render_file
 from homeport.api.vector_stores.repositories import file_repository
@@ -26,6 +26,7 @@ async def create(request: Request) -> Response:
     repository = file_repository(request)
     new_file = await asyncio.to_thread(to_new_file, body, name_of(request))
     added = await asyncio.to_thread(repository.add, *store_key(request), new_file, caller(request).key_id)
+    services(request).on_files_added()
     return JsonResponse(render_file(added))
 
 
@@ -64,6 +65,7 @@ async def create_batch(request: Request) -> Response:
     repository = file_repository(request)
     files = await asyncio.to_thread(to_batch_files, body, name_of(request))
     batch = await asyncio.to_thread(repository.add_batch, *store_key(request), files, caller(request).key_id)
+    services(request).on_files_added()
     return JsonResponse(render_batch(batch))
 
 

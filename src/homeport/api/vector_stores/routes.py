@@ -14,7 +14,7 @@ from homeport.api.files.routes import file_repository as uploaded_files
 from homeport.api.json_response import JsonResponse
 from homeport.api.paging import HasId, parse_page, render_page
 from homeport.api.request_body import read_json
-from homeport.api.services import caller
+from homeport.api.services import caller, services
 from homeport.api.vector_stores.convert import MAX_NEW_FILES, to_changes, to_new_files, to_new_store
 from homeport.api.vector_stores.render import render_matches, render_store
 from homeport.api.vector_stores.repositories import new_model, store_repository
@@ -40,7 +40,10 @@ async def create(request: Request) -> Response:
     if body.chunking_strategy is not None and not body.file_ids:
         raise InvalidRequest("'chunking_strategy' needs 'file_ids'.", param="chunking_strategy")
     files = await asyncio.to_thread(to_new_files, body.file_ids or (), body.chunking_strategy, name_of(request))
-    return JsonResponse(render_store(await asyncio.to_thread(repository.create, new_store, files, who.key_id)))
+    created = await asyncio.to_thread(repository.create, new_store, files, who.key_id)
+    if files:
+        services(request).on_files_added()
+    return JsonResponse(render_store(created))
 
 
 async def list_stores(request: Request) -> Response:

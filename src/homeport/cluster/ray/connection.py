@@ -19,6 +19,8 @@ CONTROLLER = "homeport"
 def connect(address: str, token_file: Path, host: str | None) -> None:
     """Connect this process, which takes some seconds. `host`: the address of this machine's node, if it is known.
 
+    A process that was connected before can connect again once it is disconnected.
+
     The variables of `environment.ray_variables` must have been set before this module was imported.
 
     Raises Unavailable if there is no cluster or this machine has no node of it, InvalidRequest for a wrong token.

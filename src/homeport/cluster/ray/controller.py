@@ -6,9 +6,7 @@ and what was asked for is in a file of the head's home. Meanwhile requests conti
 
 import asyncio
 import logging
-import re
 import time
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,10 @@ from ray import serve
 
 from homeport.cluster.deployments import Deployments, ReplicaReport, Snapshot, Target
 from homeport.cluster.model_description import ModelDescription
+from homeport.cluster.ray.applications import application_name, count_running, deploy, kill_replica
 from homeport.cluster.ray.files import FileHolders
 from homeport.cluster.ray.node_states import drain, node_reports
-from homeport.cluster.ray.replica import REPORT_S, replica_application
+from homeport.cluster.ray.replica import REPORT_S
 from homeport.cluster.scaling import ScalingPolicy
 from homeport.domain.clusters import ClusterReport, NodeReport, ScalingLimits
 
@@ -30,6 +29,8 @@ POLL_S = 4.0
 
 _NODES_EVERY_TICKS = 4
 _READERS_IDLE_S = 300.0
+_REPLACE_WAIT_S = 30.0
+"""New files of a model wait so long for its replicas to be known to Serve, which would kill those that are not."""
 _log = logging.getLogger(__name__)
 
 
@@ -51,6 +52,7 @@ class Controller:
         self._readers_used_at = 0.0
         self._applied: dict[str, Target] = {}
         self._applying: set[str] = set()
+        self._replacing_since: dict[str, float] = {}
         self._nodes: tuple[NodeReport, ...] = ()
         self._drained: set[str] = set()
         self._changed = asyncio.Condition()
@@ -172,6 +174,8 @@ class Controller:
                     await self._read_nodes()
                     self._end_idle_readers()
                 self._deployments.forget_silent()
+                for actor in self._deployments.take_lost():
+                    self._add_task(self._end_lost(actor))
                 self._apply_targets()
                 await self._tell()
             except Exception:
@@ -184,7 +188,7 @@ class Controller:
         serve.start(proxy_location="Disabled")
         running = serve.status().applications
         for name, target in self._deployments.targets().items():
-            if _application_name(name) in running:
+            if application_name(name) in running:
                 self._applied[name] = msgspec.structs.replace(target, n_replicas=-1)
                 self._deployments.want(target.description)
 
@@ -206,22 +210,44 @@ class Controller:
 
     def _apply_targets(self) -> None:
         for name, target in self._deployments.targets().items():
-            self._deployments.set_misfit(name, self._misfit(target))
+            misfit = self._misfit(target)
+            self._deployments.set_misfit(name, misfit)
             applied = self._applied.get(name)
-            if name in self._applying or target == applied or (applied is None and not target.n_replicas):
+            # A replica that no node can hold would wait in Ray, which ends it only minutes after it is not wanted.
+            waits = applied is None and (misfit is not None or not target.n_replicas)
+            if name in self._applying or target == applied or waits:
                 continue
             self._applying.add(name)
             self._add_task(self._apply(name, target))
 
     async def _apply(self, name: str, target: Target) -> None:
-        _log.info("%s shall have %d replicas", name, target.n_replicas)
         try:
-            await asyncio.to_thread(_deploy, name, target, self._node_models)
-            self._applied[name] = target
+            if await self._can_apply(name, target):
+                _log.info("%s shall have %d replicas", name, target.n_replicas)
+                await asyncio.to_thread(deploy, name, target, self._node_models)
+                self._applied[name] = target
+                self._replacing_since.pop(name, None)
         except Exception:
             _log.exception("%s could not be deployed", name)
         finally:
             self._applying.discard(name)
+
+    async def _can_apply(self, name: str, target: Target) -> bool:
+        """Return whether no request is lost if Serve replaces a model's replicas now; True if they are not replaced.
+
+        A replica that takes requests may still be starting for Serve, which kills such a one without asking it.
+        """
+        applied = self._applied.get(name)
+        if applied is None or not target.n_replicas or applied.is_same_version(target):
+            return True
+        now = time.monotonic()
+        if now - self._replacing_since.setdefault(name, now) > _REPLACE_WAIT_S:
+            return True
+        return await asyncio.to_thread(count_running, name) >= self._deployments.n_accepting(name)
+
+    async def _end_lost(self, actor: str) -> None:
+        _log.warning("%s has been silent for too long: Ray shall replace it", actor)
+        await asyncio.to_thread(kill_replica, actor)
 
     def _misfit(self, target: Target) -> str | None:
         """Return why no node is large enough for a replica, whatever else runs there."""
@@ -250,22 +276,3 @@ class Controller:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _deploy(name: str, target: Target, node_models: str) -> None:
-    """Have Serve run as many replicas as wanted. Does not wait for them."""
-    application = _application_name(name)
-    if not target.n_replicas:
-        serve.delete(application, _blocking=False)
-        return
-    bound = replica_application(target.description, target.n_replicas, target.gpus, node_models)
-    serve.run_many(
-        [serve.RunTarget(bound, name=application, route_prefix=None)],
-        wait_for_ingress_deployment_creation=False,
-        wait_for_applications_running=False,
-    )
-
-
-def _application_name(model: str) -> str:
-    slug = re.sub(r"[^A-Za-z0-9._-]", "-", model)
-    return f"model-{slug}" if slug == model else f"model-{slug}-{zlib.crc32(model.encode()):08x}"

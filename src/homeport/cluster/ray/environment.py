@@ -16,6 +16,17 @@ _RECONNECT_S = "3600"
 """How long nodes and gateways serve without the head before they end."""
 
 
+_WORKER_NICENESS = "5"
+"""Replicas come after Ray's own processes, but are not starved by whatever else a machine does: Ray's default is 15."""
+
+_HEALTH_CHECKS = {
+    "RAY_health_check_period_ms": "2000",
+    "RAY_health_check_timeout_ms": "6000",
+    "RAY_health_check_failure_threshold": "3",
+}
+"""The head gives up a node that is silent for 18 to 24 s; Ray by itself would use it for more than a minute."""
+
+
 def require_ray() -> None:
     """Raise Unavailable on a system without clusters, and ExtraNotInstalled if Ray is not installed."""
     if sys.platform == "win32":
@@ -34,6 +45,8 @@ def ray_variables(token_file: Path) -> Mapping[str, str]:
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         "RAY_gcs_rpc_server_reconnect_timeout_s": _RECONNECT_S,
         "RAY_worker_register_timeout_seconds": "120",
+        "RAY_worker_niceness": _WORKER_NICENESS,
+        **_HEALTH_CHECKS,
     }
 
 

@@ -21,7 +21,7 @@ def adjust(parameters: Any, _: bool) -> None:
 
 
 def _end_with_parent() -> None:
-    """Receive SIGTERM when the parent ends, however it ends. Only Linux can do that."""
+    """Receive SIGTERM when the parent's thread that started this ends, however it ends. Only Linux can do that."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -21,6 +21,7 @@ import psutil
 
 from homeport.cluster.ray.environment import ray_variables
 from homeport.cluster.ray.node_process import HOOK
+from homeport.cluster.ray.start_failures import describe_failure
 from homeport.cluster.ray.token_check import check_token
 from homeport.domain.errors import Conflict, HomeportError, InvalidRequest, Unavailable
 
@@ -29,6 +30,7 @@ N_PORTS = 120
 
 _WORKER_PORTS = range(20, 80)
 _REPLICA_PORTS = range(80, N_PORTS)
+_SESSIONS = "s"
 _MAX_SESSION_CHARS = 43  # a socket's path below it must stay within 107 characters
 _OBJECT_STORE_BYTES = 80_000_000  # Ray's minimum is 75 MB; only ranges of model files pass through it
 _START_LIMIT_S = 180.0
@@ -115,13 +117,16 @@ def split_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def check_head(address: str, token_file: Path) -> None:
-    """Raise Unavailable if no head answers at the address, InvalidRequest if it does not accept the token."""
+def check_head(address: str, token_file: Path) -> bytes:
+    """Return what names the cluster: the same until its head is started again.
+
+    Raises Unavailable if no head answers at the address, InvalidRequest if it does not accept the token.
+    """
     try:
         socket.create_connection(split_address(address), _REACH_TIMEOUT_S).close()
     except OSError as error:
         raise Unavailable(f"No cluster answers at {address}: {error}. Is its head running?") from error
-    check_token(address, token_file)
+    return check_token(address, token_file)
 
 
 def node_arguments(plan: NodePlan, session: Path) -> Sequence[str]:
@@ -185,7 +190,7 @@ class ClusterNode:
         return self._process
 
     def start(self) -> None:
-        """Start it, and return once it is part of the cluster.
+        """Start it, and return once it is part of the cluster. It ends with the thread that calls this.
 
         Raises Conflict if one runs from this home, Unavailable for a wrong address, InvalidRequest for a wrong token.
         """
@@ -298,8 +303,7 @@ class ClusterNode:
         return any(words in text for words in _AGENT_ABORTS)
 
     def _failure(self) -> HomeportError:
-        last = next((line for line in reversed(self._output().splitlines()) if line.strip()), "no output")
-        return Unavailable(f"The node did not start (see {self._log}): {last:.300}")
+        return Unavailable(f"The node did not start (see {self._log}): {describe_failure(self._output())}")
 
     def _record(self) -> None:
         plan = self.plan
@@ -311,17 +315,19 @@ class ClusterNode:
 def session_folder(home: Path) -> Path:
     """Return the folder of Ray's sockets and logs: in the home, or in the system's if that path is too long.
 
-    Raises Unavailable if another user has taken the name.
+    Ray opens it to everybody, so it is in a folder that only this user enters. Raises Unavailable if another user has
+    taken that one's name.
     """
     folder = home / "cluster" / "ray"
-    if len(str(folder)) > _MAX_SESSION_CHARS:
+    if len(str(folder / _SESSIONS)) > _MAX_SESSION_CHARS:
         name = hashlib.sha256(str(home).encode()).hexdigest()[:12]
         folder = Path(tempfile.gettempdir()) / f"homeport-{name}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.getuid() or folder.is_symlink():
         raise Unavailable(f"{folder} belongs to another user: remove it, or set TMPDIR to a folder of yours.")
     folder.chmod(0o700)
-    return folder
+    (folder / _SESSIONS).mkdir(exist_ok=True)
+    return folder / _SESSIONS
 
 
 def _children(process: "subprocess.Popen[bytes]", *, recursive: bool = False) -> list[psutil.Process]:

@@ -23,6 +23,9 @@ from homeport.cluster.replicas import ReplicaAddress
 from homeport.domain.errors import HomeportError, Unavailable
 from homeport.domain.models import InstalledModel
 
+DEPLOYMENT = "replica"
+"""The name of the one deployment of a model's application."""
+
 REPORT_S = 1.0
 DRAIN_S = 600.0
 """Requests of a replica that is stopped get this long to finish."""
@@ -37,7 +40,8 @@ class ModelReplica:
     async def __init__(self, description: bytes, node_models: str) -> None:  # type: ignore[misc]  # Serve awaits it
         self._description = msgspec.msgpack.decode(description, type=ModelDescription)
         self._controller = ray.get_actor(CONTROLLER, NAMESPACE)
-        self._node_id = ray.get_runtime_context().get_node_id()
+        context = ray.get_runtime_context()
+        self._node_id, self._actor = context.get_node_id(), context.get_actor_name() or ""
         self._address: ReplicaAddress | None = None
         try:
             self._host = await self._start(find_node_models(node_models))
@@ -98,7 +102,11 @@ class ModelReplica:
         if self._address is None:
             return
         report = ReplicaReport(
-            address=self._address, node_id=self._node_id, slots=self._slots, running=self._host.running
+            address=self._address,
+            node_id=self._node_id,
+            actor=self._actor,
+            slots=self._slots,
+            running=self._host.running,
         )
         with contextlib.suppress(ray.exceptions.RayError, TimeoutError):
             async with asyncio.timeout(_REPORT_TIMEOUT_S):
@@ -110,7 +118,7 @@ def replica_application(description: ModelDescription, n_replicas: int, gpus: in
     resources = {"num_cpus": 1, "num_gpus": gpus, "memory": description.memory_bytes or None}
     deployment = serve.deployment(
         ModelReplica,
-        name="replica",
+        name=DEPLOYMENT,
         num_replicas=n_replicas,
         ray_actor_options={name: value for name, value in resources.items() if value is not None},
         # One worker uses all cores of its node, so a second one there would only share them.

@@ -11,14 +11,18 @@ _METHOD = "/ray.rpc.NodeInfoGcsService/GetClusterId"
 _LIMIT_S = 10.0
 
 
-def check_token(address: str, token_file: Path) -> None:
-    """Raise InvalidRequest for a token that is not the cluster's, Unavailable if no head answers at the address."""
+def check_token(address: str, token_file: Path) -> bytes:
+    """Return what names the cluster at an address: the same until its head is started again.
+
+    Raises InvalidRequest for a token that is not the cluster's, Unavailable if no head answers at the address.
+    """
     import grpc
 
     token = token_file.read_text("ascii").strip()
     with grpc.insecure_channel(address) as channel:
         try:
-            channel.unary_unary(_METHOD)(b"", timeout=_LIMIT_S, metadata=(("authorization", f"Bearer {token}"),))
+            call = channel.unary_unary(_METHOD)
+            return bytes(call(b"", timeout=_LIMIT_S, metadata=(("authorization", f"Bearer {token}"),)))
         except grpc.RpcError as error:
             if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
                 raise InvalidRequest(

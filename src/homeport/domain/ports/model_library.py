@@ -16,12 +16,19 @@ class ModelLibrary(Protocol):
         ...
 
     def plan_pull(
-        self, reference: str, projector: str | None, *, optimize: bool | None, reads_files: bool
+        self,
+        reference: str,
+        projector: str | None,
+        *,
+        optimize: bool | None,
+        reads_files: bool,
+        accepts_licence: bool = False,
     ) -> NewModelJob:
         """Return the job that pulls a reference, checked as far as possible without a network.
 
         `optimize` None: if that is the default for the model. `reads_files`: whether a `file:` reference is allowed.
-        Raises InvalidRequest, ModelNotFound, Forbidden, or Unavailable if nothing may be fetched.
+        Raises InvalidRequest, ModelNotFound, Forbidden (also for a licence that is not accepted), or Unavailable if
+        nothing may be fetched.
         """
         ...
 

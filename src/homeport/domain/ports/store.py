@@ -27,6 +27,7 @@ from homeport.domain.keys import (
     NewKey,
 )
 from homeport.domain.paging import Page, PageRequest
+from homeport.domain.shapes import ShapeFormat
 from homeport.domain.storage import ProjectUsage
 from homeport.domain.usage import UsageQuery, UsageRecord, UsageTotal
 
@@ -146,10 +147,10 @@ class FineTuningRepository(Protocol):
 
 
 class ImageStore(Protocol):
-    """Stores images for a limited time, under unguessable names. Both methods may block: call them in a thread."""
+    """Stores images, and shapes, for a limited time, under unguessable names. Both methods may block."""
 
-    def save(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
-        """Store a project's image; return its name, which ends in `.<format>`. Raises InvalidRequest over a limit."""
+    def save(self, data: bytes, format: ImageFormat | ShapeFormat, project: str = LOCAL_PROJECT) -> str:
+        """Store a file; return its name, which ends in `.<format>`. Raises InvalidRequest over a limit."""
         ...
 
     def find(self, name: str) -> bytes | None:

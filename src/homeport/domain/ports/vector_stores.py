@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from homeport.domain.errors import HomeportError
 from homeport.domain.paging import Page, PageRequest
 from homeport.domain.vector_stores import (
     Attributes,
     FileBatch,
     FoundChunk,
+    IndexedFile,
     IndexingError,
     NewStoreFile,
     NewVectorStore,
@@ -110,10 +112,10 @@ class IndexingQueue(Protocol):
     Writing to a file that it lost, or that was removed or cancelled, raises NotFound.
     """
 
-    def claim(self, owner: str, lease_s: float) -> tuple[StoreFile, VectorStore] | None:
-        """Take ownership of the oldest file that is neither indexed nor owned; None: there is none.
+    def claim(self, owner: str, lease_s: float, limit: int = 1) -> Sequence[tuple[StoreFile, VectorStore]]:
+        """Take ownership of the oldest files that are neither indexed nor owned, at most `limit`.
 
-        The store is without the numbers and size of its files.
+        The stores are without the numbers and sizes of their files.
         """
         ...
 
@@ -132,10 +134,10 @@ class IndexingQueue(Protocol):
         """
         ...
 
-    def add_complete(self, owner: str, seq: int, chunks: Sequence[TextChunk], window: int | None) -> None:
-        """Store all chunks of a file with their vectors, and record that it is indexed.
+    def add_complete(self, owner: str, files: Sequence[IndexedFile]) -> Sequence[HomeportError | None]:
+        """Store all chunks of files with their vectors, and record that these are indexed, in one transaction.
 
-        Raises InvalidRequest over the project's storage limit.
+        Returns for each file why it is not stored: NotFound, or InvalidRequest over the project's storage limit.
         """
         ...
 

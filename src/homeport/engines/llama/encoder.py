@@ -7,7 +7,7 @@ nothing of requests or of the use of vectors.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,12 +80,14 @@ class EmbeddingEncoder:
         self._short = self._open(self._short_tokens)
         self._long: _Context | None = None
         self._more: list[_Contexts] = []
+        self._free: list[_Contexts] = []  # those of batches that are not computed now
         # Measured for models without a cache on CPUs; for all others llama.cpp chooses.
         self._is_tiled = not (options.is_plain or self._short.has_cache) and model.is_on_cpu
         self._brief = self._open(_BRIEF, flash=False) if self._is_tiled else None
         self.batches_at_once = threadpool.threads if self._is_tiled and threadpool.threads <= _AT_ONCE else 1
         self.tokens_at_once = min(self._short_tokens, _TOKENS_AT_ONCE)
         self._executor = ThreadPoolExecutor(self.batches_at_once, "encoder")
+        self._free.append(_Contexts(self._brief, self._short, None))
         if self._short.pooling not in POOLINGS:
             self.close()
             raise Unavailable("This model's file does not define a supported pooling (mean, cls or last).")
@@ -129,35 +131,45 @@ class EmbeddingEncoder:
             self._long = self._open(self.window)
         return self._encode(sequences, _Contexts(self._brief, self._short, self._long), is_alone=True)
 
-    def encode_all(self, batches: Sequence[Sequence[Ids]]) -> list[Vectors]:
-        """Return the rows of up to `batches_at_once` batches, each as `encode` returns them. Raises EngineFailed."""
-        if len(batches) < 2 or any(sum(map(len, batch)) > self.tokens_at_once for batch in batches):
-            return [self.encode(batch) for batch in batches]
-        while len(self._more) < len(batches) - 1:
-            self._more.append(_Contexts(self._open(_BRIEF, flash=False), self._open(self.tokens_at_once), None))
-        others = [
-            self._executor.submit(self._encode, batch, contexts, is_alone=False)
-            for batch, contexts in zip(batches[1:], self._more, strict=False)
-        ]
+    def start(self, sequences: Sequence[Ids]) -> Future[Vectors]:
+        """Begin to compute a batch of at most `tokens_at_once` on a thread of its own; its rows are those of `encode`.
+
+        At most `batches_at_once` are computed at the same time, none of them while `encode` runs. Raises Unavailable if
+        memory is too small for one more; the result raises EngineFailed.
+        """
+        contexts = self._free.pop() if self._free else self._open_more()
+        return self._executor.submit(self._encode_aside, sequences, contexts)
+
+    def _open_more(self) -> "_Contexts":
+        self._more.append(_Contexts(self._open(_BRIEF, flash=False), self._open(self.tokens_at_once), None))
+        return self._more[-1]
+
+    def _encode_aside(self, sequences: Sequence[Ids], contexts: "_Contexts") -> Vectors:
         try:
-            first = self._encode(batches[0], _Contexts(self._brief, self._short, None), is_alone=False)
+            return self._encode(sequences, contexts, is_alone=False)
         finally:
-            wait(others)
-        return [first, *(each.result() for each in others)]
+            self._free.append(contexts)
 
     def _encode(self, sequences: Sequence[Ids], contexts: "_Contexts", *, is_alone: bool) -> Vectors:
         tokens = sum(map(len, sequences))
-        padded = [*sequences, *self._padding(tokens, len(sequences))]
-        rows = self._choose(contexts, tokens).encode(padded, is_alone=is_alone)[: len(sequences)]
+        context = self._choose(contexts, tokens)
+        padded = [*sequences, *self._padding(context, tokens, len(sequences))]
+        rows = context.encode(padded, is_alone=is_alone)[: len(sequences)]
         lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))[:, None]
         if not np.isfinite(lengths).all() or not lengths.all():
             raise EngineFailed("The model returned a vector of length 0.")
         return np.asarray(rows / lengths, np.float32)
 
-    def _padding(self, tokens: int, count: int) -> list[list[int]]:
-        """Return a sequence that pads a batch of `tokens` tokens to a tile if that saves time, otherwise nothing."""
-        has_room = count < self.sequences and self._short_tokens >= _TILE
-        return [[0] * (_TILE - tokens)] if self._is_tiled and has_room and _BRIEF < tokens < _TILE else []
+    def _padding(self, context: "_Context", tokens: int, count: int) -> list[list[int]]:
+        """Return a sequence that pads a batch of `tokens` tokens if that saves time, otherwise nothing.
+
+        To a tile, or to a whole batch if it is the largest so far: llama.cpp allocates memory for each of these.
+        """
+        if not self._is_tiled or count >= self.sequences:
+            return []
+        if context.largest < tokens < self.batch <= context.tokens and self.batch - tokens <= self.window:
+            return [[0] * (self.batch - tokens)]
+        return [[0] * (_TILE - tokens)] if self._short_tokens >= _TILE and _BRIEF < tokens < _TILE else []
 
     def _choose(self, contexts: "_Contexts", tokens: int) -> "_Context":
         if contexts.brief is not None and tokens <= _BRIEF:
@@ -225,7 +237,8 @@ class _Context:
     def __init__(self, model: LlamaModel, size: _Size, dimensions: int, vocabulary: int) -> None:
         self._library, self._dimensions, self._vocabulary = model.library, dimensions, vocabulary
         self._is_on_cpu = model.is_on_cpu
-        self._largest = 0  # tokens of the largest batch so far
+        self.tokens = size.tokens
+        self.largest = 0  # tokens of the largest batch so far
         self._api, self._ffi = self._library.api, self._library.ffi
         params = self._api.llama_context_default_params()
         params.n_ctx = params.n_batch = params.n_ubatch = size.tokens
@@ -277,9 +290,9 @@ class _Context:
         These models compute no logits, but with a large vocabulary they take a megabyte per token of a batch. On other
         devices than the CPU this memory may be the device's, so it is not released.
         """
-        if tokens <= self._largest or not self._is_on_cpu:
+        if tokens <= self.largest or not self._is_on_cpu:
             return
-        self._largest = tokens
+        self.largest = tokens
         logits = self._api.llama_get_logits(self._context)
         if logits != self._ffi.NULL:
             size = tokens * self._vocabulary * np.dtype(np.float32).itemsize

@@ -1,1 +1,1 @@
-"""The speech engine: text to phonemes, phonemes to audio with Kokoro, encoded while the rest is still computed."""
+"""The speech engine: a text to encoded audio, chunk by chunk, while the rest is still computed."""

@@ -19,14 +19,15 @@ from homeport.domain.events import (
 from homeport.domain.models import VOICE, LoadedModel
 from homeport.domain.speech import SpeechRequest
 from homeport.domain.worker_messages import EngineSpec
+from homeport.engines.audio_encoder import AudioProfile, encoder
 from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
-from homeport.engines.speech import voices
-from homeport.engines.speech.audio_encoder import encoder
-from homeport.engines.speech.kokoro import FRAME, KokoroModel, silence
-from homeport.engines.speech.phonemizer import Phonemizer
+from homeport.engines.synthesis import voices
+from homeport.engines.synthesis.kokoro import FRAME, RATE, KokoroModel, silence
+from homeport.engines.synthesis.phonemizer import Phonemizer
 
 CHUNK_BYTES = 64 * 1024
 """Audio crosses the link in events of at most this size."""
+PROFILE = AudioProfile(RATE, 1, {"mp3": 64_000, "opus": 32_000, "aac": 64_000})
 _END_SILENCE_S = 0.1  # after the last word
 
 
@@ -67,7 +68,7 @@ class SpeechSynthesizer:
         phonemized = self._phonemizer.phonemize(request.text, voice)
         phonemes = sum(len(chunk.phonemes) for chunk in phonemized.chunks)
         yield Admitted(phonemes, (len(request.text),), phonemized.skipped)
-        audio = encoder(request.format)
+        audio = encoder(request.format, PROFILE)
         n_samples = 0
         for number, chunk in enumerate(phonemized.chunks, 1):
             samples = self._model.synthesize(chunk.phonemes, voice.speakers(chunk.language), request.speed)

@@ -5,7 +5,6 @@ file. Knows nothing of files or chunks.
 """
 
 import asyncio
-import base64
 import logging
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -17,15 +16,14 @@ from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import HomeportError, NotFound, Unavailable
 from homeport.domain.events import TokenCounts
 from homeport.domain.models import InstalledModel
-from homeport.domain.ports.batches import RequestDispatcher
 from homeport.domain.ports.models import ModelRegistry
 from homeport.domain.ports.serving import Serving
 from homeport.domain.text import TextPrompt
 from homeport.domain.vector_stores import StoreFile, VectorStore
+from homeport.serving.vector_stores.requests import EmbeddingRequests, Refused, RequestOwner
 
 MAX_ATTEMPTS = 6
 """How often vectors are asked for if the server fails; while it is only busy, for as long as that takes."""
-_PATH = "/v1/embeddings"
 _BUSY = 429
 _FULL = "insufficient_quota"
 _RETRY_INTERVAL_S = 1.0
@@ -38,15 +36,6 @@ class EmbeddingFailed(Exception):
     """The model does not embed the chunks of a file, and asking again cannot change that."""
 
 
-class _Row(msgspec.Struct):
-    index: int
-    embedding: str
-
-
-class _Rows(msgspec.Struct):
-    data: list[_Row]
-
-
 class _Error(msgspec.Struct, frozen=True):
     message: str = ""
     code: str | None = None
@@ -57,23 +46,21 @@ class _Envelope(msgspec.Struct):
 
 
 class StoreEmbedder:
-    """Makes the vectors of one store for the project and key of a file. `permits` bounds the requests at once."""
+    """Makes the vectors of one store for the project and key of a file."""
 
     def __init__(
         self,
         registry: ModelRegistry,
         serving: Serving,
-        dispatch: RequestDispatcher,
-        permits: asyncio.Semaphore,
+        requests: EmbeddingRequests,
         store: VectorStore,
         file: StoreFile,
     ) -> None:
         self._serving = serving
-        self._dispatch = dispatch
-        self._permits = permits
-        self._store = store
+        self._requests = requests
         self._file = file
         self._model = _find_model(registry, store)
+        self._owner = RequestOwner(file.project, file.key, store.model)
 
     async def count(self, texts: Sequence[str]) -> TokenCounts:
         """Count the tokens of texts. Raises EmbeddingFailed."""
@@ -91,15 +78,12 @@ class StoreEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
         """Return the vector of each text. Raises EmbeddingFailed."""
-        body = msgspec.json.encode({"model": self._store.model, "input": texts, "encoding_format": "base64"})
-        n_attempts = 0
+        n_attempts, is_refused = 0, False
         while True:
-            async with self._permits:
-                await self._serving.idle_gate.wait_open()
-                response = await self._dispatch(self._file.project, self._file.key, _PATH, body)
-            if response.status == 200:
-                rows = sorted(msgspec.json.decode(response.body, type=_Rows).data, key=lambda row: row.index)
-                return [base64.b64decode(row.embedding) for row in rows]
+            try:
+                return await self._requests.embed(self._owner, texts, is_alone=is_refused)
+            except Refused as refused:
+                response, is_refused = refused.response, True
             n_attempts += response.status != _BUSY
             is_final = response.status < 500 and (response.status != _BUSY or response.code == _FULL)
             if is_final or n_attempts >= MAX_ATTEMPTS:

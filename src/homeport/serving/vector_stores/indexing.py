@@ -5,13 +5,12 @@ However the process ends, the next owner of the file resumes from what is stored
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from homeport.domain.errors import HomeportError, InvalidRequest, NotFound
-from homeport.domain.ports.batches import RequestDispatcher
 from homeport.domain.ports.models import ModelRegistry
 from homeport.domain.ports.serving import Serving
 from homeport.domain.ports.store import FileRepository
@@ -20,21 +19,20 @@ from homeport.domain.vector_stores import (
     INVALID_FILE,
     SERVER_ERROR,
     UNSUPPORTED_FILE,
+    IndexedFile,
     IndexingError,
     StoreFile,
     TextChunk,
     VectorStore,
 )
 from homeport.serving.vector_stores import chunking
+from homeport.serving.vector_stores.completion import CompletedFiles
 from homeport.serving.vector_stores.embedding import EmbeddingFailed, StoreEmbedder
+from homeport.serving.vector_stores.requests import TEXTS_AT_ONCE, EmbeddingRequests
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CHUNKS_AT_ONCE = 16
-"""Of one request: few enough that little is computed again after a restart."""
-REQUESTS_AT_ONCE = 12
-"""Of all files together: while one is computed, the next ones are tokenized and stored."""
 _REQUESTS_OF_FILE = 3
 MAX_CHUNKS = 50_000
 """The maximum number of chunks of one file."""
@@ -52,18 +50,20 @@ class IndexingDeps:
     files: FileRepository
     registry: ModelRegistry
     serving: Serving
-    dispatch: RequestDispatcher
+    requests: EmbeddingRequests
     extractor: TextExtractor
-    permits: asyncio.Semaphore
     spool: Path
 
 
 class IndexingRun:
     """The indexing of one owned file. Used once."""
 
-    def __init__(self, deps: IndexingDeps, owner: str, file: StoreFile, store: VectorStore) -> None:
+    def __init__(
+        self, deps: IndexingDeps, owner: str, completed: CompletedFiles, file: StoreFile, store: VectorStore
+    ) -> None:
         self._deps = deps
         self._owner = owner
+        self._completed = completed
         self._file = file
         self._store = store
 
@@ -74,8 +74,7 @@ class IndexingRun:
             embedder = StoreEmbedder(
                 self._deps.registry,
                 self._deps.serving,
-                self._deps.dispatch,
-                self._deps.permits,
+                self._deps.requests,
                 self._store,
                 self._file,
             )
@@ -98,7 +97,7 @@ class IndexingRun:
         if not chunks.texts:
             raise InvalidRequest("The file has no text that the embeddings model can read.", code=INVALID_FILE)
         owned = (self._owner, self._file.seq)
-        if len(chunks.texts) > CHUNKS_AT_ONCE:
+        if len(chunks.texts) > TEXTS_AT_ONCE:
             await self._retry_forever(self._deps.queue.add_chunks, *owned, chunks.texts, chunks.window)
             return False
         vectors = await embedder.embed(chunks.texts)
@@ -106,7 +105,8 @@ class IndexingRun:
             TextChunk(number=number, text=text, vector=vector)
             for number, (text, vector) in enumerate(zip(chunks.texts, vectors, strict=True))
         ]
-        await self._retry_forever(self._deps.queue.add_complete, *owned, embedded, chunks.window)
+        indexed = IndexedFile(seq=self._file.seq, chunks=embedded, window=chunks.window)
+        await self._repeat(lambda: self._completed.add(indexed))
         return True
 
     async def _read(self) -> str:
@@ -133,9 +133,9 @@ class IndexingRun:
             while running or not is_last:
                 while not is_last and len(running) < _REQUESTS_OF_FILE:
                     chunks = await self._retry_forever(
-                        self._deps.queue.chunks_without_vector, self._file.seq, CHUNKS_AT_ONCE, last
+                        self._deps.queue.chunks_without_vector, self._file.seq, TEXTS_AT_ONCE, last
                     )
-                    is_last = len(chunks) < CHUNKS_AT_ONCE
+                    is_last = len(chunks) < TEXTS_AT_ONCE
                     if chunks:
                         last = chunks[-1].number
                         running.add(asyncio.create_task(self._embed(embedder, chunks)))
@@ -161,9 +161,12 @@ class IndexingRun:
 
         Raises NotFound if ownership ends, and InvalidRequest.
         """
+        return await self._repeat(lambda: asyncio.to_thread(action, *args, **kwargs))
+
+    async def _repeat(self, action: Callable[[], Awaitable[T]]) -> T:
         while True:
             try:
-                return await asyncio.to_thread(action, *args, **kwargs)
+                return await action()
             except (NotFound, InvalidRequest):
                 raise
             except (HomeportError, OSError) as error:

@@ -12,6 +12,9 @@ ENGINES: Mapping[str, str] = {
     "transcription": "homeport.engines.transcription.engine:load",
     "embeddings": "homeport.engines.embeddings.engine:load",
     "dual-encoder": "homeport.engines.embeddings.dual_encoder.engine:load",
+    "music": "homeport.engines.music.engine:load",
+    "music-diffusion": "homeport.engines.music.diffusion.engine:load",
+    "shapes": "homeport.engines.shapes.engine:load",
     "speech": "homeport.engines.speech.engine:load",
 }
 

@@ -51,6 +51,7 @@ async def create_pull(request: Request) -> Response:
             body.projector,
             optimize=body.optimize,
             reads_files=reads_files,
+            accepts_licence=body.accept_licence,
         )
     except HomeportError as error:
         error.param = error.param or "reference"

@@ -4,11 +4,15 @@ import msgspec
 
 
 class PullBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body of a pull. `optimize` null: if that is the default for the model."""
+    """The body of a pull. `optimize` null: if that is the default for the model.
+
+    `accept_licence`: the operator has accepted a licence that forbids commercial use.
+    """
 
     reference: str
     projector: str | None = None
     optimize: bool | None = None
+    accept_licence: bool = False
 
 
 class OptimizeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

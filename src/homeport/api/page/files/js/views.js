@@ -60,6 +60,16 @@ const VIEWS = [
     load: () => import("./views/sound/sound.js"),
   },
   {
+    name: "shapes",
+    group: "use",
+    title: "shapes.title",
+    about: "shapes.about",
+    icon: "prism",
+    isAllowed: mayCall,
+    showsModels: true,
+    load: () => import("./views/shapes/shapes.js"),
+  },
+  {
     name: "vectors",
     group: "use",
     title: "vectors.title",

@@ -1,8 +1,8 @@
-"""The messages between a pipeline and its diffusion worker: msgpack over a pipe that separates messages."""
-
-from multiprocessing.connection import Connection
+"""The messages between a pipeline and its diffusion worker."""
 
 import msgspec
+
+from homeport.engines.model_process import Failure
 
 
 class LoadModel(msgspec.Struct, frozen=True, tag="setup"):
@@ -62,30 +62,8 @@ class ImageDone(msgspec.Struct, frozen=True, tag="painted"):
     image: RawImage
 
 
-class GenerationFailed(msgspec.Struct, frozen=True, tag="spoilt"):
-    """The command failed; after a failed `LoadModel` the process ends."""
-
-    reason: str
-
-
 Command = LoadModel | GenerateImage
-Reply = ModelLoaded | StepDone | ImageDone | GenerationFailed
+Reply = ModelLoaded | StepDone | ImageDone | Failure
 
-_encoder = msgspec.msgpack.Encoder()
-_command_decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
-_reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
-
-
-def send_message(pipe: "Connection[bytes, bytes]", message: Command | Reply) -> None:
-    """Send one message. Raises OSError if the other end is closed."""
-    pipe.send_bytes(_encoder.encode(message))
-
-
-def receive_command(pipe: "Connection[bytes, bytes]") -> Command:
-    """Wait for a command. Raises EOFError if the other process has ended."""
-    return _command_decoder.decode(pipe.recv_bytes())
-
-
-def receive_reply(pipe: "Connection[bytes, bytes]") -> Reply:
-    """Wait for a reply. Raises EOFError if the other process has ended."""
-    return _reply_decoder.decode(pipe.recv_bytes())
+COMMANDS: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+REPLIES: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)

@@ -4,18 +4,14 @@ Knows nothing of the library except the messages of the diffusion worker.
 """
 
 import logging
-import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from multiprocessing import Pipe
 from pathlib import Path
 
 import numpy as np
 
-from homeport.domain import child_environment
 from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
 from homeport.domain.images import ImageSize
 from homeport.domain.ports.engine import Engine
@@ -29,27 +25,23 @@ from homeport.engines.images.pipeline import (
 )
 from homeport.engines.images.pipelines.diffusion.families import DiffusionFamily, detect_family
 from homeport.engines.images.pipelines.diffusion.messages import (
+    REPLIES,
     GenerateImage,
-    GenerationFailed,
     ImageDone,
     LoadModel,
     ModelLoaded,
     RawImage,
     Reply,
     StepDone,
-    receive_reply,
-    send_message,
 )
+from homeport.engines.model_process import Failure, ModelProcess
 
 LIBRARY = "cyllama==0.2.18"
 """The package of the library, with the version that the extra `images` pins."""
 _GRID = 64  # pixels: sizes must be multiples of this for every family's autoencoder and patches
 _STEPS_MAX = 150
 _STRENGTH = {"edit": 1.0, "image": 0.75, "variation": 0.6}
-_POLL_S = 0.5
-_RESPONSE_TIMEOUT_S = 3600.0
 _WORKER_MODULE = "homeport.engines.images.pipelines.diffusion.worker"
-_BOOT = f"import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); from {_WORKER_MODULE} import main; main()"
 _LORA = "lora"
 
 logger = logging.getLogger("homeport.images")
@@ -79,44 +71,6 @@ class ModelDefaults:
         )
 
 
-class _WorkerProcess:
-    """The diffusion worker's process and the pipe to it."""
-
-    def __init__(self, load_message: LoadModel) -> None:
-        self._pipe, child_end = Pipe()
-        with child_end:
-            command = [sys.executable, "-P", "-c", _BOOT, str(child_end.fileno()), os.pathsep.join(sys.path)]
-            self._process = subprocess.Popen(
-                command,
-                pass_fds=(child_end.fileno(),),
-                stdin=subprocess.DEVNULL,
-                env=child_environment.child_environment(),
-            )
-        send_message(self._pipe, load_message)
-
-    def send(self, task: GenerateImage) -> None:
-        send_message(self._pipe, task)
-
-    def replies(self) -> Iterator[Reply | None]:
-        """Iterate over replies; None after each half second without one. Raises EngineFailed if it exits or hangs."""
-        silent_s = 0.0
-        while silent_s < _RESPONSE_TIMEOUT_S:
-            try:
-                reply = receive_reply(self._pipe) if self._pipe.poll(_POLL_S) else None
-            except (EOFError, OSError) as error:
-                code = self._process.wait()
-                raise EngineFailed(f"The diffusion worker ended with exit code {code}.") from error
-            silent_s = 0.0 if reply else silent_s + _POLL_S
-            yield reply
-        raise EngineFailed(f"The diffusion worker did not respond for {_RESPONSE_TIMEOUT_S:g} s.")
-
-    def kill(self) -> None:
-        """Kill it and wait until its memory is free."""
-        self._process.kill()
-        self._process.wait()
-        self._pipe.close()
-
-
 class DiffusionPipeline:
     """Implements `engines.images.pipeline.ImagePipeline`. Raises Unavailable if the model does not load."""
 
@@ -124,7 +78,7 @@ class DiffusionPipeline:
         self.kernels = ""
         self._load_message = load_message
         self._defaults = defaults
-        self._child: _WorkerProcess | None = None
+        self._child: ModelProcess[Reply] | None = None
         self._is_busy = False
         for _ in self._ensure_loaded():
             continue
@@ -157,7 +111,7 @@ class DiffusionPipeline:
         try:
             child.send(task)
             for reply in child.replies():
-                if isinstance(reply, ImageDone | GenerationFailed):
+                if isinstance(reply, ImageDone | Failure):
                     is_done = True
                     break
                 yield (
@@ -168,7 +122,7 @@ class DiffusionPipeline:
         finally:
             if not is_done:
                 self._discard()
-        if isinstance(reply, GenerationFailed):
+        if isinstance(reply, Failure):
             raise EngineFailed(f"Image generation failed: {reply.reason}")
         if isinstance(reply, ImageDone):
             yield _from_message(reply.image)
@@ -185,14 +139,15 @@ class DiffusionPipeline:
         """Start a process that loads the model if there is none; yields None while it loads."""
         if self._child:
             return
-        child = self._child = _WorkerProcess(self._load_message)
+        child = self._child = ModelProcess(_WORKER_MODULE, REPLIES)
         is_loaded = False
         try:
+            child.send(self._load_message)
             for reply in child.replies():
                 if isinstance(reply, ModelLoaded):
                     self.kernels, is_loaded = reply.kernels, True
                     return
-                if isinstance(reply, GenerationFailed):
+                if isinstance(reply, Failure):
                     raise Unavailable(f"stable-diffusion.cpp cannot load the model: {reply.reason}")
                 yield None
         finally:

@@ -1,34 +1,26 @@
 """The process that runs stable-diffusion.cpp: it loads a model and generates images; killing it stops an image.
 
-Its argument is the file descriptor of an inherited pipe. Knows nothing of requests, uploads or supported sizes.
+Knows nothing of requests, uploads or supported sizes.
 """
 
-import ctypes
-import os
-import queue
-import signal
 import sys
-import threading
-from multiprocessing.connection import Connection
 
 import numpy as np
 from cyllama import sd
 from numpy.typing import NDArray
 
 from homeport.engines.images.pipelines.diffusion.messages import (
+    COMMANDS,
     Command,
     GenerateImage,
-    GenerationFailed,
     ImageDone,
     LoadModel,
     ModelLoaded,
     RawImage,
     StepDone,
-    receive_command,
-    send_message,
 )
+from homeport.engines.model_process import ReplyPipe, run_commands
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _TILED_PIXELS = 512 * 512
 """Above this the autoencoder works in tiles: otherwise it would need gigabytes."""
 _SAMPLING_STARTS, _SAMPLING_ENDS = "generating image", "sampling completed"
@@ -48,8 +40,8 @@ _PATHS = {
 class DiffusionWorker:
     """One loaded model."""
 
-    def __init__(self, load_message: LoadModel, pipe: "Connection[bytes, bytes]") -> None:
-        self._pipe = pipe
+    def __init__(self, load_message: LoadModel, replies: ReplyPipe) -> None:
+        self._replies = replies
         self._loras = [{"path": path, "multiplier": weight} for path, weight in load_message.loras]
         self._is_stepping = False
         self._preview: RawImage | None = None
@@ -90,7 +82,7 @@ class DiffusionWorker:
         sd.set_preview_callback(self._on_preview if task.preview_every else None, mode, max(1, task.preview_every))
         self._is_stepping, self._preview = False, None
         pixels = self._context.generate_with_params(params)[0].to_numpy()
-        send_message(self._pipe, ImageDone(_to_message(pixels)))
+        self._replies.send(ImageDone(_to_message(pixels)))
 
     def _on_log(self, level: int, text: str) -> None:
         if _SAMPLING_STARTS in text:
@@ -103,7 +95,7 @@ class DiffusionWorker:
 
     def _on_progress(self, step: int, steps: int, _: float) -> None:
         if self._is_stepping and step > 0:
-            send_message(self._pipe, StepDone(step, steps, self._preview))
+            self._replies.send(StepDone(step, steps, self._preview))
             self._preview = None
 
     def _on_preview(self, _: int, frames: list[sd.SDImage], is_noisy: bool) -> None:
@@ -119,37 +111,19 @@ def _to_message(pixels: NDArray[np.uint8]) -> RawImage:
     return RawImage(pixels.shape[1], pixels.shape[0], np.ascontiguousarray(pixels[..., :3]).tobytes())
 
 
-def _listen(pipe: "Connection[bytes, bytes]", commands: "queue.SimpleQueue[Command]") -> None:
-    """Queue commands; end the process at once when the parent process ends."""
-    try:
-        while True:
-            commands.put(receive_command(pipe))
-    except (EOFError, OSError):
-        os._exit(0)
+def _load(command: Command, replies: ReplyPipe) -> DiffusionWorker:
+    if not isinstance(command, LoadModel):
+        raise TypeError("The first command must load a model.")
+    worker = DiffusionWorker(command, replies)
+    replies.send(ModelLoaded("stable-diffusion.cpp (cyllama), cpu"))
+    return worker
+
+
+def _run(worker: DiffusionWorker, command: Command) -> None:
+    if isinstance(command, GenerateImage):
+        worker.generate(command)
 
 
 def main() -> None:
     """Run commands until the parent process ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.dup2(2, 1)  # native code's output goes to standard error
-    pipe: Connection[bytes, bytes] = Connection(int(sys.argv[1]))
-    commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(pipe, commands), daemon=True).start()
-    worker: DiffusionWorker | None = None
-    while True:
-        command = commands.get()
-        try:
-            if isinstance(command, LoadModel):
-                worker = DiffusionWorker(command, pipe)
-                send_message(pipe, ModelLoaded("stable-diffusion.cpp (cyllama), cpu"))
-            elif worker:
-                worker.generate(command)
-        except Exception as error:
-            send_message(pipe, GenerationFailed(f"{type(error).__name__}: {error}"))
-            if worker is None:
-                os._exit(1)
-
-
-if __name__ == "__main__":
-    main()
+    run_commands(COMMANDS, _load, _run)

@@ -13,6 +13,7 @@ export function Abilities({names}) {
     embeddings: t("ability.embeddings"), image_embeddings: t("ability.image_embeddings"),
     moderations: t("ability.moderations"), speech: t("ability.speech"), images: t("ability.images"),
     image_edits: t("ability.image_edits"), image_variations: t("ability.image_variations"),
+    music: t("ability.music"), shapes: t("ability.shapes"),
   };
   return html`<span class="tags">${names.map((each) => html`
     <span key=${each} class="tag">${titles[each] ?? each}</span>`)}</span>`;

@@ -10,14 +10,22 @@
  */
 export function fitCanvas(canvas) {
   const {clientWidth: width, clientHeight: height} = canvas;
-  const scale = devicePixelRatio;
-  if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
-    canvas.width = Math.round(width * scale);
-    canvas.height = Math.round(height * scale);
-  }
+  fitSize(canvas);
   const context = canvas.getContext("2d");
-  context.setTransform(scale, 0, 0, scale, 0, 0);
+  context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
   return {context, width, height};
+}
+
+/**
+ * Give a canvas as many pixels as it covers on the screen.
+ *
+ * @param {HTMLCanvasElement} canvas
+ */
+export function fitSize(canvas) {
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((size) => Math.round(size * devicePixelRatio));
+  if (canvas.width === width && canvas.height === height) return;
+  canvas.width = width;
+  canvas.height = height;
 }
 
 /** @param {string} name a color of `tokens.css`, such as `--accent` */

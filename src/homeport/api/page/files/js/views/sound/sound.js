@@ -1,5 +1,5 @@
 /**
- * The sound view: speech to text, and text to speech.
+ * The sound view: speech to text, text to speech, and music.
  */
 import {ErrorState, Skeleton} from "../../components/states.js";
 import {Tabs} from "../../components/tabs.js";
@@ -10,6 +10,7 @@ import {listModels} from "../../models.js";
 import {useResource} from "../../resource.js";
 import {addressOf, replaceAddress, route} from "../../router.js";
 import {useSignal} from "../../signal.js";
+import {ComposeTab} from "./compose_tab.js";
 import {SpeakTab} from "./speak_tab.js";
 import {TranscribeTab} from "./transcribe_tab.js";
 import english from "./words/en.js";
@@ -17,22 +18,26 @@ import chinese from "./words/zh.js";
 
 addWords({en: english, zh: chinese});
 
+const TABS = {transcribe: TranscribeTab, speak: SpeakTab, compose: ComposeTab};
+
 /** The view. */
 export default function Sound() {
   const {rest} = useSignal(route);
   const {value, error, reload} = useResource(listModels);
-  const chosen = rest[0] === "speak" ? "speak" : "transcribe";
   const tabs = [
     {name: "transcribe", title: t("sound.transcribe")},
     {name: "speak", title: t("sound.speak")},
+    {name: "compose", title: t("sound.compose")},
   ];
+  const chosen = tabs.find(({name}) => name === rest[0])?.name ?? "transcribe";
   const content = () => {
     if (error && !value) {
       return html`<${ErrorState} title=${t("shell.models_failed")} text=${describeError(error)}
         action=${t("shell.retry")} onAction=${reload} />`;
     }
     if (!value) return html`<${Skeleton} lines=${4} />`;
-    return chosen === "speak" ? html`<${SpeakTab} models=${value} />` : html`<${TranscribeTab} models=${value} />`;
+    const Tab = TABS[chosen];
+    return html`<${Tab} models=${value} />`;
   };
   return html`
     <div class="page-body">

@@ -1,25 +1,29 @@
 /**
  * Speaking: a text, a voice, and what was spoken in this visit.
  */
-import {Button} from "../../components/button.js";
 import {SelectField} from "../../components/field.js";
-import {describeError} from "../../errors.js";
-import {formatBytes, formatNumber} from "../../format.js";
-import {html, useRef, useState} from "../../html.js";
+import {formatNumber} from "../../format.js";
+import {html, useState} from "../../html.js";
 import {t} from "../../i18n.js";
-import {useKeptFocus} from "../../media/focus.js";
 import {chooseVoice, chosenVoice} from "../../media/voices.js";
+import {whenOwnerChanges} from "../../owner.js";
 import {useSignal} from "../../signal.js";
 import {lastingStorage} from "../../storage.js";
+import {MakeButton} from "./make_button.js";
 import {NoModel} from "./no_model.js";
-import {SpokenList} from "./spoken_list.js";
-import {MAX_CHARS, SPEECH_FORMATS, Speaking} from "./speaking.js";
-import {VoiceField} from "./voice_field.js";
+import {SoundList} from "./sound_list.js";
+import {PLAYED_FORMATS, SoundRequests} from "./sound_requests.js";
+import {describeVoice, VoiceField} from "./voice_field.js";
 
 /** It stays while another view is shown. */
-const speaking = new Speaking();
+const speaking = new SoundRequests("/v1/audio/speech");
 const SPEEDS = [0.5, 0.75, 0.9, 1, 1.1, 1.25, 1.5, 2];
+/** The server reads at most this at once. */
+const MAX_CHARS = 4096;
 let draft = "";
+whenOwnerChanges(() => {
+  draft = "";
+});
 
 /** @param {{models: import("../../models.js").Model[]}} props */
 export function SpeakTab({models}) {
@@ -29,9 +33,7 @@ export function SpeakTab({models}) {
   const [speed, setSpeed] = useState("1");
   const [format, setFormat] = useState(lastingStorage.read("speech-format") ?? "mp3");
   const [chosen, setChosen] = useState(null);
-  const {isWorking, received, error, spoken} = useSignal(speaking.state);
-  const actions = useRef(null);
-  useKeptFocus(actions, ".button", isWorking);
+  const state = useSignal(speaking.state);
   if (!known.length) return html`<${NoModel} title=${t("sound.no_speech_model")} name="kokoro-82m" />`;
   const model = known.find(({id}) => id === chosen) ?? known.find(({loaded}) => loaded) ?? known[0];
   const isTooLong = text.length > MAX_CHARS;
@@ -41,7 +43,9 @@ export function SpeakTab({models}) {
   };
   const speak = (event) => {
     event.preventDefault();
-    if (text.trim() && !isTooLong) speaking.speak({model: model.id, text, voice, speed: Number(speed), format});
+    if (!text.trim() || isTooLong) return;
+    const body = {model: model.id, input: text, voice, speed: Number(speed), response_format: format};
+    speaking.make(body, {text, detail: describeVoice(voice), format});
   };
   const submitByKeys = (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && speak(event);
   return html`
@@ -64,22 +68,14 @@ export function SpeakTab({models}) {
         }} />
         <${SelectField} label=${t("sound.speed")} value=${speed} onChoose=${setSpeed}
           options=${SPEEDS.map((each) => ({value: String(each), name: `${formatNumber(each, 2)} ×`}))} />
-        <${SelectField} label=${t("sound.format")} value=${format} options=${SPEECH_FORMATS}
+        <${SelectField} label=${t("sound.format")} value=${format} options=${PLAYED_FORMATS}
           onChoose=${(value) => {
             lastingStorage.write("speech-format", value);
             setFormat(value);
           }} />
       </div>
-      <div ref=${actions} class="button-row">
-        ${isWorking
-          ? html`<${Button} key="stop" icon="stop" onClick=${() => speaking.stop()}>${t("sound.stop")}<//>
-              <span class="muted" role="status">
-                ${received ? t("sound.speaking_size", {size: formatBytes(received)}) : t("sound.speaking")}</span>`
-          : html`<${Button} key="speak" kind="primary" type="submit" icon="sound"
-              disabled=${!text.trim() || isTooLong}>
-              ${t("sound.run_speak")}<//>`}
-      </div>
-      ${Boolean(error) && html`<p class="notice notice-error" role="alert">${describeError(error)}</p>`}
+      <${MakeButton} label=${t("sound.run_speak")} disabled=${!text.trim() || isTooLong} state=${state}
+        onStop=${() => speaking.stop()} />
     </form>
-    <${SpokenList} spoken=${spoken} onRemove=${(id) => speaking.remove(id)} />`;
+    <${SoundList} title=${t("sound.spoken")} sounds=${state.sounds} onRemove=${(id) => speaking.remove(id)} />`;
 }

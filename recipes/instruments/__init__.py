@@ -1,0 +1,1 @@
+"""How the recorded instruments of the music engine are extracted from a sound font."""

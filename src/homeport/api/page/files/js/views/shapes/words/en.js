@@ -1,0 +1,23 @@
+/** The view's texts in English. */
+export default {
+  "shapes.no_model": "No model that makes shapes is installed",
+  "shapes.no_model_hint": "Run this where the server runs:",
+  "shapes.choose": "Choose a picture",
+  "shapes.choose_other": "Choose another picture",
+  "shapes.choose_hint": "One thing on a plain background does best.",
+  "shapes.no_picture": "Without the picture",
+  "shapes.unreadable": "This is no picture that can be read here.",
+  "shapes.prompt": "Or describe it",
+  "shapes.prompt_hint": "The server paints a picture of it first.",
+  "shapes.model": "Model",
+  "shapes.seed": "Seed",
+  "shapes.seed_used": "seed {seed}",
+  "shapes.run": "Make the shape",
+  "shapes.stop": "Stop",
+  "shapes.progress": "Progress of the shape",
+  "shapes.made": "Shapes of this visit",
+  "shapes.turn": "Drag to turn; plus and minus change the distance.",
+  "shapes.not_drawn": "This browser cannot draw it. The file can be saved.",
+  "shapes.download": "Download",
+  "shapes.remove": "Remove from the list",
+};

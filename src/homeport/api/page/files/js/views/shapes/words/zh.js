@@ -1,0 +1,23 @@
+/** The view's texts in Chinese. */
+export default {
+  "shapes.no_model": "没有安装三维模型",
+  "shapes.no_model_hint": "在服务器所在的机器上运行：",
+  "shapes.choose": "选择图片",
+  "shapes.choose_other": "选择其他图片",
+  "shapes.choose_hint": "纯色背景上的单个物体效果最好。",
+  "shapes.no_picture": "不用图片",
+  "shapes.unreadable": "无法读取这张图片。",
+  "shapes.prompt": "或者描述它",
+  "shapes.prompt_hint": "服务器会先画出一张图片。",
+  "shapes.model": "模型",
+  "shapes.seed": "随机种子",
+  "shapes.seed_used": "种子 {seed}",
+  "shapes.run": "生成三维模型",
+  "shapes.stop": "停止",
+  "shapes.progress": "生成进度",
+  "shapes.made": "本次生成的三维模型",
+  "shapes.turn": "拖动可旋转，加号和减号可缩放。",
+  "shapes.not_drawn": "此浏览器无法绘制，文件可以保存。",
+  "shapes.download": "下载",
+  "shapes.remove": "从列表中移除",
+};

@@ -1,0 +1,1 @@
+"""Plays parts on recorded instruments."""

@@ -1,0 +1,1 @@
+"""Singing: lyrics and a melody in, a voice out, phrase by phrase."""
