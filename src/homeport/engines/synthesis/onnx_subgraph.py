@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from homeport.formats.onnx_writer import encode_number
+
 _TYPES: dict[type[np.generic], int] = {np.float32: 1, np.int64: 7}
 _GRAPH, _NODE, _TENSOR, _INPUT, _OUTPUT = 7, 1, 5, 11, 12
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5  # wire types
@@ -80,13 +82,13 @@ def _texts(data: bytes, message: _Field, number: int) -> tuple[str, ...]:
 def _fields(data: bytes, at: int, end: int) -> Iterator[_Field]:
     while at < end:
         start = at
-        tag, at = _read_varint(data, at)
+        tag, at = _readencode_number(data, at)
         wire = tag & 7
         content = at
         if wire == _VARINT:
-            _, at = _read_varint(data, at)
+            _, at = _readencode_number(data, at)
         elif wire == _BYTES:
-            size, content = _read_varint(data, at)
+            size, content = _readencode_number(data, at)
             at = content + size
         elif wire in (_FIXED_32, _FIXED_64):
             at += 4 if wire == _FIXED_32 else 8
@@ -97,7 +99,7 @@ def _fields(data: bytes, at: int, end: int) -> Iterator[_Field]:
         yield _Field(tag >> 3, start, content, at)
 
 
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+def _readencode_number(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(data):
@@ -111,13 +113,4 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _message(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | _BYTES) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return encode_number(number << 3 | _BYTES) + encode_number(len(content)) + content
