@@ -12,6 +12,7 @@ from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.images import ImageRequest, ImageSource
 from homeport.domain.models import Adapter
 from homeport.domain.moderation import ModerationRequest
+from homeport.domain.music import MusicRequest
 from homeport.domain.shapes import ShapeRequest
 from homeport.domain.speech import SpeechRequest
 from homeport.domain.text import ChatPrompt, TextPrompt, TextRequest, TokenPrompt, TokenRequest
@@ -31,6 +32,7 @@ CASES: list[tuple[EngineRequest, list[File]]] = [
     (ModerationRequest(((TextPart("x"), ImagePart(A)), (ImagePart(B),))), [A, B]),
     (ImageRequest("x", source=ImageSource(A, B)), [A, B]),
     (ImageRequest("x"), []),
+    (MusicRequest("x", 1, 30.0), []),
     (ShapeRequest((A, B, A)), [A, B, A]),
 ]
 

@@ -44,9 +44,9 @@ def test_a_graph_computes_what_its_architecture_says(backend: Backend, family: s
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_integers_change_logits_little(backend: Backend) -> None:
-    """With 8-bit weights and activations, logits differ from those of plain numpy by less than 3 %."""
+    """With 8-bit weights and activations, logits differ from those of plain numpy by less than 5 %."""
     model = models.weights(pairs=True)
     prompt = np.arange(20, dtype=np.int32)
     expected = model.logits(models.compute(model, model.embedding[prompt])[-1:])
     found = GraphComputer(_graph(backend, model, "int8"), model, chunk=8).compute([prompt])
-    assert 0 < np.abs(found - expected).max() < 0.03 * np.abs(expected).max()
+    assert 0 < np.abs(found - expected).max() < 0.05 * np.abs(expected).max()

@@ -45,16 +45,16 @@ class Music(msgspec.Struct):
     usage: MusicUsage
 
 
-class ProgressEvent(msgspec.Struct):
+class ProgressEvent(msgspec.Struct, omit_defaults=True):
     """A stream's event: more bars are composed, or a step is done. Seconds that are ready, and of all as expected."""
 
     type: str
     index: int
-    bars: int | None
     seconds: float
     total_seconds: float
-    step: int | None
-    steps: int | None
+    bars: int | None = None
+    step: int | None = None
+    steps: int | None = None
 
 
 class AudioEvent(msgspec.Struct):
@@ -122,7 +122,7 @@ class MusicEventWriter(Writer):
 
     def _frame(self, event: Event) -> bytes:
         if isinstance(event, MusicProgress):
-            return _encode(ProgressEvent("music.progress", *msgspec.structs.astuple(event)))
+            return _encode(ProgressEvent("music.progress", **msgspec.structs.asdict(event)))
         if isinstance(event, AudioChunk):
             return _encode(AudioEvent("music.audio.delta", self._index, base64.b64encode(event.data).decode()))
         if isinstance(event, MusicFinished):

@@ -40,10 +40,12 @@ def receive(stream: BinaryIO) -> Any:
     return json.loads(data)
 
 
-def serve(answer: Callable[[Any], tuple[Reply, bool]], cpu_s: float = CPU_S) -> None:
+def serve(
+    answer: Callable[[Any], tuple[Reply, bool]], cpu_s: float = CPU_S, *, first_cpu_s: float | None = None
+) -> None:
     """Answer each message with a reply, until the input ends or `answer` returns False with it.
 
-    `cpu_s`: the CPU time of one reply.
+    `cpu_s`: the CPU time of one reply; `first_cpu_s`: that of the first one, if it differs.
     """
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)  # the parent process ends it
@@ -51,14 +53,16 @@ def serve(answer: Callable[[Any], tuple[Reply, bool]], cpu_s: float = CPU_S) -> 
     _limit(resource.RLIMIT_AS, MEMORY_BYTES)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
+    limit_s = cpu_s if first_cpu_s is None else first_cpu_s
     goes_on = True
     with contextlib.suppress(EOFError, BrokenPipeError):
         while goes_on:
             message = receive(sys.stdin.buffer)
-            signal.setitimer(signal.ITIMER_PROF, cpu_s)
+            signal.setitimer(signal.ITIMER_PROF, limit_s)
             reply, goes_on = answer(message)
             send(sys.stdout.buffer, reply)
             signal.setitimer(signal.ITIMER_PROF, 0)
+            limit_s = cpu_s
 
 
 def _limit(kind: int, value: int) -> None:

@@ -21,6 +21,7 @@ _DIPHTHONGS = frozenset(("ai", "au", "ei", "ou", "ɪə", "eə", "ʊə"))
 _PART_NAME = re.compile(r"\s*[\[【].*[\]】]\s*")
 _LETTERS = re.compile(r"[A-Za-zÀ-ɏ\u3007\u3400-\u4dbf\u4e00-\u9fff]")
 _PAUSES = ",;:—….!?"
+_PAUSE_NEARER = 3.5  # syllables by which a pause may be farther from the middle than another boundary
 
 
 class SungText(msgspec.Struct, frozen=True):
@@ -88,13 +89,13 @@ def split_phrase(phonemes: str) -> tuple[str, ...]:
 def _best_cut(phonemes: str) -> int:
     """Return the boundary of words nearest to the middle, where a pause counts as nearer."""
     found = nuclei(phonemes)
-    middle = len(found) / 2
+    middle, nearer = len(found) / 2, max(_PAUSE_NEARER, len(found) / 8)
     best, least = found[len(found) // 2], float(len(found))
     for at, phoneme in enumerate(phonemes):
         if phoneme != " ":
             continue
         before = sum(nucleus < at for nucleus in found)
-        distance = abs(before - middle) - (2.5 if phonemes[at - 1 : at] in _PAUSES else 0)
+        distance = abs(before - middle) - (nearer if phonemes[at - 1 : at] in _PAUSES else 0)
         if 0 < before < len(found) and distance < least:
             best, least = at, distance
     return best

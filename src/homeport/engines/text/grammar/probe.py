@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from homeport.engines.text.isolated_process import IsolatedProcess, ProcessPool, ProcessStopped
 
-WAIT_S = 4.0
-"""Wall-clock time: the caller is answered within five seconds."""
 _WORKER = "homeport.engines.text.grammar.probe_worker"
 
 
@@ -43,7 +41,7 @@ class GrammarProbe:
         self._processes.close()
 
     def _start(self) -> IsolatedProcess:
-        process = IsolatedProcess(_WORKER, "compiles grammars", WAIT_S)
+        process = IsolatedProcess(_WORKER, "compiles grammars")
         try:
             process.request(self._size)
         except BaseException:
