@@ -76,7 +76,7 @@ train-test: setup .venv/.train ## The tests of fine-tuning, some minutes
 # Tests of the API with both official clients, against a gateway of a cluster; other files of tests/system, or without
 # SKIPPED (tests that repeat for long): `make cluster-test SUITES="chat embeddings" SKIPPED=`.
 SUITES := sdk_2023 tools responses
-SKIPPED := always or compacted
+SKIPPED := always or compacted or every_way
 cluster-test: setup .venv-cluster/.cluster ## The tests on a cluster of three nodes on this machine, and those of the API in front of it
 	@.venv-cluster/bin/python -m pytest --durations=10 -m "not soak" tests/cluster/ray
 	@.venv-cluster/bin/python -m pytest --durations=10 --cluster $(if $(SKIPPED),-k "not ($(SKIPPED))") $(SUITES:%=tests/system/test_%.py)

@@ -1,4 +1,4 @@
-"""Kokoro as a singer: its own lengths of phonemes and its own pitch are replaced by those of a melody.
+"""Kokoro with lengths of phonemes and a pitch that are given, in place of its own.
 
 The model is cut in three: what predicts the lengths of phonemes, what predicts pitch and loudness for given lengths,
 and what makes audio for given pitch and loudness. Knows nothing of lyrics or notes.
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from homeport.domain.errors import Unavailable
 from homeport.domain.models import VOICE
-from homeport.engines.music.singing.pitch import PitchCurve
 from homeport.engines.onnx_sessions import session_options
 from homeport.engines.synthesis.kokoro import TOKEN_INPUTS, AudioSamples, PhonemeEncoder
 from homeport.engines.synthesis.onnx_subgraph import OnnxGraph
@@ -45,7 +44,7 @@ class TimedPhrase(NamedTuple):
 
     style: FloatArray
     features: FloatArray
-    pitch: PitchCurve
+    pitch: FloatArray
     loudness: FloatArray
 
     def is_voiced(self) -> NDArray[np.bool_]:
@@ -97,7 +96,7 @@ class KokoroSinger:
         features, pitch, loudness = self._timer.run(None, given)
         return TimedPhrase(phrase.style, features, pitch[0], loudness[0])
 
-    def sing(self, phrase: TimedPhrase, pitch: PitchCurve, loudness: FloatArray) -> AudioSamples:
+    def sing(self, phrase: TimedPhrase, pitch: FloatArray, loudness: FloatArray) -> AudioSamples:
         """Return the audio with this pitch and loudness: float32 at 24 kHz, 300 samples for each of their values."""
         given = {
             _ALIGNED_FEATURES: phrase.features,

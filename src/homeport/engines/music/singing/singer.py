@@ -3,8 +3,9 @@
 Knows nothing of requests, instruments or encodings.
 """
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -12,24 +13,28 @@ import numpy as np
 
 from homeport.domain.errors import Unavailable
 from homeport.engines.music.score import Bar, Note, TunePlan
-from homeport.engines.music.singing.kokoro_singer import KokoroSinger, TimedPhrase
+from homeport.engines.music.singing import vocoder
+from homeport.engines.music.singing.kokoro_singer import KokoroSinger
 from homeport.engines.music.singing.melody_lines import INTRO_BARS, MelodyCursor, bars_of_phrase
 from homeport.engines.music.singing.pitch import fold, pitch_curve
 from homeport.engines.music.singing.syllables import LyricsReader, SungText, sung_lines
-from homeport.engines.music.singing.timing import PhonemeFrames, phoneme_frames
+from homeport.engines.music.singing.timing import sung_lengths, vowel_starts
 from homeport.engines.synthesis import voices
 from homeport.engines.synthesis.kokoro import FRAME, RATE, AudioSamples
 from homeport.engines.synthesis.voices import Voice
 
 SONG_RATE = 44_100
 _FRAME_S = FRAME / RATE
-_HALF = 2  # values of pitch and loudness in a frame
-_RANGES = {"f": (50, 61), "m": (41, 52)}
-"""MIDI numbers at which the model's voices follow the pitch that they are given, by gender: D3 to C#4, F2 to E3.
+_RANGES = {"f": (53, 64), "m": (41, 52)}
+"""MIDI numbers in which the model's voices sing, by gender: F3 to E4, F2 to E3."""
+_SPOKEN_RANGES = {"f": (52, 61), "m": (41, 50)}
+"""MIDI numbers at which these voices follow the pitch that the model is given.
 
 Measured note by note: from about E4 on, women's voices fall to the octave below, men's from about A3.
 """
-_SLOWNESS = 1.15  # consonants are held a little longer than in speech
+_SLOWNESS = 1.15  # phrases are spoken a little slower than speech
+_WEAK = 0.8  # a syllable is raised to this share of the median loudness …
+_MOST_GAIN = 5.0  # … but not by more than this factor
 _LEVEL = 0.12  # the root mean square of each phrase
 _PEAK = 0.95
 _RESAMPLED_UNIT = 80  # 24,000 / gcd(24,000, 44,100): lengths in whole units stay whole numbers of samples
@@ -92,41 +97,51 @@ class Singer:
         speakers = voice.speakers(text.language)
         low, high = vocal_range(speakers[0])
         notes = tuple(Note(note.start, note.length, fold(note.pitch, low, high)) for note in notes)
-        onsets = [plan.seconds(note.start - notes[0].start) / _FRAME_S for note in notes]
-        onsets.append(plan.seconds(notes[-1].start + notes[-1].length - notes[0].start) / _FRAME_S)
-        spoken = self._model.speak(text.phonemes, speakers)
-        nuclei = [index + 1 for index in text.nuclei]  # the model's first frame stands for the silence before
-        frames, lead = phoneme_frames(spoken.frames * _SLOWNESS, nuclei, onsets)
-        timed = self._model.time(spoken, frames)
-        vowels = _spans(frames, nuclei)
-        curve = pitch_curve([note.pitch for note in notes], vowels, len(timed.pitch))
-        is_sung = timed.is_voiced()
-        for first, after in vowels:
-            is_sung[first:after] = True
-        pitch = np.where(is_sung, curve, timed.pitch).astype(np.float32)
-        samples = self._model.sing(timed, pitch, _loudness(timed, vowels))
-        lead_quarters = Fraction(round(lead * _FRAME_S / plan.seconds(Fraction(1)) * 960), 960)
+        pitches = [note.pitch for note in notes]
+        onsets = [plan.seconds(note.start - notes[0].start) for note in notes]
+        onsets.append(plan.seconds(notes[-1].start + notes[-1].length - notes[0].start))
+        samples, vowels = self._speak(text, pitches, speakers)
+        spoken = vocoder.analyse(samples)
+        starts = [round(vowel / vocoder.STEP_S) for vowel in vowels]
+        loudness = spoken.loudness()
+        lengths = sung_lengths(loudness, starts, [onset / vocoder.STEP_S for onset in onsets])
+        sung, places = spoken.held(lengths)
+        lead_s = float(lengths[: starts[0]].sum()) * vocoder.STEP_S
+        curve = pitch_curve(pitches, [lead_s + onset for onset in onsets], len(places), vocoder.STEP_S)
+        samples = vocoder.synthesize(sung, curve, np.interp(places, *_gains(loudness, starts)))
+        lead_quarters = Fraction(round(lead_s / plan.seconds(Fraction(1)) * 960), 960)
         return SungPhrase(notes[0].start - lead_quarters, _resampled(_leveled(samples)), notes)
+
+    def _speak(
+        self, text: SungText, pitches: Sequence[int], speakers: Sequence[str]
+    ) -> tuple[AudioSamples, list[float]]:
+        """Return the phrase in the model's own rhythm, near the notes' pitch, and the seconds of `vowel_starts`."""
+        spoken = self._model.speak(text.phonemes, speakers)
+        lengths = np.maximum(np.round(spoken.frames * _SLOWNESS), 1).astype(np.int64)
+        vowels = [start * _FRAME_S for start in vowel_starts(text.phonemes, text.nuclei, lengths)]
+        timed = self._model.time(spoken, lengths)
+        low, high = _range_of(_SPOKEN_RANGES, speakers[0])
+        near = [min(max(pitch, low), high) for pitch in pitches]
+        curve = pitch_curve(near, vowels, len(timed.pitch), _FRAME_S / 2)
+        pitch = np.where(timed.is_voiced(), curve, timed.pitch).astype(np.float32)
+        return self._model.sing(timed, pitch, timed.loudness), vowels
 
 
 def vocal_range(voice: str) -> tuple[int, int]:
-    """Return the lowest and the highest note (MIDI) of one of Kokoro's voices: the second letter is its gender."""
-    return _RANGES.get(voice[1:2], _RANGES["f"])
+    """Return the lowest and the highest note (MIDI) of one of Kokoro's voices."""
+    return _range_of(_RANGES, voice)
 
 
-def _spans(frames: PhonemeFrames, nuclei: list[int]) -> list[tuple[int, int]]:
-    """Return for each vowel its first half frame and the one after its last."""
-    ends = np.cumsum(frames) * _HALF
-    return [(int(ends[index] - frames[index] * _HALF), int(ends[index])) for index in nuclei]
+def _range_of(ranges: Mapping[str, tuple[int, int]], voice: str) -> tuple[int, int]:
+    """Return a voice's range: the second letter of its name is the gender."""
+    return ranges.get(voice[1:2], ranges["f"])
 
 
-def _loudness(timed: TimedPhrase, vowels: list[tuple[int, int]]) -> AudioSamples:
-    """Raise weak vowels to the median of all, so that the voice does not fade at the end of a phrase as in speech."""
-    loudness = timed.loudness.copy()
-    level = float(np.median(np.concatenate([loudness[first:after] for first, after in vowels])))
-    for first, after in vowels:
-        loudness[first:after] = np.maximum(loudness[first:after], level)
-    return loudness
+def _gains(loudness: vocoder.FloatArray, starts: Sequence[int]) -> tuple[list[float], vocoder.FloatArray]:
+    """Return the middle of each syllable and its gain, so that the voice does not fade within a phrase as in speech."""
+    peaks = np.array([loudness[first:after].max() for first, after in pairwise(starts)])
+    gains = np.clip(_WEAK * np.median(peaks) / np.maximum(peaks, 1e-9), 1, _MOST_GAIN)
+    return [(first + after) / 2 for first, after in pairwise(starts)], gains
 
 
 def _leveled(samples: AudioSamples) -> AudioSamples:

@@ -1,48 +1,62 @@
-"""How long each phoneme of a phrase sounds, so that each vowel starts with its note and consonants keep their speed.
+"""When the sounds of a spoken phrase come, and how long each lasts when it is sung.
 
-Knows nothing of pitch, the model or audio. Times are in the model's frames.
+Each vowel starts with its note. A note longer than its syllable was spoken is held where the voice is loudest, so that
+consonants keep their speed. Knows nothing of pitch, the model or audio.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-PhonemeFrames = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
 
-_MIN_VOWEL = 3
-_VOWEL_SHARE = 0.45
-"""A vowel takes at least this share of its note: consonants are shortened where they would take more."""
-_MAX_PAUSE = 4
-_END_SILENCE = 3
+_EARLY = 3  # measured: the model's audio is this many of its frames before the phonemes that it was aligned with
+_STRESSES = "ˈˌ"
+_HELD_BY = 2.0  # the power of the loudness by which a frame is held
+_AUDIBLE = 0.02  # of the median of voiced frames
+_BEFORE, _AFTER = 4, 30  # frames that are kept before the first audible one, and after the last syllable
 
 
-def phoneme_frames(
-    natural: NDArray[np.float32], nuclei: Sequence[int], onsets: Sequence[float]
-) -> tuple[PhonemeFrames, int]:
-    """Return the frames of each phoneme and how many of them precede the first note.
+def vowel_starts(phonemes: str, nuclei: Sequence[int], lengths: NDArray[np.int64]) -> list[int]:
+    """Return the model's frame at which each vowel is heard, and last the one at which the phrase ends.
 
-    `natural`: the model's own lengths. `nuclei`: the index of each syllable's vowel. `onsets`: the start of each note
-    after that of the first, and last the end of the last note. What comes before the first vowel is sung before its
-    note; the silence after the last phoneme lengthens the phrase.
+    `nuclei`: the index of each vowel in `phonemes`. `lengths`: the model's frames of the silence before, of each
+    phoneme, and of the silence after. A sign of stress belongs to the vowel after it.
     """
-    frames = np.maximum(np.round(natural), 1).astype(np.int64)
-    frames[0] = min(frames[0], _MAX_PAUSE)
-    frames[-1] = _END_SILENCE
-    position = 0
-    for number, nucleus in enumerate(nuclei):
-        is_last = number + 1 == len(nuclei)
-        until = len(frames) - 1 if is_last else nuclei[number + 1]
-        between = frames[nucleus + 1 : until]
-        available = max(round(onsets[number + 1]) - position, 1 + len(between))
-        vowel = min(max(_MIN_VOWEL, round(available * _VOWEL_SHARE)), available - len(between))
-        _shorten(between, available - vowel)
-        frames[nucleus] = available - between.sum()
-        position += available
-    return frames, int(frames[: nuclei[0]].sum())
+    starts = np.cumsum(lengths) - _EARLY  # of the phoneme with the same index
+    found: list[int] = []
+    for nucleus in nuclei:
+        first = nucleus
+        while first and phonemes[first - 1] in _STRESSES:
+            first -= 1
+        found.append(max(int(starts[first]), found[-1] + 1 if found else 0))
+    return [*found, max(int(starts[len(phonemes)]), found[-1] + 1)]
 
 
-def _shorten(frames: PhonemeFrames, limit: int) -> None:
-    """Shorten the longest of these phonemes, in place, until all fit the limit."""
-    while frames.sum() > limit and frames.max() > 1:
-        frames[np.argmax(frames)] -= 1
+def sung_lengths(loudness: FloatArray, vowels: Sequence[int], onsets: Sequence[float]) -> FloatArray:
+    """Return how many frames each frame of the spoken phrase lasts.
+
+    `loudness`: of each frame, 0 where the voice has no pitch. `vowels`: the frame at which each vowel starts, and last
+    the one at which the phrase ends. `onsets`: the frames at which each note starts, counted from the first one, and
+    the end of the last. What comes before the first vowel keeps its speed, silence before it is dropped.
+    """
+    lengths = np.ones(len(loudness))
+    voiced = loudness[loudness > 0]
+    threshold = _AUDIBLE * float(np.median(voiced)) if voiced.size else 0.0
+    audible = np.flatnonzero(loudness[: vowels[0]] > threshold)
+    lengths[: max(int(audible[0] if audible.size else vowels[0]) - _BEFORE, 0)] = 0
+    lengths[vowels[-1] + _AFTER :] = 0
+    for (first, after), (onset, end) in zip(pairwise(vowels), pairwise(onsets), strict=True):
+        lengths[first:after] = _syllable_lengths(loudness[first:after], end - onset)
+    return lengths
+
+
+def _syllable_lengths(loudness: FloatArray, total: float) -> FloatArray:
+    """Hold the loudest frames, or shorten all alike, so that the syllable lasts as long as its note."""
+    spare = total - loudness.size
+    weights = loudness**_HELD_BY
+    if spare <= 0 or not weights.any():
+        return np.full(loudness.size, total / loudness.size)
+    return np.asarray(1 + spare * weights / weights.sum())
