@@ -1,14 +1,15 @@
 """`python -m bench.music`: how long the bundled music model takes for 30 seconds of music, without and with lyrics.
 
 Loads the engine in this process, from the installed models. Prints for each piece the time to the first sound and to
-the last, in wall time and in processor time of all threads. Loading the voices is part of the first song.
+the last, in wall time and in processor time of all threads, and with --log appends it to bench/LOG.md. Loading the
+voices is part of the first song.
 """
 
 import argparse
 import time
 from typing import NamedTuple
 
-from bench import machine, model_home
+from bench import log, machine, model_home
 from homeport.domain.content import attach
 from homeport.domain.events import AudioChunk, MusicFinished
 from homeport.domain.music import MusicRequest
@@ -54,14 +55,23 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
-    threads = parser.parse_args().threads
+    parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
+    options = parser.parse_args()
+    threads = options.threads
     spec = EngineSpec("music", MODEL, attach(model_home.files(load().home, MODEL)), "", {"threads": threads})
     generator, _ = build_generator(spec)
-    print(machine.heading(MODEL, threads, "none", "in this process"))
-    print("| piece | first sound s | whole s | processor s | music s |\n| --- | --- | --- | --- | --- |")
+    lines = [
+        f"### {machine.heading(MODEL, threads, 'none', 'in this process')}",
+        "",
+        "| piece | first sound s | whole s | processor s | music s |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for name, request in PIECES.items():
         run = measure(generator, request)
-        print(f"| {name} | {run.first_s:.2f} | {run.whole_s:.2f} | {run.processor_s:.2f} | {run.music_s:.1f} |")
+        lines.append(f"| {name} | {run.first_s:.2f} | {run.whole_s:.2f} | {run.processor_s:.2f} | {run.music_s:.1f} |")
+    print("\n".join(lines))
+    if options.log:
+        log.append(lines)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from homeport.engines.music.score import Bar, TunePlan
 
 Samples = NDArray[np.float32]
 
-_SUNG_MELODY = 0.3  # the melody's instrument supports a voice, and must not cover it
-_VOICE_LEVEL, _VOICE_REVERB = 0.9, 0.12
+_SUNG_MELODY, _SUNG_OTHERS = 0.25, 0.6  # instruments support a voice, and must not cover it
+_VOICE_LEVEL, _VOICE_REVERB = 1.2, 0.12
 
 
 class SungPhrase(Protocol):
@@ -133,7 +133,7 @@ class _Playback:
         end = bar.start + bar.length
         parts = self._arranger.arrange(bar)
         if any(self._sounds(voice, bar) for voice in self._voices):
-            parts = tuple(_softened(part) if part.is_melody else part for part in parts)
+            parts = tuple(_softened(part) for part in parts)
         self._bars += 1
         return PlayedBar(self._with_voice(self._sampler.render(parts, self._plan, end)), self._bars)
 
@@ -167,4 +167,4 @@ class _Playback:
 
 
 def _softened(part: Part) -> Part:
-    return msgspec.structs.replace(part, volume=part.volume * _SUNG_MELODY)
+    return msgspec.structs.replace(part, volume=part.volume * (_SUNG_MELODY if part.is_melody else _SUNG_OTHERS))

@@ -6,6 +6,7 @@ prompt; what is left open is drawn by the seed. Knows nothing of notes, networks
 
 import difflib
 import re
+import zlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -114,8 +115,9 @@ def plan_tune(fields: PlanFields, embed: Embed | None) -> TunePlan:
     A tune has whole sections of 8 bars. Where the tempo is open it is chosen within the genre's so that they last
     `seconds`. Raises InvalidRequest (`param` genre, key or bpm).
     """
-    generator = np.random.default_rng((fields.seed, _STREAM))
     prompt = fields.prompt.lower()
+    # With the prompt: else all pieces of a seed would have the same key.
+    generator = np.random.default_rng((fields.seed, _STREAM, zlib.crc32(prompt.encode())))
     key = _key(fields, prompt, generator)
     genre = _genre(fields, prompt, embed, generator)
     metre = _metre(genre, prompt, generator)
