@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from homeport.formats.onnx_writer import encode_number
+
 Attribute = int | float
 Size = Sequence[int | str]
 """Extents; a name for one that varies."""
@@ -79,11 +81,11 @@ def _attribute(name: str, value: Attribute) -> bytes:
 
 
 def _tag(field: int, wire: int) -> bytes:
-    return _varint(field << 3 | wire)
+    return encode_number(field << 3 | wire)
 
 
 def _number(field: int, value: int) -> bytes:
-    return _tag(field, _VARINT) + _varint(value & (1 << 64) - 1)
+    return _tag(field, _VARINT) + encode_number(value & (1 << 64) - 1)
 
 
 def _text(field: int, value: str) -> bytes:
@@ -95,13 +97,4 @@ def _message(field: int, parts: Sequence[bytes]) -> bytes:
 
 
 def _bytes(field: int, value: bytes) -> bytes:
-    return _tag(field, _BYTES) + _varint(len(value)) + value
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return _tag(field, _BYTES) + encode_number(len(value)) + value
