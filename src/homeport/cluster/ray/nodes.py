@@ -168,7 +168,7 @@ class ClusterNode:
             "DASHBOARD_METRIC_PORT": str(plan.first_port + 7),
         }
         self._folder = plan.home / "cluster"
-        self._lock = filelock.FileLock(self._folder / "lock")
+        self._lock = filelock.FileLock(self._folder / "lock", thread_local=False)
         self._log = self._folder / "node.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._alone_since: float | None = None
