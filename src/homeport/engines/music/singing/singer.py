@@ -34,7 +34,7 @@ Measured note by note: from about E4 on, women's voices fall to the octave below
 """
 _SLOWNESS = 1.15  # phrases are spoken a little slower than speech
 _WEAK = 0.8  # a syllable is raised to this share of the median loudness …
-_MOST_GAIN = 5.0  # … but not by more than this factor
+_MAX_GAIN = 5.0  # … but not by more than this factor
 _LEVEL = 0.12  # the root mean square of each phrase
 _PEAK = 0.95
 _RESAMPLED_UNIT = 80  # 24,000 / gcd(24,000, 44,100): lengths in whole units stay whole numbers of samples
@@ -140,7 +140,7 @@ def _range_of(ranges: Mapping[str, tuple[int, int]], voice: str) -> tuple[int, i
 def _gains(loudness: vocoder.FloatArray, starts: Sequence[int]) -> tuple[list[float], vocoder.FloatArray]:
     """Return the middle of each syllable and its gain, so that the voice does not fade within a phrase as in speech."""
     peaks = np.array([loudness[first:after].max() for first, after in pairwise(starts)])
-    gains = np.clip(_WEAK * np.median(peaks) / np.maximum(peaks, 1e-9), 1, _MOST_GAIN)
+    gains = np.clip(_WEAK * np.median(peaks) / np.maximum(peaks, 1e-9), 1, _MAX_GAIN)
     return [(first + after) / 2 for first, after in pairwise(starts)], gains
 
 

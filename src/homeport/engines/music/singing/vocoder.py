@@ -32,7 +32,7 @@ class VoiceFrames(NamedTuple):
         return np.asarray(np.sqrt(self.power.sum(axis=1)) * self.is_voiced)
 
     def held(self, lengths: FloatArray) -> "tuple[VoiceFrames, FloatArray]":
-        """Return the frames when each lasts so many frames, and the place of each new one among these."""
+        """Return the frames when each lasts `lengths` of them, and the place of each new one among the old ones."""
         ends = np.concatenate([[0.0], np.cumsum(lengths)])
         centres = np.arange(int(ends[-1])) + 0.5
         places = np.clip(np.interp(centres, ends, np.arange(ends.size)) - 0.5, 0, lengths.size - 1)
