@@ -1,4 +1,4 @@
-"""Kokoro with lengths of phonemes and a pitch that are given, in place of its own.
+"""Kokoro with given lengths of phonemes and a given pitch, in place of its own.
 
 The model is cut in three: what predicts the lengths of phonemes, what predicts pitch and loudness for given lengths,
 and what makes audio for given pitch and loudness. Knows nothing of lyrics or notes.

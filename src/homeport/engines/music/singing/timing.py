@@ -14,7 +14,7 @@ FloatArray = NDArray[np.float64]
 
 _EARLY = 3  # measured: the model's audio is this many of its frames before the phonemes that it was aligned with
 _STRESSES = "ˈˌ"
-_HELD_BY = 2.0  # the power of the loudness by which a frame is held
+_HOLD_EXPONENT = 2.0  # a frame is held in proportion to this power of its loudness
 _AUDIBLE = 0.02  # of the median of voiced frames
 _BEFORE, _AFTER = 4, 30  # frames that are kept before the first audible one, and after the last syllable
 
@@ -56,7 +56,7 @@ def sung_lengths(loudness: FloatArray, vowels: Sequence[int], onsets: Sequence[f
 def _syllable_lengths(loudness: FloatArray, total: float) -> FloatArray:
     """Hold the loudest frames, or shorten all alike, so that the syllable lasts as long as its note."""
     spare = total - loudness.size
-    weights = loudness**_HELD_BY
+    weights = loudness**_HOLD_EXPONENT
     if spare <= 0 or not weights.any():
         return np.full(loudness.size, total / loudness.size)
     return np.asarray(1 + spare * weights / weights.sum())

@@ -1,4 +1,4 @@
-"""Speech taken apart by WORLD into spectrum, noise and pitch, and put together with another pitch and other lengths.
+"""Analyses speech with WORLD into spectrum, noise and pitch, and synthesizes it with another pitch and other lengths.
 
 WORLD: Morise, Yokomori, Ozawa, "WORLD: a vocoder-based high-quality speech synthesis system for real-time
 applications", 2016. Knows nothing of notes, words or the model.
@@ -46,7 +46,7 @@ class VoiceFrames(NamedTuple):
 
 
 def analyse(samples: AudioSamples) -> VoiceFrames:
-    """Take apart audio of 24 kHz."""
+    """Analyse audio of 24 kHz."""
     sound = samples.astype(np.float64)
     pitch, times = pyworld.harvest(sound, RATE, _LOWEST_HZ, _HIGHEST_HZ, STEP_S * 1000)
     power = pyworld.cheaptrick(sound, pitch, times, RATE)
