@@ -42,7 +42,7 @@ _WEAK = """## What is weak
 - Nobody has listened to the blind sheet yet. A reader of its notation who had not seen the key sorted all twelve tunes
   rightly: random notes by their leaps; composed ones because second parts bring nothing back of the first, and because
   the last bars arrive at the tonic without having led there. `python -m bench.music_heard` hears ten tunes and three
-  songs by program: tempo and words are mostly as planned, keys the same or near, which does not say whether they please.
+  songs by program: tempo and words are mostly as planned, keys the same or near; whether they please is unknown.
 """
 
 
